@@ -1,0 +1,3 @@
+"""Build openly licensed audio datasets: acquisition, rights, curation, shards, provenance, attribution."""
+
+__version__ = "0.1.0"

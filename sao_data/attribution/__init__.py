@@ -1,0 +1,1 @@
+"""The attribution report: rows, templates and the files written from them."""

@@ -1,0 +1,1 @@
+"""Caption builders: one file each; a builder turns what a source says into caption fields."""

@@ -1,0 +1,75 @@
+"""Plugins are files: `sources/x.py` is the source named x, because it lies there.
+
+A plugin module has a frozen dataclass `Config` and a function `build(config)`. Its name is its file name; nothing is
+registered. A name with a dot in it is somebody else's module: `their_package.their_filter`.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import pkgutil
+from collections.abc import Iterator
+from types import ModuleType
+from typing import BinaryIO, Protocol
+
+from sao_data.errors import UsageError
+from sao_data.records import CaptionField, Clip, Offer, Recording, Rejection
+
+KINDS = ("sources", "filters", "captions", "embedders")
+
+
+class Source(Protocol):
+    """Lists what is offered and opens the bytes. `build(config)` makes one; it must pickle and hold no open files."""
+
+    def check(self) -> None:
+        """Raise UsageError, with the fix, if this machine cannot see the source's input (runs on every node)."""
+
+    def offers(self) -> Iterator[Offer | Rejection]:
+        """Every recording the source has, once and in its own order; rows without a usable id as Rejections."""
+
+    def open(self, recording: Recording) -> BinaryIO:
+        """The recording's bytes. FileNotFoundError: there are none (a fact). Other OSErrors are weather."""
+
+
+class Filter(Protocol):
+    """Looks at one clip."""
+
+    def check(self, clip: Clip, recording: Recording) -> tuple[str, str] | None:
+        """None keeps the clip; (reason, detail) rejects it: a snake_case reason, the measured value and threshold."""
+
+
+class CaptionBuilder(Protocol):
+    """Turns what a source says into caption fields (paper 3.2)."""
+
+    def fields(self, recording: Recording) -> tuple[CaptionField, ...]:
+        """Cleaned fields with their provenance; fields that would be empty are left out."""
+
+    def prompt(self, recording: Recording, fields: tuple[CaptionField, ...]) -> str:
+        """One fixed rendering of the fields, never empty."""
+
+
+def names(kind: str) -> tuple[str, ...]:
+    """Names of the plugins of a kind ("sources", "filters", …) that ship with the package, sorted."""
+    package = importlib.import_module(f"sao_data.{kind}")
+    return tuple(sorted(m.name for m in pkgutil.iter_modules(package.__path__) if not m.name.startswith("_")))
+
+
+def load(kind: str, name: str, *, where: str = "manifest") -> ModuleType:
+    """Import the plugin `name` of a kind; UsageError with the nearest name if there is none."""
+    if "." in name:
+        module_name = name
+    elif name in names(kind):
+        module_name = f"sao_data.{kind}.{name}"
+    else:
+        near = difflib.get_close_matches(name, names(kind), n=1)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        raise UsageError(f"{where}: no {kind[:-1]} named {name!r}{hint} (there are: {', '.join(names(kind))})")
+    try:
+        module = importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        raise UsageError(f"{where}: cannot import {module_name!r} ({error}); is it installed here?") from error
+    missing = [attribute for attribute in ("Config", "build") if not hasattr(module, attribute)]
+    if missing:
+        raise UsageError(f"{where}: {module_name!r} is no plugin: it lacks {' and '.join(missing)}")
+    return module

@@ -1,0 +1,327 @@
+"""The values that travel the data road: frozen records, no behaviour beyond their own spelling, no I/O.
+
+Frames (integers at 44.1 kHz after normalisation) are the truth; seconds are for people. A string that a source
+does not state is '' here, a null in Parquet and '' in a shard; a number that may be unknown is None.
+
+    Recording -decide-> Decision -fetch-> AudioFile -normalise-> Clip -curate-> Clip -caption-> Caption -pack-> Sample
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+SAMPLE_RATE = 44_100  # Hz, everything after normalisation (paper 3.1)
+NUM_CHANNELS = 2
+
+Verdict = Literal["allow", "deny", "review"]
+Rendition = Literal["original", "preview"]
+Family = Literal[
+    "CC0", "BY", "BY-SA", "BY-NC", "BY-ND", "BY-NC-SA", "BY-NC-ND",
+    "SAMPLING+", "NC-SAMPLING+", "SAMPLING", "PDM", "OTHER", "UNKNOWN",
+]  # fmt: skip
+
+_ID = re.compile(r"[a-z][a-z0-9_]*:[A-Za-z0-9][A-Za-z0-9_-]{0,79}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MediaFacts:
+    """What a source claims of its file; claims, so never trusted over the decoded audio. None = not stated."""
+
+    container: str = ""  # "wav", "ogg", …, as the source spells it
+    num_bytes: int | None = None
+    seconds: float | None = None
+    sample_rate: int | None = None  # Hz
+    num_channels: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recording:
+    """What a source says of one work, verbatim. Nothing here is cleaned, guessed or judged."""
+
+    id: str  # "freesound:12345": source name, colon, the source's own id
+    source: str
+    title: str = ""
+    author: str = ""
+    author_id: str = ""  # stable id where the source has one: names change
+    author_url: str = ""
+    page_url: str = ""
+    audio_url: str = ""  # a URL, or a path relative to the source's folder
+    license_claim: str = ""  # the licence in words, if words were given
+    license_url: str = ""  # the licence as a URL, if a URL was given
+    ai_preference: str = ""  # uploader's generative-AI preference; '' = unknown
+    description: str = ""
+    tags: tuple[str, ...] = ()
+    genres: tuple[str, ...] = ()
+    album: str = ""
+    year: str = ""
+    copyright_notice: str = ""
+    requested_credit: str = ""  # the credit line the author asks for
+    is_explicit: bool = False
+    is_remix: bool = False
+    media: MediaFacts = MediaFacts()
+    md5: str = ""  # of the original file, as the source states it
+    sha256: str = ""
+    retrieved_at: str = ""  # ISO 8601 UTC, from the stored response; '' if it has none
+    evidence: str = ""  # sha256 of the raw metadata row these fields were read from
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Offer:
+    """What a source hands over: the recording, and the raw metadata it was read from (kept as evidence)."""
+
+    recording: Recording
+    raw: str  # the source's own row or object, verbatim JSON text, no secrets
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """What a decision rests on: the words judged, the field they stood in, the raw row, the date."""
+
+    claim: str = ""
+    field: str = ""
+    response_sha256: str = ""
+    retrieved_at: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """May this recording be used? `review` means kept out until a person answers."""
+
+    recording_id: str
+    license: str  # SPDX id or LicenseRef; '' if none could be told
+    family: Family
+    version: str = ""  # '' = the source states none; never invented
+    license_url: str = ""  # canonical deed URL, '' if the version is unknown
+    verdict: Verdict
+    rule: str  # stable snake_case name of the rule that decided
+    detail: str = ""
+    ai_preference: str = ""  # normalised; '' = unknown
+    evidence: Evidence = Evidence()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AudioFile:
+    """Bytes we hold, and what they turned out to be. Facts of the audio are 0 or '' until it has been decoded."""
+
+    recording_id: str
+    sha256: str
+    num_bytes: int
+    rendition: Rendition = "original"
+    container: str = ""
+    codec: str = ""
+    decoder: str = ""  # "soundfile" or "pyav"
+    sample_rate: int = 0  # Hz
+    num_channels: int = 0
+    num_frames: int = 0  # at sample_rate
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measures:
+    """Rounded before any threshold looks at them (0.01 dB, 0.001 share), so that no verdict hangs on a last bit."""
+
+    lufs: float | None  # integrated loudness (BS.1770-4); None: silent or shorter than 0.4 s
+    peak_dbfs: float | None  # sample peak; None: digital silence
+    silence_share: float  # share of 10 ms blocks whose peak is below -60 dBFS
+    clipped_share: float  # share of samples in runs of at least three at full scale
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SeekPoint:
+    """A place where decoding can start: byte `byte` of the FLAC member holds the frame header of audio frame `frame`."""
+
+    frame: int
+    byte: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Clip:
+    """A stretch of a recording at 44.1 kHz stereo, stored as FLAC in its bucket's blob."""
+
+    recording_id: str
+    number: int  # 0, 1, … within the recording
+    start_frame: int  # in the normalised recording
+    num_frames: int
+    recording_frames: int  # of the whole normalised recording, after end-trim
+    audio: AudioFile
+    measures: Measures
+    changes: tuple[str, ...]  # every change made to the original, one sentence each
+    audio_sha256: str  # of the whole normalised recording's 16-bit PCM: equal audio, equal hash
+    flac_sha256: str
+    flac_bytes: int
+    blob_offset: int
+    seek_points: tuple[SeekPoint, ...] = ()  # every 10 s
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaptionField:
+    """One thing a prompt may be drawn from. List-valued fields (tags, genres) keep their items apart."""
+
+    name: str  # "title", "description", "tags", "year", "genres", "album", "artist"
+    values: tuple[str, ...]
+    provenance: str  # the Recording field it came from, or the model that wrote it
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Caption:
+    """The caption fields of one clip (paper 3.2)."""
+
+    recording_id: str
+    clip: int
+    fields: tuple[CaptionField, ...]
+    prompt: str  # one fixed rendering, for trainers that want a single string
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sample:
+    """The JSON beside each FLAC in a shard: fixed keys and types, no nulls, attribution included.
+
+    Strings are '' where nothing is stated. Field docs: docs/dataset.md is generated from this class.
+    """
+
+    ai_preference: str  #: uploader's generative-AI preference, normalised; '' = unknown
+    album: str  #: album or pack
+    artist: str  #: the caption field `artist` (music sources); '' where it is not one
+    author: str  #: name to credit
+    author_id: str  #: the source's stable id of the author
+    author_url: str  #: the author's page
+    changes: list[str]  #: every change made to the original
+    clip: int  #: number of this clip within the recording
+    copyright_notice: str  #: copyright line supplied by the author
+    credit: str  #: ready attribution sentence: title, author, source, licence, changes
+    dataset: str  #: name of the dataset
+    description: str  #: caption field: natural-language description, cleaned
+    genres: list[str]  #: caption field
+    id: str  #: recording id, "freesound:12345"
+    license: str  #: SPDX id or LicenseRef
+    license_claim: str  #: the licence in the source's own words or URL, verbatim
+    license_family: str  #: CC0, BY or SAMPLING+
+    license_url: str  #: canonical URL of the licence
+    license_version: str  #: '' = the source states none
+    lufs: str  #: integrated loudness, LUFS; '' if silent or shorter than 0.4 s
+    num_frames: int  #: frames in this clip at 44,100 Hz
+    original_sha256: str  #: of the file as received
+    original_type: str  #: container/codec of the file as received
+    page_url: str  #: where the work is published
+    prompt: str  #: one fixed caption string, for trainers that want one
+    recording_frames: int  #: frames of the whole recording at 44,100 Hz
+    rendition: str  #: "original" or "preview"
+    retrieved_at: str  #: when the metadata were retrieved; '' = not recorded
+    sample_rate: int  #: Hz, always 44100
+    seconds_start: int  #: floor of the clip's start in the recording
+    seconds_total: int  #: ceil of the recording's length, at most 512
+    series: str  #: the shard series this sample belongs to
+    sha256: str  #: of the FLAC member
+    source: str  #: source plugin
+    start_frame: int  #: first frame of this clip in the recording
+    tags: list[str]  #: caption field
+    title: str  #: caption field, as published
+    year: str  #: caption field
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SampleRow:
+    """Where a sample lies, so that it can be read without reading the rest (samples.parquet)."""
+
+    key: str
+    recording_id: str
+    shard: str
+    flac_offset: int  # byte offset of the member's data in the tar
+    flac_size: int
+    json_offset: int
+    json_size: int
+    sha256: str  # of the FLAC member
+    json_sha256: str
+    num_frames: int
+    seek_points: tuple[SeekPoint, ...]
+    credit: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shard:
+    """One tar of a series (shards.parquet)."""
+
+    name: str  # "train-000000.tar"
+    series: str
+    sha256: str
+    num_samples: int
+    num_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rejection:
+    """Why something offered is not used: a fact about the recording, with the measured value and the threshold."""
+
+    id: str  # a recording id, or a clip id "freesound:12345#1"
+    stage: str
+    reason: str  # stable snake_case
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CatalogueRow:
+    """One recording ever offered and how it ended (catalogue.parquet): the sum over rows is what was offered."""
+
+    id: str
+    source: str
+    title: str
+    author: str
+    author_id: str
+    author_url: str
+    page_url: str
+    copyright_notice: str
+    requested_credit: str
+    license: str
+    license_family: str
+    license_version: str
+    license_url: str
+    license_claim: str
+    ai_preference: str
+    verdict: str
+    rule: str
+    kept: bool
+    stage: str  # where it was rejected; '' if kept
+    reason: str
+    detail: str
+    num_offers: int  # how often the sources offered this id; every offer beyond the first is `duplicate_id`
+    num_clips: int  # clips in the dataset
+    num_clips_rejected: int
+    seconds: float | None  # of the kept clips, 0.001 s
+    changes: tuple[str, ...]
+    shards: tuple[str, ...]
+    original_sha256: str
+    evidence: str
+    retrieved_at: str
+
+
+def check_id(recording_id: str) -> None:
+    """Raise ValueError unless this is a recording id: `source:own-id`, letters, digits, '-' and '_' only."""
+    if not _ID.fullmatch(recording_id):
+        raise ValueError(f"bad recording id {recording_id!r}: want source:id of letters, digits, '-' and '_'")
+
+
+def id_hash(recording_id: str) -> bytes:
+    """sha256 of the id: decides its bucket, its place in the bucket and every seeded choice about it."""
+    return hashlib.sha256(recording_id.encode()).digest()
+
+
+def bucket_of(recording_id: str, num_buckets: int) -> int:
+    """The bucket of a recording: its id hash, big-endian, modulo `num_buckets`."""
+    return int.from_bytes(id_hash(recording_id), "big") % num_buckets
+
+
+def clip_id(recording_id: str, number: int) -> str:
+    """How rejections name a clip: the recording id for its first clip, "id#1", "id#2" … for further ones."""
+    return recording_id if number == 0 else f"{recording_id}#{number}"
+
+
+def sample_key(recording_id: str, number: int) -> str:
+    """Name of a sample in a shard: "freesound-000012345", "freesound-000012345-0001" for further clips.
+
+    Numeric ids are padded to nine digits so that names sort as numbers; made from the id alone, never from a title.
+    """
+    source, own = recording_id.split(":", 1)
+    stem = f"{source}-{int(own):09d}" if own.isascii() and own.isdigit() else f"{source}-{own}"
+    return stem if number == 0 else f"{stem}-{number:04d}"

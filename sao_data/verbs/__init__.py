@@ -1,0 +1,1 @@
+"""Verbs of the `sao` command, one file each, found through the entry-point group `sao.verbs`."""
