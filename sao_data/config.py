@@ -1,8 +1,8 @@
 """TOML into frozen dataclasses: unknown keys and wrong types are errors that say where and what was meant.
 
-A Config is a frozen dataclass beside the thing it configures. A `Location` field is a path or URL: a relative one in a
-manifest is resolved against the manifest's folder, one given by --set against the working directory; locations are
-left out of digests and of dataset.json, because where data lie is not what they are.
+A Config is a frozen dataclass beside the thing it configures. A `Location` field is a path or URL: a relative
+one in a manifest is resolved against the manifest's folder, one given by --set against the working directory;
+locations are left out of digests and of dataset.json, because where data lie is not what they are.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ import tomllib
 import types
 import typing
 from pathlib import Path
-from typing import Annotated, Any, TypeVar, cast
+from typing import Annotated, Any, TypeVar
 
-from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
 from sao_data.errors import UsageError
 
@@ -41,20 +41,27 @@ def read_toml(path: Path) -> Table:
 
 
 def parse(cls: type[T], table: Table, *, where: str) -> T:
-    """Make the dataclass `cls` from a parsed table; UsageError names the key, what was meant, or the type wanted."""
+    """Make the dataclass `cls` from a parsed table; UsageError names the key, what was meant, or the type
+    wanted."""
     check_keys(cls, table, where=where)
-    adapter = TypeAdapter(cls, config=_STRICT) if not dataclasses.is_dataclass(cls) else _adapter(cls)
+    values = dict(table)
+    for key, hint in typing.get_type_hints(cls).items():
+        inner = _dataclass_in(hint)
+        if inner and isinstance(values.get(key), dict):
+            values[key] = parse(inner, values[key], where=f"{where}: [{key}]")
     try:
-        return adapter.validate_python(_tuples(table))
+        checked = _model(cls).model_validate(_tuples(values))
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"])
         value = "" if first["type"] == "missing" else f" (got {first['input']!r})"
         raise UsageError(f"{where}: {key or 'value'}: {first['msg']}{value}") from error
+    return cls(**{key: getattr(checked, key) for key in values})
 
 
 def check_keys(cls: type, table: Table, *, where: str) -> None:
-    """Raise UsageError for the first key that `cls` (or a nested dataclass) does not have, with the nearest one."""
+    """Raise UsageError for the first key that `cls` (or a nested dataclass) does not have, with the nearest
+    one."""
     hints = typing.get_type_hints(cls, include_extras=True)
     for key, value in table.items():
         if key not in hints:
@@ -114,12 +121,22 @@ def canonical(value: object, *, locations: bool = False) -> object:
 
 def digest(*parts: object) -> str:
     """sha256 (hex) of the canonical JSON of the parts: equal settings, equal digest, on any machine."""
-    text = json.dumps([canonical(part) for part in parts], sort_keys=True, ensure_ascii=False, allow_nan=False)
+    text = json.dumps(
+        [canonical(part) for part in parts], sort_keys=True, ensure_ascii=False, allow_nan=False
+    )
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _adapter(cls: type[T]) -> TypeAdapter[T]:
-    return TypeAdapter(cast("type[T]", Annotated[cls, _STRICT]))
+def _model(cls: type) -> type[BaseModel]:
+    """The dataclass as a pydantic model: fields by their types, strictly ("2" is no integer, 1 is a number)."""
+    hints = typing.get_type_hints(cls)
+    fields: Any = {field.name: (hints[field.name], _default(field)) for field in dataclasses.fields(cls)}
+    return create_model(cls.__name__, __config__=_STRICT, **fields)
+
+
+def _default(field: dataclasses.Field[Any]) -> Any:
+    required = field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
+    return ... if required else None
 
 
 def _dataclass_in(hint: object) -> type | None:

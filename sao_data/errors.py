@@ -1,6 +1,7 @@
 """The ways a command can end, as exceptions that carry their exit code (0 is: complete).
 
-Raise one with a message that says where, what and what to do next; the entry points print it without a traceback.
+Raise one with a message that says where, what and what to do next; the entry points print it without a
+traceback.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Plugins are files: `sources/x.py` is the source named x, because it lies there.
 
-A plugin module has a frozen dataclass `Config` and a function `build(config)`. Its name is its file name; nothing is
-registered. A name with a dot in it is somebody else's module: `their_package.their_filter`.
+A plugin module has a frozen dataclass `Config` and a function `build(config)`. Its name is its file name;
+nothing is registered. A name with a dot in it is somebody else's module: `their_package.their_filter`.
 """
 
 from __future__ import annotations
@@ -20,13 +20,14 @@ KINDS = ("sources", "filters", "captions", "embedders")
 
 
 class Source(Protocol):
-    """Lists what is offered and opens the bytes. `build(config)` makes one; it must pickle and hold no open files."""
+    """Lists what is offered and opens the bytes. `build(config)` makes one; it must pickle and hold no open
+    files."""
 
     def check(self) -> None:
-        """Raise UsageError, with the fix, if this machine cannot see the source's input (runs on every node)."""
+        """Raise UsageError, with the fix, if this machine cannot see the input (runs on every node)."""
 
     def offers(self) -> Iterator[Offer | Rejection]:
-        """Every recording the source has, once and in its own order; rows without a usable id as Rejections."""
+        """Every recording the source has, in its own order; rows without a usable id as Rejections."""
 
     def open(self, recording: Recording) -> BinaryIO:
         """The recording's bytes. FileNotFoundError: there are none (a fact). Other OSErrors are weather."""
@@ -36,7 +37,8 @@ class Filter(Protocol):
     """Looks at one clip."""
 
     def check(self, clip: Clip, recording: Recording) -> tuple[str, str] | None:
-        """None keeps the clip; (reason, detail) rejects it: a snake_case reason, the measured value and threshold."""
+        """None keeps the clip; (reason, detail) rejects it: a snake_case reason, the measured value and
+        threshold."""
 
 
 class CaptionBuilder(Protocol):
@@ -64,11 +66,15 @@ def load(kind: str, name: str, *, where: str = "manifest") -> ModuleType:
     else:
         near = difflib.get_close_matches(name, names(kind), n=1)
         hint = f"; did you mean {near[0]!r}?" if near else ""
-        raise UsageError(f"{where}: no {kind[:-1]} named {name!r}{hint} (there are: {', '.join(names(kind))})")
+        raise UsageError(
+            f"{where}: no {kind[:-1]} named {name!r}{hint} (there are: {', '.join(names(kind))})"
+        )
     try:
         module = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
-        raise UsageError(f"{where}: cannot import {module_name!r} ({error}); is it installed here?") from error
+        raise UsageError(
+            f"{where}: cannot import {module_name!r} ({error}); is it installed here?"
+        ) from error
     missing = [attribute for attribute in ("Config", "build") if not hasattr(module, attribute)]
     if missing:
         raise UsageError(f"{where}: {module_name!r} is no plugin: it lacks {' and '.join(missing)}")

@@ -1,9 +1,10 @@
 """The values that travel the data road: frozen records, no behaviour beyond their own spelling, no I/O.
 
-Frames (integers at 44.1 kHz after normalisation) are the truth; seconds are for people. A string that a source
-does not state is '' here, a null in Parquet and '' in a shard; a number that may be unknown is None.
+Frames (integers at 44.1 kHz after normalisation) are the truth; seconds are for people. A string that a
+source does not state is '' here, a null in Parquet and '' in a shard; a number that may be unknown is None.
 
-    Recording -decide-> Decision -fetch-> AudioFile -normalise-> Clip -curate-> Clip -caption-> Caption -pack-> Sample
+    Recording -decide-> Decision -fetch-> AudioFile -normalise-> Clip -curate-> Clip -caption-> Caption
+    -pack-> Sample
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ _ID = re.compile(r"[a-z][a-z0-9_]*:[A-Za-z0-9][A-Za-z0-9_-]{0,79}")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MediaFacts:
-    """What a source claims of its file; claims, so never trusted over the decoded audio. None = not stated."""
+    """What a source claims of its file; never trusted over the decoded audio. None = not stated."""
 
     container: str = ""  # "wav", "ogg", …, as the source spells it
     num_bytes: int | None = None
@@ -104,7 +105,8 @@ class Decision:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AudioFile:
-    """Bytes we hold, and what they turned out to be. Facts of the audio are 0 or '' until it has been decoded."""
+    """Bytes we hold, and what they turned out to be. Facts of the audio are 0 or '' until it has been
+    decoded."""
 
     recording_id: str
     sha256: str
@@ -120,7 +122,8 @@ class AudioFile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measures:
-    """Rounded before any threshold looks at them (0.01 dB, 0.001 share), so that no verdict hangs on a last bit."""
+    """Rounded before any threshold looks at them (0.01 dB, 0.001 share), so that no verdict hangs on a last
+    bit."""
 
     lufs: float | None  # integrated loudness (BS.1770-4); None: silent or shorter than 0.4 s
     peak_dbfs: float | None  # sample peak; None: digital silence
@@ -130,7 +133,8 @@ class Measures:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SeekPoint:
-    """A place where decoding can start: byte `byte` of the FLAC member holds the frame header of audio frame `frame`."""
+    """A place where decoding can start: byte `byte` of the FLAC member holds the frame header of audio frame
+    `frame`."""
 
     frame: int
     byte: int
@@ -252,7 +256,8 @@ class Shard:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rejection:
-    """Why something offered is not used: a fact about the recording, with the measured value and the threshold."""
+    """Why something offered is not used: a fact about the recording, with the measured value and the
+    threshold."""
 
     id: str  # a recording id, or a clip id "freesound:12345#1"
     stage: str
@@ -262,7 +267,7 @@ class Rejection:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CatalogueRow:
-    """One recording ever offered and how it ended (catalogue.parquet): the sum over rows is what was offered."""
+    """One recording ever offered and how it ended (catalogue.parquet)."""
 
     id: str
     source: str
@@ -320,7 +325,8 @@ def clip_id(recording_id: str, number: int) -> str:
 def sample_key(recording_id: str, number: int) -> str:
     """Name of a sample in a shard: "freesound-000012345", "freesound-000012345-0001" for further clips.
 
-    Numeric ids are padded to nine digits so that names sort as numbers; made from the id alone, never from a title.
+    Numeric ids are padded to nine digits so that names sort as numbers; made from the id alone, never from a
+    title.
     """
     source, own = recording_id.split(":", 1)
     stem = f"{source}-{int(own):09d}" if own.isascii() and own.isdigit() else f"{source}-{own}"

@@ -1,0 +1,7 @@
+"""`python -m sao_data` is the `sao` command."""
+
+import sys
+
+from sao_data.cli import main
+
+sys.exit(main())

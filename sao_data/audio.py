@@ -1,0 +1,195 @@
+"""From any audio file to 44.1 kHz stereo 16-bit PCM: limits, choice of decoder, and the verdict.
+
+What a file is, is decided by its content (sniff.py); decoding is block by block (decode.py), so that memory stays
+bounded whatever a header promises; what a header promises is compared with what came (claims.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import BinaryIO, Generic, Literal, Protocol, TypeVar
+
+from sao_data import decode, flac, sniff
+from sao_data.claims import Claims, claims_of, is_chained
+from sao_data.guarded import Guarded
+from sao_data.rejected import AudioRejected
+from sao_data.stereo import Pcm, Stereo
+
+__all__ = ["AudioConfig", "AudioRejected", "Pcm", "Sink", "Source", "normalise"]
+
+# Two libraries may differ by this much over encoder delay and padding (LAME states at most 4,095 of each).
+_LOSSY_SLACK = 4_096  # frames
+_ROUNDING = 0.999  # share of declared frames from which on a file counts as whole: durations are rounded
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AudioConfig:
+    """What a file may cost and how it is stored. Limits concern the file; taste is the filters' business."""
+
+    max_bytes: int = 4 << 30  # four hours of CD quality are 2.5 GB
+    max_seconds: int = 4 * 3600  # longer ones are radio streams and the like; bounds disk and time
+    min_sample_rate: int = 1_000  # Hz; lower ones are sensor data or lying headers
+    max_sample_rate: int = 768_000  # Hz, the fastest recorders sold
+    max_channels: int = 64  # seventh-order ambisonics
+    min_decoded_share: float = 0.95  # of frames declared and of packets; less is `truncated` or `corrupt`
+    flac_compression: float = (
+        0.625  # libFLAC level 5 of 8: within 5 % of level 8's size at 2.5 times its speed
+    )
+    max_memory_bytes: int = 1 << 30  # address space that a decode may add to the idle child's
+    max_cpu_seconds: int = 900  # a file; four hours of audio take about 80, so beyond this a decoder loops
+    max_stall_seconds: int = 600  # without CPU time used: the machine is ill, no fact about the file
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """What a file turned out to be once it had been decoded to the end."""
+
+    container: str
+    codec: str
+    decoder: Literal["soundfile", "pyav"]
+    sample_rate: int  # Hz
+    num_channels: int
+    num_frames: int  # at sample_rate
+    num_frames_out: int  # at 44.1 kHz
+    num_clipped: int  # samples beyond full scale, clamped by the rounding to 16 bits
+    notes: tuple[str, ...] = ()  # what was mended, one sentence each
+
+
+class Sink(Protocol):
+    """Takes the normalised PCM of one attempt."""
+
+    def write(self, pcm: Pcm) -> None:
+        """Take the next frames."""
+
+    def discard(self) -> None:
+        """Forget what was written: another decoder starts over."""
+
+
+S = TypeVar("S", bound=Sink)
+
+
+def normalise(file: BinaryIO, config: AudioConfig, new_sink: Callable[[], S]) -> tuple[Source, S]:
+    """Decode a seekable file into a sink from `new_sink`; AudioRejected with a reason where that cannot be done.
+
+    soundfile first; PyAV for what soundfile does not know, and as a second opinion when it fails, falls short of what
+    was declared, or the file shows signs of a second stream. The longer decode wins.
+    """
+    guarded = Guarded(file)
+    try:
+        container = sniff.container_of(guarded, config.max_bytes)
+        job = _Job(guarded, container, claims_of(guarded, container), config, new_sink)
+        attempt = job.best()
+        return job.judge(attempt), attempt.sink
+    finally:
+        guarded.check()  # a read error of the disk outranks every verdict that followed from it
+
+
+@dataclass(slots=True)
+class _Attempt(Generic[S]):
+    decoder: decode.Decoder
+    stereo: Stereo
+    sink: S
+    num_frames: int = 0
+
+    @property
+    def is_usable(self) -> bool:
+        return self.num_frames > 0 and not self.decoder.error
+
+
+@dataclass(frozen=True, slots=True)
+class _Job(Generic[S]):
+    file: Guarded
+    container: str
+    claims: Claims
+    config: AudioConfig
+    new_sink: Callable[[], S]
+
+    def best(self) -> _Attempt[S]:
+        """The attempt that gave most, soundfile's if both gave the same."""
+        first: _Attempt[S] | None = None
+        failure = ""
+        if self.container in sniff.SOUNDFILE:
+            try:
+                first = self._run(decode.SoundFileDecoder(self.file))
+            except decode.CannotOpen as error:
+                failure = f"soundfile: {error}; "
+            else:
+                if first.is_usable and not self._falls_short(first):
+                    return first
+        try:
+            return self._second(first)
+        except decode.CannotOpen as error:
+            if first and first.is_usable:
+                return first
+            if self.container == "mp3":  # a tag alone, or a header without a whole frame behind it
+                raise AudioRejected("empty", "no decodable MPEG frame") from error
+            raise AudioRejected(error.reason, f"{failure}pyav: {error}") from error
+
+    def judge(self, attempt: _Attempt[S]) -> Source:
+        """Facts about a finished attempt; AudioRejected if it is too little or too damaged."""
+        decoder, num_frames = attempt.decoder, attempt.num_frames
+        shares = [
+            num_frames / declared for declared in (self.claims.num_frames, decoder.exact_frames) if declared
+        ]
+        share = min(1.0, self.claims.share_present, *shares)
+        if share < self.config.min_decoded_share:
+            raise AudioRejected("truncated", f"{num_frames} frames, {share:.1%} of what the file declares")
+        damaged, packets = decoder.num_damaged, decoder.num_packets
+        # One bad last packet is common: junk behind the audio.
+        if damaged > max((1 - self.config.min_decoded_share) * packets, packets >= 10):
+            raise AudioRejected("corrupt", f"{damaged} of {packets} packets cannot be decoded")
+        notes = [f"{damaged} damaged packet{'s' * (damaged > 1)} left out."] * (damaged > 0)
+        if share < _ROUNDING:
+            notes.append(f"The file ends early: {share:.1%} of what it declares.")
+        return Source(
+            container=self.container,
+            codec=decoder.codec,
+            decoder=decoder.name,
+            sample_rate=decoder.sample_rate,
+            num_channels=decoder.num_channels,
+            num_frames=num_frames,
+            num_frames_out=attempt.stereo.num_frames,
+            num_clipped=attempt.stereo.num_clipped,
+            notes=tuple(notes),
+        )
+
+    def _second(self, first: _Attempt[S] | None) -> _Attempt[S]:
+        """PyAV's attempt, or the first where it is usable and PyAV gives no more."""
+        if first and first.is_usable:
+            slack = 0 if self.container == "flac" else _LOSSY_SLACK
+            more = decode.count_frames(self.file, self.container, self.config.max_seconds)
+            if more <= first.num_frames + slack:
+                return first
+        if first:
+            first.sink.discard()
+        return self._run(decode.PyAVDecoder(self.file, self.container))
+
+    def _falls_short(self, attempt: _Attempt[S]) -> bool:
+        """Is there reason to think that the file holds more than soundfile gave?"""
+        declared = max(attempt.decoder.declared_frames or 0, self.claims.num_frames or 0)
+        if attempt.num_frames < declared * _ROUNDING:
+            return True
+        if self.container == "flac":
+            return flac.scan(self.file).contradicts(attempt.num_frames, attempt.decoder.sample_rate)
+        return is_chained(self.file, self.container)
+
+    def _run(self, decoder: decode.Decoder) -> _Attempt[S]:
+        """Decode to the end or to the first error, converting on the way."""
+        self._check_format(decoder)
+        sink = self.new_sink()
+        attempt = _Attempt(decoder, Stereo(decoder.sample_rate, decoder.num_channels), sink)
+        for block in decoder.blocks():
+            attempt.num_frames += len(block)
+            if attempt.num_frames > self.config.max_seconds * decoder.sample_rate:
+                raise AudioRejected("too_long", f"more than {self.config.max_seconds} s")
+            sink.write(attempt.stereo.push(block))
+        sink.write(attempt.stereo.finish())
+        return attempt
+
+    def _check_format(self, decoder: decode.Decoder) -> None:
+        low, high, most = self.config.min_sample_rate, self.config.max_sample_rate, self.config.max_channels
+        if not low <= decoder.sample_rate <= high:
+            raise AudioRejected("bad_rate", f"{decoder.sample_rate} Hz; allowed are {low} to {high} Hz")
+        if not 1 <= decoder.num_channels <= most:
+            raise AudioRejected("bad_channels", f"{decoder.num_channels} channels; allowed are 1 to {most}")

@@ -1,0 +1,129 @@
+"""The catalogue: one row for every recording ever offered, and how it ended."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+
+from sao_data.records import SAMPLE_RATE, CatalogueRow, Clip, Decision, Rejection, SampleRow
+from sao_data.stage import Bucket, recording_of
+from sao_data.stages.listing import NAME as LIST
+from sao_data.stages.listing import Listed
+
+FILE = "catalogue.parquet"
+_STAGES = ("decide", "fetch", "normalise", "curate")
+
+
+def rows(bucket: Bucket, dropped: Iterable[Rejection]) -> Iterator[CatalogueRow]:
+    """Catalogue rows of one finished bucket."""
+    decisions = {d.recording_id: d for d in bucket.rows("decide", Decision)}
+    rejections = _by_recording(bucket, dropped)
+    clips: dict[str, list[Clip]] = defaultdict(list)
+    for clip in bucket.rows("curate", Clip):
+        clips[clip.recording_id].append(clip)
+    packed: dict[str, list[SampleRow]] = defaultdict(list)
+    for sample in bucket.rows("pack", SampleRow):
+        packed[sample.recording_id].append(sample)
+    for listed in bucket.rows(LIST, Listed):
+        recording_id = listed.recording.id
+        clips_here, samples = clips[recording_id], packed[recording_id]
+        yield _row(listed, decisions[recording_id], rejections[recording_id], clips_here, samples)
+    for rejection in bucket.rejections(LIST):
+        yield _unlisted(rejection)
+
+
+def _by_recording(bucket: Bucket, dropped: Iterable[Rejection]) -> dict[str, list[Rejection]]:
+    found: dict[str, list[Rejection]] = defaultdict(list)
+    for stage in _STAGES:
+        for rejection in bucket.rejections(stage):
+            found[recording_of(rejection.id)].append(rejection)
+    for rejection in dropped:
+        found[rejection.id].append(rejection)
+    return found
+
+
+def _row(
+    listed: Listed,
+    decision: Decision,
+    rejections: list[Rejection],
+    clips: list[Clip],
+    packed: list[SampleRow],
+) -> CatalogueRow:
+    recording = listed.recording
+    assert bool(packed) or rejections, f"{recording.id} is neither kept nor rejected"
+    why = None if packed else rejections[-1]  # the stages run in order: the last one is what ended it
+    num_frames = sum(sample.num_frames for sample in packed)
+    return CatalogueRow(
+        id=recording.id,
+        source=recording.source,
+        title=recording.title,
+        author=recording.author,
+        author_id=recording.author_id,
+        author_url=recording.author_url,
+        page_url=recording.page_url,
+        copyright_notice=recording.copyright_notice,
+        requested_credit=recording.requested_credit,
+        license=decision.license,
+        license_family=decision.family,
+        license_version=decision.version,
+        license_url=decision.license_url,
+        license_claim=recording.license_url or recording.license_claim,
+        ai_preference=decision.ai_preference,
+        verdict=decision.verdict,
+        rule=decision.rule,
+        kept=bool(packed),
+        stage=why.stage if why else "",
+        reason=why.reason if why else "",
+        detail=why.detail if why else _lost_clips(rejections),
+        num_offers=listed.num_offers,
+        num_clips=len(packed),
+        num_clips_rejected=sum(1 for r in rejections if r.stage == "curate"),
+        seconds=round(num_frames / SAMPLE_RATE, 3) if packed else None,
+        changes=clips[0].changes if packed else (),
+        shards=tuple(sorted({sample.shard for sample in packed})),
+        original_sha256=clips[0].audio.sha256 if clips else "",
+        evidence=recording.evidence,
+        retrieved_at=recording.retrieved_at,
+    )
+
+
+def _lost_clips(rejections: list[Rejection]) -> str:
+    return "; ".join(
+        f"clip {r.id.partition('#')[2] or 0} left out: {r.reason} ({r.detail})" for r in rejections
+    )
+
+
+def _unlisted(rejection: Rejection) -> CatalogueRow:
+    """A row that names no usable recording is still something that was offered."""
+    return CatalogueRow(
+        id=rejection.id,
+        source=rejection.id.split(":", 1)[0],
+        title="",
+        author="",
+        author_id="",
+        author_url="",
+        page_url="",
+        copyright_notice="",
+        requested_credit="",
+        license="",
+        license_family="UNKNOWN",
+        license_version="",
+        license_url="",
+        license_claim="",
+        ai_preference="",
+        verdict="deny",
+        rule=rejection.reason,
+        kept=False,
+        stage=LIST,
+        reason=rejection.reason,
+        detail=rejection.detail,
+        num_offers=1,
+        num_clips=0,
+        num_clips_rejected=0,
+        seconds=None,
+        changes=(),
+        shards=(),
+        original_sha256="",
+        evidence="",
+        retrieved_at="",
+    )

@@ -1,0 +1,84 @@
+"""A file as C libraries may see it: no name, and no error lost in a callback."""
+
+from __future__ import annotations
+
+import errno
+import re
+from collections.abc import Iterator
+from typing import BinaryIO
+
+_WINDOW = 1 << 20  # bytes held at once while scanning
+
+
+class Guarded:
+    """A file whose read and write errors are kept until `check`, since callbacks from C cannot raise.
+
+    Without a name nothing can be guessed from an extension; a disk error cannot pass for a damaged file.
+    """
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._error: OSError | None = None
+
+    def check(self) -> None:
+        """Raise the first OSError that happened on the way."""
+        if self._error:
+            raise self._error
+
+    def read(self, size: int = -1, /) -> bytes:
+        """Read up to `size` bytes; b'' after an error."""
+        try:
+            return self._file.read(size)
+        except OSError as error:
+            self._error = self._error or error
+            return b""
+
+    def write(self, data: bytes, /) -> int:
+        """Write bytes; 0 after an error."""
+        try:
+            return self._file.write(data)
+        except OSError as error:
+            self._error = self._error or error
+            return 0
+
+    def seek(self, offset: int, whence: int = 0, /) -> int:
+        """Move; -1 where damaged offsets point before the start."""
+        try:
+            return self._file.seek(offset, whence)
+        except ValueError:
+            return -1
+        except OSError as error:
+            if error.errno != errno.EINVAL:
+                self._error = self._error or error
+            return -1
+
+    def tell(self) -> int:
+        """Where the file stands."""
+        return self._file.tell()
+
+    def size(self) -> int:
+        """Bytes in the file."""
+        self._file.seek(0, 2)
+        return self._file.tell()
+
+    def read_at(self, offset: int, size: int) -> bytes:
+        """Bytes from a place."""
+        self.seek(offset)
+        return self.read(size)
+
+    def find(
+        self, pattern: re.Pattern[bytes], start: int = 0, *, context: int = 32
+    ) -> Iterator[tuple[int, bytes]]:
+        """Offset of each match from `start` on, with `context` bytes from there; one window in memory at a
+        time."""
+        offset, held = start, self.read_at(start, _WINDOW)
+        while held:
+            # The last `context` bytes are looked at with the next window, where what follows them is known.
+            rest = self.read_at(offset + len(held), _WINDOW)
+            end = len(held)
+            window = held + rest[:context]
+            for match in pattern.finditer(window):
+                if match.start() >= end:
+                    break
+                yield offset + match.start(), window[match.start() : match.start() + context]
+            offset, held = offset + end, rest

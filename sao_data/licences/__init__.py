@@ -1,0 +1,24 @@
+"""Licence claims in, decisions out: `parse` reads what a source says, `decide` holds it against the policy.
+
+A claim is allowed only when every word of it is known and exactly one licence remains; all that the parser knows
+lies as data in manifests/licences.toml. This gives facts, not legal advice.
+"""
+
+from sao_data.licences.claims import Licence, parse, parse_witnesses
+from sao_data.licences.names import license_name, license_url
+from sao_data.licences.policy import Policy, Release, decide, judge
+from sao_data.licences.preference import meets, normalise_preference
+
+__all__ = [
+    "Licence",
+    "Policy",
+    "Release",
+    "decide",
+    "judge",
+    "license_name",
+    "license_url",
+    "meets",
+    "normalise_preference",
+    "parse",
+    "parse_witnesses",
+]

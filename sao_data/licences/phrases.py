@@ -1,0 +1,176 @@
+"""Licence names in words: tokens into the licences they name, and everything that was not understood.
+
+Restrictions are whole words and stick to the licence they stand beside, before or after it; they are never dropped.
+A second licence name begins a second statement; only "By Attribution" and "Attribution … Sampling Plus" are one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from sao_data.licences.table import Entry, Kind, Outside, Table
+from sao_data.licences.words import is_version, normalise, tokens
+
+_HEADS: dict[Kind, str] = {
+    "attribution": "by",
+    "by": "by",
+    "zero": "zero",
+    "mark": "mark",
+    "dedication": "publicdomain",
+    "sampling_plus": "sampling+",
+    "sampling": "sampling",
+    "devnations": "devnations",
+}
+_RESTRICTED = {
+    ("by", frozenset()): "by",
+    ("by", frozenset({"nc"})): "by-nc",
+    ("by", frozenset({"nd"})): "by-nd",
+    ("by", frozenset({"sa"})): "by-sa",
+    ("by", frozenset({"nc", "nd"})): "by-nc-nd",
+    ("by", frozenset({"nc", "sa"})): "by-nc-sa",
+    ("sampling+", frozenset()): "sampling+",
+    ("sampling+", frozenset({"nc"})): "nc-sampling+",
+    ("sampling", frozenset()): "sampling",
+    ("sampling", frozenset({"nc"})): "nc-sampling",
+    ("zero", frozenset()): "zero",
+    ("mark", frozenset()): "mark",
+    ("publicdomain", frozenset()): "publicdomain",
+    ("devnations", frozenset()): "devnations",
+    ("", frozenset({"nc"})): "nc",
+    ("", frozenset({"nd"})): "nd",
+    ("", frozenset({"sa"})): "sa",
+    ("", frozenset({"nc", "sa"})): "nc-sa",
+    ("", frozenset({"nc", "nd"})): "nd-nc",
+}
+_SHORT_VERSIONS = {"1": "1.0", "3": "3.0", "4": "4.0"}  # not 2: that is 2.0, 2.1 or 2.5
+
+
+@dataclass(slots=True, kw_only=True)
+class Said:
+    """One licence as words name it; an empty head collects what stands before the first name."""
+
+    head: str = ""
+    restrictions: set[str] = field(default_factory=set)
+    versions: list[str] = field(default_factory=list)
+    jurisdiction: str = ""
+
+    def slug(self) -> str:
+        """The unit's slug; '' if nothing of that kind exists."""
+        slug = _RESTRICTED.get((self.head, frozenset(self.restrictions)), "")
+        return "by-nd-nc" if slug == "by-nc-nd" and self.versions == ["1.0"] else slug
+
+
+@dataclass(slots=True, kw_only=True)
+class Reading:
+    """What a text says, in words."""
+
+    said: list[Said] = field(default_factory=list)
+    loose: Said = field(default_factory=Said)  # restrictions and versions that belong to no name
+    outside: list[Outside] = field(default_factory=list)
+    kinds: set[Kind] = field(default_factory=set)
+    strange: list[str] = field(default_factory=list)  # words that mean nothing here
+
+    def beyond_doubt(self) -> bool:
+        """Is a name here that prose cannot contain by chance ("by", "attribution" and "sampling" can)?"""
+        if self.kinds & {"cc", "zero", "mark", "dedication", "sampling_plus", "devnations"}:
+            return True
+        return "attribution" in self.kinds and any(said.versions or said.restrictions for said in self.said)
+
+
+def read(text: str, known: Table) -> Reading:
+    """Read a claim's text (URLs already taken out)."""
+    reader = _Reader(tokens(normalise(text)), known)
+    reader.run()
+    return reader.reading
+
+
+class _Reader:
+    """Walks over the tokens once, longest phrase first."""
+
+    def __init__(self, words: Sequence[str], known: Table) -> None:
+        self.words = words
+        self.known = known
+        self.reading = Reading()
+        self.current = self.reading.loose
+        self.ignore_version = False  # right after a licence outside the table: "GPL 3.0"
+
+    def run(self) -> None:
+        at = 0
+        while at < len(self.words):
+            at += self._place(at) or self._phrase(at) or self._version(at) or self._strange(at)
+
+    def _place(self, at: int) -> int:
+        """A jurisdiction, only right after a version; returns how many tokens it took."""
+        said = self.current
+        if not said.head or not said.versions or said.jurisdiction:
+            return 0
+        for words, code in self.known.places.get(self.words[at], ()):
+            end = at + len(words)
+            if tuple(self.words[at:end]) != words or (words == (code,) and not self._code_may_end(end)):
+                continue
+            said.jurisdiction = code
+            return len(words)
+        return 0
+
+    def _code_may_end(self, end: int) -> bool:
+        """Codes like "in", "it", "no" are words too: they count at the end, or before a known licence word."""
+        if end == len(self.words):
+            return True
+        entry = self._match(end)
+        return entry is not None and entry.kind not in ("prose", "outside", "placeholder")
+
+    def _phrase(self, at: int) -> int:
+        entry = self._match(at)
+        if entry is None:
+            return 0
+        self.reading.kinds.add(entry.kind)
+        if entry.kind != "label":
+            self.ignore_version = False
+        if entry.outside:
+            self.reading.outside.append(entry.outside)
+            self.current, self.ignore_version = Said(), True
+        elif entry.kind in ("nc", "nd", "sa"):
+            self.current.restrictions.add(entry.kind)
+        elif entry.kind in _HEADS:
+            self._head(_HEADS[entry.kind])
+        elif entry.kind == "compact":
+            self.reading.kinds |= {"attribution", "cc"} if entry.words[0].startswith("cc") else {"by"}
+            self._head("by")
+            self.current.restrictions |= set(entry.unit.split("-")[1:])
+        return len(entry.words)
+
+    def _match(self, at: int) -> Entry | None:
+        for entry in self.known.phrases.get(self.words[at], ()):
+            if tuple(self.words[at : at + len(entry.words)]) == entry.words:
+                return entry
+        return None
+
+    def _head(self, head: str) -> None:
+        said = self.current
+        if not said.head:  # takes the restrictions and versions that stood before it
+            said.head = head
+            self.reading.said.append(said)
+            self.reading.loose = Said() if said is self.reading.loose else self.reading.loose
+        elif said.head == "by" and head.startswith("sampling") and not said.versions:
+            said.head = head
+        elif said.head == head == "by" and not said.versions and not said.restrictions:
+            return  # "CC BY Attribution"
+        else:
+            self.current = Said(head=head)
+            self.reading.said.append(self.current)
+
+    def _version(self, at: int) -> int:
+        token = self.words[at]
+        version = token if is_version(token) else ""
+        if not version and self.current.head and not self.current.versions:
+            version = _SHORT_VERSIONS.get(token.removeprefix("v"), "")
+        if not version:
+            return 0
+        if not self.ignore_version and version not in self.current.versions:
+            self.current.versions.append(version)
+        return 1
+
+    def _strange(self, at: int) -> int:
+        self.reading.strange.append(self.words[at])
+        return 1

@@ -1,0 +1,175 @@
+"""The policy: which licences and wishes a dataset accepts, and the decision about one recording.
+
+A decision is allow, deny or review (kept out until a person answers), with a stable rule name, words, and evidence.
+Denials come first: what no answer could rescue is not put before a person.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from sao_data.errors import UsageError
+from sao_data.licences.claims import Licence, parse_witnesses
+from sao_data.licences.contradiction import contradiction
+from sao_data.licences.names import license_name
+from sao_data.licences.preference import NEVER, meets, normalise_preference
+from sao_data.records import Decision, Evidence, Family, Recording, Verdict
+
+FAMILIES = tuple(family for family in get_args(Family) if family not in ("OTHER", "UNKNOWN"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """What a dataset accepts. The defaults are those of Stable Audio Open."""
+
+    families: tuple[str, ...] = ("CC0", "BY", "SAMPLING+")
+    unknown_preference: Literal["keep", "drop"] = "keep"  # uploaders whose wish is not on record
+    block_ids: tuple[str, ...] = ()  # recording ids
+    block_author_ids: tuple[str, ...] = ()  # "12345", or with its source "freesound:12345"
+    # Whole Sampling+ works may be shared non-commercially only (clause 3(d)(ii)). accept: in non-commercial
+    # releases, review in others; review: always; accept-commercial-risk: in all.
+    sampling_plus: Literal["accept", "review", "accept-commercial-risk"] = "accept"
+    contradiction: Literal["keep", "review"] = "review"  # the description takes back what the licence grants
+    explicit: Literal["keep", "drop"] = "keep"  # recordings the source marks as explicit
+
+    def __post_init__(self) -> None:
+        """Refuse a policy that can allow nothing or names what does not exist."""
+        there_are = f"there are {', '.join(FAMILIES)}"
+        if not self.families:
+            raise UsageError(f"policy: families is empty, so nothing would be allowed; {there_are}")
+        for family in self.families:
+            if family not in FAMILIES:
+                raise UsageError(f"policy: no licence family {family!r}; {there_are}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Release:
+    """What will become of the models trained on the dataset; uploaders' wishes are held against it."""
+
+    open_source: bool = True
+    freely_available: bool = True
+    commercial_use: bool = False
+    commercial_training: bool = False
+
+    @property
+    def commercial(self) -> bool:
+        """Is any part of it commercial?"""
+        return self.commercial_use or self.commercial_training
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Finding:
+    verdict: Verdict
+    rule: str
+    detail: str
+
+
+def decide(recording: Recording, policy: Policy, release: Release) -> Decision:
+    """May this recording be used?"""
+    licence = parse_witnesses(recording.license_url, recording.license_claim)
+    preference = normalise_preference(recording.ai_preference)
+    findings = [
+        *_blocked(recording, policy),
+        judge(licence, policy, release),
+        *_preference(recording.ai_preference, preference, policy, release),
+        *_contents(recording, policy),
+    ]
+    found = next((f for v in ("deny", "review") for f in findings if f.verdict == v), None) or findings[0]
+    return Decision(
+        recording_id=recording.id,
+        license=licence.license_id,
+        family=licence.family,
+        version=licence.version,
+        license_url=licence.url,
+        verdict=found.verdict,
+        rule=found.rule,
+        detail=found.detail,
+        ai_preference=preference or "",
+        evidence=_evidence(recording),
+    )
+
+
+def judge(licence: Licence, policy: Policy, release: Release) -> _Finding:
+    """Hold a licence alone against the policy."""
+    name = license_name(licence.license_id)
+    allowed = licence.family in policy.families
+    if licence.status == "unknown":
+        rules = {"no_license": "no_license", "outside_license": "license_not_allowed"}
+        return _Finding(verdict="deny", rule=rules.get(licence.rule, "unknown_license"), detail=licence.why)
+    if not allowed and licence.family not in ("PDM", "OTHER", "UNKNOWN"):
+        return _not_allowed(name, policy)
+    if licence.status == "repairable":
+        rule = "license_conflict" if licence.rule == "license_conflict" else "license_needs_review"
+        return _Finding(verdict="review", rule=rule, detail=licence.why)
+    if licence.family == "PDM" and not allowed:
+        detail = f"{name} is a label, not a grant"
+        return _Finding(verdict="review", rule="license_needs_review", detail=detail)
+    if not allowed:
+        return _not_allowed(name, policy)
+    return _conditions(licence, name, policy, release)
+
+
+def _conditions(licence: Licence, name: str, policy: Policy, release: Release) -> _Finding:
+    """An accepted family: do its own terms fit the release?"""
+    if licence.family == "SAMPLING+" and policy.sampling_plus == "review":
+        return _Finding(verdict="review", rule="sampling_plus_review", detail="the policy reviews Sampling+")
+    at_risk = licence.family == "SAMPLING+" and policy.sampling_plus != "accept-commercial-risk"
+    if release.commercial and (at_risk or "NC" in licence.family.split("-")):
+        detail = f"the release is commercial; {name} lets whole works be shared non-commercially only"
+        return _Finding(verdict="review", rule="license_noncommercial", detail=detail)
+    note = f"; {licence.why}" if licence.why and licence.rule == "named" else ""
+    return _Finding(verdict="allow", rule="allowed", detail=f"{name}{note}")
+
+
+def _not_allowed(name: str, policy: Policy) -> _Finding:
+    detail = f"{name} is not among the families the policy accepts ({', '.join(policy.families)})"
+    return _Finding(verdict="deny", rule="license_not_allowed", detail=detail)
+
+
+def _blocked(recording: Recording, policy: Policy) -> list[_Finding]:
+    if recording.id in policy.block_ids:
+        return [_Finding(verdict="deny", rule="blocked_id", detail=f"the policy blocks {recording.id}")]
+    author = recording.author_id
+    if author and not {author, f"{recording.source}:{author}"}.isdisjoint(policy.block_author_ids):
+        return [_Finding(verdict="deny", rule="blocked_author", detail=f"the policy blocks author {author}")]
+    return []
+
+
+def _preference(raw: str, preference: str | None, policy: Policy, release: Release) -> list[_Finding]:
+    if preference is None:
+        detail = f"the uploader's preference {raw[:80]!r} is not known to this version"
+        return [_Finding(verdict="review", rule="ai_preference_not_understood", detail=detail)]
+    if not preference:
+        detail = "the uploader's preference is not on record, and the policy drops such"
+        dropped = policy.unknown_preference == "drop"
+        return [_Finding(verdict="deny", rule="ai_preference_unknown", detail=detail)] if dropped else []
+    if meets(preference, release):
+        return []
+    if preference == NEVER:
+        detail = "the uploader wants no training of generative models"
+        return [_Finding(verdict="deny", rule="ai_preference_forbids", detail=detail)]
+    detail = f"the uploader's preference {preference} is not met by this release"
+    return [_Finding(verdict="deny", rule="ai_preference_not_met", detail=detail)]
+
+
+def _contents(recording: Recording, policy: Policy) -> list[_Finding]:
+    if recording.is_explicit and policy.explicit == "drop":
+        return [_Finding(verdict="deny", rule="explicit", detail="the source marks it as explicit")]
+    if policy.contradiction == "keep":
+        return []
+    words = contradiction(recording.description)
+    detail = f"the description says {words!r}"
+    return [_Finding(verdict="review", rule="description_contradicts", detail=detail)] if words else []
+
+
+def _evidence(recording: Recording) -> Evidence:
+    """The words judged, and where they stood: the URL first, the name too where both were given."""
+    fields = {"license_url": recording.license_url, "license_claim": recording.license_claim}
+    said = {name: text for name, text in fields.items() if text.strip()}
+    return Evidence(
+        claim=" | ".join(said.values()),
+        field=", ".join(said),
+        response_sha256=recording.evidence,
+        retrieved_at=recording.retrieved_at,
+    )

@@ -1,0 +1,179 @@
+"""A manifest: one TOML file that says what a dataset is made of. Format: manifests/README.md."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from sao_data import config, plugins
+from sao_data.audio import AudioConfig
+from sao_data.cut import Cut
+from sao_data.dedupe import Dedupe
+from sao_data.errors import UsageError
+from sao_data.licences import Policy, Release
+from sao_data.split import Split
+
+_PLUGIN_TABLES = {"source": "sources", "filter": "filters", "caption": "captions"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plugin:
+    """One plugin as configured: its name and its own Config."""
+
+    plugin: str
+    config: Any  # the plugin's frozen Config
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Work:
+    """How the work is done; none of it changes the dataset."""
+
+    keep: bool = False  # keep each bucket's audio blob after its shards are written
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """When a finished dataset is still a failure."""
+
+    max_reject_share: float = (
+        1.0  # of what was offered; above it: exit 3. Licence and preference do not count.
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manifest:
+    """Everything that decides the bytes of a dataset (and `work`, which does not)."""
+
+    name: str
+    description: str = ""
+    num_buckets: int = 16  # bucket b becomes shard b of each series
+    limit: int = 0  # take only the first N recordings of each source; 0 = all
+    release: Release = field(default_factory=Release)
+    policy: Policy = field(default_factory=Policy)
+    audio: AudioConfig = field(default_factory=AudioConfig)
+    cut: Cut = field(default_factory=Cut)
+    dedupe: Dedupe = field(default_factory=Dedupe)
+    split: Split = field(default_factory=Split)
+    limits: Limits = field(default_factory=Limits)
+    work: Work = field(default_factory=Work)
+    source: tuple[Plugin, ...] = ()
+    filter: tuple[Plugin, ...] = ()
+    caption: Plugin = field(default_factory=lambda: _plugin("captions", {"plugin": "metadata"}, "caption"))
+
+    def described(self) -> dict[str, Any]:
+        """The manifest as dataset.json keeps it: no locations, nothing that only steers the work."""
+        plain = config.canonical(self)
+        assert isinstance(plain, dict)
+        return {key: value for key, value in plain.items() if key != "work"}
+
+
+def load(path: Path, assignments: list[str] | None = None, *, cwd: Path | None = None) -> Manifest:
+    """Read a manifest and apply `--set` assignments; UsageError says where, what and what was meant."""
+    table = config.read_toml(path)
+    given = path.absolute().parent
+    for kind_key in ("source", "filter"):
+        for item in _items(table, kind_key, str(path)):
+            _resolve(kind_key, item, given, str(path))
+    set_keys = config.apply_set(table, assignments or [])
+    if set_keys:
+        _resolve_set(table, cwd or Path.cwd(), str(path))
+    return _build(table, where=str(path))
+
+
+def _build(table: config.Table, *, where: str) -> Manifest:
+    simple = {key: value for key, value in table.items() if key not in _PLUGIN_TABLES}
+    known = {name for name in Manifest.__dataclass_fields__}
+    config.check_keys(Manifest, {key: None for key in table if key not in known}, where=where)
+    if "name" not in simple:
+        raise UsageError(
+            f'{where}: name is missing; every manifest names its dataset, e.g. name = "my_sounds"'
+        )
+    built: dict[str, Any] = {}
+    for key in ("source", "filter"):
+        items = _items(table, key, where)
+        built[key] = tuple(
+            _plugin(_PLUGIN_TABLES[key], item, f"{where}: {key}.{n}") for n, item in enumerate(items)
+        )
+    if "caption" in table:
+        built["caption"] = _plugin(
+            "captions", _table(table["caption"], f"{where}: caption"), f"{where}: caption"
+        )
+    if not built["source"]:
+        raise UsageError(f"{where}: no [[source]]; a dataset needs at least one")
+    manifest = config.parse(_Plain, simple, where=where)
+    _check(manifest, where)
+    values = {name: getattr(manifest, name) for name in _Plain.__dataclass_fields__}
+    return Manifest(**values, **built)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Plain:
+    """The part of Manifest that is not plugins, as pydantic checks it."""
+
+    name: str
+    description: str = ""
+    num_buckets: int = 16
+    limit: int = 0
+    release: Release = field(default_factory=Release)
+    policy: Policy = field(default_factory=Policy)
+    audio: AudioConfig = field(default_factory=AudioConfig)
+    cut: Cut = field(default_factory=Cut)
+    dedupe: Dedupe = field(default_factory=Dedupe)
+    split: Split = field(default_factory=Split)
+    limits: Limits = field(default_factory=Limits)
+    work: Work = field(default_factory=Work)
+
+
+def _check(manifest: _Plain, where: str) -> None:
+    if (
+        not manifest.name
+        or not all(c.isalnum() or c in "-_." for c in manifest.name)
+        or manifest.name[0] == "."
+    ):
+        raise UsageError(f"{where}: name {manifest.name!r}: letters, digits, '-', '_' and '.' only")
+    if not 1 <= manifest.num_buckets <= 999_999:
+        raise UsageError(f"{where}: num_buckets {manifest.num_buckets}: want 1 to 999999")
+    if manifest.limit < 0:
+        raise UsageError(f"{where}: limit {manifest.limit}: want 0 (all) or more")
+    if not 0.0 <= manifest.limits.max_reject_share <= 1.0:
+        raise UsageError(f"{where}: limits.max_reject_share {manifest.limits.max_reject_share}: want 0 to 1")
+
+
+def _plugin(kind: str, table: config.Table, where: str) -> Plugin:
+    rest = dict(table)
+    name = rest.pop("plugin", None)
+    if not isinstance(name, str):
+        shipped = ", ".join(plugins.names(kind))
+        raise UsageError(
+            f'{where}: plugin is missing; say which, e.g. plugin = "{plugins.names(kind)[0]}" ({shipped})'
+        )
+    module = plugins.load(kind, name, where=where)
+    return Plugin(plugin=name, config=config.parse(module.Config, rest, where=where))
+
+
+def _items(table: config.Table, key: str, where: str) -> list[config.Table]:
+    items = table.get(key, [])
+    if not isinstance(items, list):
+        raise UsageError(f"{where}: {key}: write [[{key}]] (two brackets): there can be several")
+    return [_table(item, f"{where}: {key}") for item in items]
+
+
+def _table(value: object, where: str) -> config.Table:
+    if not isinstance(value, dict):
+        raise UsageError(f"{where}: want a table, got {value!r}")
+    return value
+
+
+def _resolve(key: str, item: config.Table, base: Path, where: str) -> None:
+    name = item.get("plugin")
+    if isinstance(name, str):
+        module = plugins.load(_PLUGIN_TABLES[key], name, where=f"{where}: {key}")
+        config.resolve_locations(module.Config, item, base)
+
+
+def _resolve_set(table: config.Table, cwd: Path, where: str) -> None:
+    """What --set left relative was written on the command line: relative to the working directory."""
+    for key in ("source", "filter"):
+        for item in _items(table, key, where):
+            _resolve(key, item, cwd, where)

@@ -1,0 +1,171 @@
+"""Publish: from finished buckets to the dataset that readers see; dataset.json is written last and commits it
+all."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Iterable
+
+from sao_data import __version__, catalogue, evidence, owner, reviews, shards, tables
+from sao_data.attribution.card import dataset_card
+from sao_data.attribution.croissant import croissant
+from sao_data.attribution.info import DatasetInfo, info_from
+from sao_data.attribution.report import files
+from sao_data.manifest import Manifest
+from sao_data.records import CatalogueRow, Rejection, SampleRow, Shard
+from sao_data.stage import WORK, Bucket
+from sao_data.stages.listing import NAME as LIST
+from sao_data.stages.listing import Listed
+from sao_data.stages.pack import read_shards
+from sao_data.storage import Storage, write_if_changed
+from sao_data.summary import Summary
+from sao_data.words import policy_lines, release_lines
+
+FILE = "dataset.json"
+SHARDS = "shards.parquet"
+SAMPLES = "samples.parquet"
+REPORT = "attribution"
+Finished = tuple[Bucket, tuple[Rejection, ...]]
+
+
+def publish(storage: Storage, manifest: Manifest, finished: list[Finished]) -> Summary:
+    """Write tables, evidence, report and card of the finished buckets; then dataset.json; then tidy up."""
+    packed = [shard for bucket, _ in finished for shard in read_shards(storage, bucket.parts["pack"])]
+    packed.sort(key=lambda shard: shard.name)
+    samples = [row for bucket, _ in finished for row in bucket.rows("pack", SampleRow)]
+    rows = sorted((row for b, d in finished for row in catalogue.rows(b, d)), key=lambda row: row.id)
+    written = {
+        SHARDS: tables.to_bytes(Shard, packed),
+        SAMPLES: tables.to_bytes(SampleRow, sorted(samples, key=lambda row: row.key)),
+        catalogue.FILE: tables.to_bytes(CatalogueRow, rows),
+    }
+    written |= dict(_evidence(finished))
+    digests = {name: _sha256(data) for name, data in written.items()}
+    digests |= {f"{shards.FOLDER}/{shard.name}": shard.sha256 for shard in packed}
+    root = root_digest(digests)
+    info = info_of(manifest, rows, packed, root)
+    report = report_files(info, rows)
+    changed = [write_if_changed(storage, name, data) for name, data in (written | report).items()]
+    reviews.write(storage, reviews.read(storage), _waiting(rows))
+    digests |= {name: _sha256(data) for name, data in report.items()}
+    _remove_stale(storage, digests)
+    changed.append(write_if_changed(storage, FILE, _dataset_json(manifest, info, root, digests)))
+    _tidy(storage, finished)
+    return summary_of(info, storage.url, rows, changed=any(changed))
+
+
+def root_digest(digests: dict[str, str]) -> str:
+    """Merkle root over shards, tables and evidence: names and contents, in the order of their names."""
+    return evidence.merkle_root([_sha256(f"{name}\n{digests[name]}".encode()) for name in sorted(digests)])
+
+
+def info_of(manifest: Manifest, rows: list[CatalogueRow], packed: list[Shard], root: str) -> DatasetInfo:
+    """What reports say about the dataset as a whole."""
+    return info_from(
+        rows,
+        packed,
+        name=manifest.name,
+        description=manifest.description,
+        version=root[:12],
+        root_digest=root,
+        policy=policy_lines(manifest.policy),
+        release=release_lines(manifest.release),
+    )
+
+
+def report_files(info: DatasetInfo, rows: list[CatalogueRow]) -> dict[str, bytes]:
+    """Attribution report, dataset card and Croissant, by their names in the dataset directory."""
+    made = {f"{REPORT}/{name}": data for name, data in files(info, rows)}
+    made["README.md"] = dataset_card(info).encode()
+    made["croissant.json"] = _json(croissant(info))
+    return made
+
+
+def summary_of(info: DatasetInfo, url: str, rows: Iterable[CatalogueRow], *, changed: bool) -> Summary:
+    """The closing numbers."""
+    reasons: Counter[tuple[str, str]] = Counter()
+    for row in rows:
+        if row.num_offers > 1:
+            reasons[(LIST, "duplicate_id")] += row.num_offers - 1
+        if not row.kept:
+            reasons[(row.stage, row.reason)] += 1
+    return Summary(
+        name=info.name,
+        url=url,
+        version=info.version,
+        offered=info.offered,
+        kept=info.kept,
+        rejected=tuple((*key, num) for key, num in sorted(reasons.items(), key=lambda i: (-i[1], i[0]))),
+        seconds=info.seconds,
+        num_samples=info.num_samples,
+        num_shards=len(info.shards),
+        num_bytes=sum(shard.num_bytes for shard in info.shards),
+        warnings=info.warnings,
+        changed=changed,
+    )
+
+
+def _evidence(finished: list[Finished]) -> Iterable[tuple[str, bytes]]:
+    for bucket, _ in finished:
+        raw = [row.raw for row in bucket.rows(LIST, Listed)]
+        if raw:
+            yield evidence.pack(raw)
+
+
+def _waiting(rows: list[CatalogueRow]) -> list[tuple[str, str]]:
+    return [(row.id, f"{row.rule}: {row.detail}") for row in rows if row.verdict == "review"]
+
+
+def _dataset_json(manifest: Manifest, info: DatasetInfo, root: str, digests: dict[str, str]) -> bytes:
+    leaves = sorted(evidence.digest_of(name) for name in digests if name.startswith(f"{evidence.FOLDER}/"))
+    return _json(
+        {
+            "format": owner.FORMAT,
+            "format_version": owner.FORMAT_VERSION,
+            "name": manifest.name,
+            "version": info.version,
+            "root_digest": root,
+            "tool": f"sao {__version__}",
+            "manifest": manifest.described(),
+            "counts": {
+                "offered": info.offered,
+                "kept": info.kept,
+                "rejected": info.rejected,
+                "clips": info.num_clips,
+                "samples": info.num_samples,
+                "shards": len(info.shards),
+                "seconds": info.seconds,
+            },
+            "rejected_by_reason": dict(sorted(info.rejected_by_reason)),
+            "evidence": {"num_files": len(leaves), "merkle_root": evidence.merkle_root(leaves)},
+            "files": dict(sorted(digests.items())),
+        }
+    )
+
+
+def _remove_stale(storage: Storage, digests: dict[str, str]) -> None:
+    """Shards, evidence and report pages of an earlier version that this one does not have."""
+    for folder in (shards.FOLDER, evidence.FOLDER, REPORT):
+        for name in storage.names(folder):
+            if name not in digests:
+                storage.delete(name)
+
+
+def _tidy(storage: Storage, finished: list[Finished]) -> None:
+    """Parts of earlier settings and blobs that were kept for them."""
+    current = {part.stem for bucket, _ in finished for part in bucket.parts.values()}
+    stages = {part.stage for bucket, _ in finished for part in bucket.parts.values()}
+    for stage in sorted(stages):
+        for name in storage.names(f"{WORK}/{stage}"):
+            if name.split(".", 1)[0] not in current:
+                storage.delete(name)
+
+
+def _json(value: object) -> bytes:
+    return (json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n").encode()
+
+
+def _sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()

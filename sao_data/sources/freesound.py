@@ -1,0 +1,148 @@
+"""Freesound, offline: a folder with `sounds.jsonl` (sound objects as APIv2 returns them) and `audio/ID.TYPE`.
+
+Facts about the source, from its server code and documentation, checked 2026-07-30:
+
+- Terms: https://freesound.org/help/tos_api/ (API: free for non-commercial use, else ask mtg@upf.edu; do not
+  replicate Freesound; credit it and its users; one key per application). Sounds keep their own licences.
+- Licences: CC0 1.0, BY 3.0 and 4.0, BY-NC 3.0 and 4.0, Sampling+ 1.0 (retired). The API gives the deed URL,
+  data packs the name without a version. A licence may change later: the row kept as evidence is the witness.
+- Generative-AI preference: `gen_ai_preference` (earlier `ai_preference`), per uploader, since July 2026; a
+  row without one is unknown (''), not permitted.
+- Rate limits of the API: at level 1, 60 requests a minute and 2,000 a day, one per original. This plugin
+  sends none.
+
+A row is rejected as `bad_metadata` (no JSON object), `bad_id` (the id is no integer > 0) or `bad_type` (a
+file type Freesound does not have; it would become part of a path). The API names no sources of remixes.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+from urllib.parse import quote
+
+from sao_data.config import Location
+from sao_data.errors import UsageError
+from sao_data.records import MediaFacts, Offer, Recording, Rejection
+from sao_data.sources import _rows
+
+TYPES = ("wav", "ogg", "aiff", "aif", "mp3", "flac", "m4a", "wv")  # the closed set; aiff also stands for .aif
+
+_MD5 = re.compile(r"[0-9a-f]{32}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """Where the listing and the audio lie."""
+
+    path: Location
+    listing: str = "sounds.jsonl"  # within path: one sound object a line, blank lines ignored
+    audio: str = "audio/"  # within path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Freesound:
+    """The Source over one such folder."""
+
+    config: Config
+
+    def check(self) -> None:
+        """Raise UsageError unless the listing and the audio folder can be seen from this machine."""
+        fix = "set source.path (or --set source.N.path=…) to a folder with sounds.jsonl and audio/"
+        if not self._folder.is_dir():
+            raise UsageError(f"freesound: {self._folder}: no such folder; {fix}")
+        if not (self._folder / self.config.listing).is_file():
+            raise UsageError(f"freesound: {self._folder / self.config.listing}: no such listing; {fix}")
+        if not (self._folder / self.config.audio).is_dir():
+            raise UsageError(f"freesound: {self._folder / self.config.audio}: no such folder; {fix}")
+
+    def offers(self) -> Iterator[Offer | Rejection]:
+        """Every line of the listing, in its order."""
+        self.check()
+        present = frozenset(os.listdir(self._folder / self.config.audio))
+        for number, raw in _rows.numbered_lines(self._folder / self.config.listing):
+            yield self._offer(number, raw, present)
+
+    def open(self, recording: Recording) -> BinaryIO:
+        """Open audio/ID.TYPE."""
+        return (self._folder / recording.audio_url).open("rb")
+
+    @property
+    def _folder(self) -> Path:
+        return Path(self.config.path)
+
+    def _offer(self, number: int, raw: bytes, present: frozenset[str]) -> Offer | Rejection:
+        where = f"{self.config.listing}:{number}"
+        try:
+            row = _rows.parse_object(raw)
+        except _rows.BadRow as error:
+            return _rows.reject_row("freesound", raw, "bad_metadata", f"{where}: {error}")
+        sound_id = row.get("id")
+        if isinstance(sound_id, bool) or not isinstance(sound_id, int) or not 0 < sound_id < 2**63:
+            return _rows.reject_row(
+                "freesound", raw, "bad_id", f"{where}: id {str(sound_id)[:80]!r} is no integer > 0"
+            )
+        kind = row.get("type")
+        if kind and kind not in TYPES:
+            detail = f"{where}: type {str(kind)[:80]!r} is not one of {' '.join(TYPES)}"
+            return Rejection(id=f"freesound:{sound_id}", stage="list", reason="bad_type", detail=detail)
+        name = _file_name(sound_id, _rows.text(row, "type"), present)
+        verbatim = raw.decode("utf-8")
+        return Offer(
+            recording=_recording(row, sound_id, str(Path(self.config.audio, name)), verbatim), raw=verbatim
+        )
+
+
+def build(config: Config) -> Freesound:
+    """Make the source."""
+    return Freesound(config=config)
+
+
+def _recording(row: _rows.Row, sound_id: int, audio_url: str, raw: str) -> Recording:
+    username = _rows.text(row, "username")
+    claim, url = _rows.split_licence(_rows.text(row, "license"))
+    md5 = _rows.text(row, "md5").lower()
+    return Recording(
+        id=f"freesound:{sound_id}",
+        source="freesound",
+        title=_rows.text(row, "name"),
+        author=username,
+        author_url=f"https://freesound.org/people/{quote(username, safe='', errors='replace')}/"
+        if username
+        else "",
+        page_url=f"https://freesound.org/s/{sound_id}/",  # outlives renamed users, unlike `url`
+        audio_url=audio_url,
+        license_claim=claim,
+        license_url=url,
+        ai_preference=_rows.text(row, "gen_ai_preference") or _rows.text(row, "ai_preference"),
+        description=_rows.text(row, "description"),
+        tags=_rows.texts(row, "tags", separators=" "),
+        album=_rows.text(row, "pack_name"),
+        is_explicit=row.get("is_explicit") is True,
+        is_remix=row.get("is_remix") is True,
+        media=_media(row),
+        md5=md5 if _MD5.fullmatch(md5) else "",
+        retrieved_at=_rows.text(row, "retrieved_at"),
+        evidence=_rows.sha256_of(raw),
+    )
+
+
+def _media(row: _rows.Row) -> MediaFacts:
+    return MediaFacts(
+        container=_rows.text(row, "type"),
+        num_bytes=_rows.whole(row, "filesize"),
+        seconds=_rows.real(row, "duration"),
+        sample_rate=_rows.whole(row, "samplerate"),
+        num_channels=_rows.whole(row, "channels"),
+    )
+
+
+def _file_name(sound_id: int, kind: str, present: frozenset[str]) -> str:
+    """ID.TYPE; with no type stated, or aiff written as aif, the file that is there."""
+    kinds = {"": TYPES, "aiff": ("aiff", "aif"), "aif": ("aif", "aiff")}.get(kind, (kind,))
+    candidates = [f"{sound_id}.{each}" for each in kinds]
+    return next((name for name in candidates if name in present), candidates[0])

@@ -1,0 +1,36 @@
+"""Which series of shards a recording belongs to: train or validation, Sampling+ apart."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+from sao_data.errors import UsageError
+from sao_data.records import Decision, Recording
+
+SAMPLING_PLUS = "-sampling-plus"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Split:
+    """The paper names no validation split; ours keeps one author's works on one side."""
+
+    validation_share: float = 0.0  # of authors, 0..1
+
+    def __post_init__(self) -> None:
+        if not 0.0 <= self.validation_share < 1.0:
+            raise UsageError(f"split.validation_share: {self.validation_share} is not in 0 <= share < 1")
+
+
+def series_of(recording: Recording, decision: Decision, split: Split) -> str:
+    """Series name: "train" or "validation", with "-sampling-plus" for works whose whole copies may be shared
+    non-commercially only (Sampling+ 1.0, 3(d)), so that these can be left out as files."""
+    side = "validation" if _author_share(recording) < split.validation_share else "train"
+    return side + (SAMPLING_PLUS if decision.family == "SAMPLING+" else "")
+
+
+def _author_share(recording: Recording) -> float:
+    """A place in 0..1 that depends on the author alone (on the recording where no author is named)."""
+    author = recording.author_id or recording.author or recording.id
+    digest = hashlib.sha256(f"split:{recording.source}:{author}".encode()).digest()
+    return int.from_bytes(digest[:8], "big") / 2**64

@@ -1,0 +1,43 @@
+"""Caption: the fields that prompts may be drawn from, for every clip that curation kept."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from sao_data import plugins
+from sao_data.manifest import Plugin
+from sao_data.records import Caption, Clip
+from sao_data.stage import Bucket, Sink, clip_key
+from sao_data.stages.listing import NAME as LIST
+from sao_data.stages.listing import Listed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WriteCaptions:
+    """One caption builder over every clip."""
+
+    builder: Plugin
+
+    name: ClassVar[str] = "caption"
+    version: ClassVar[int] = 1
+    row: ClassVar[type] = Caption
+    inputs: ClassVar[tuple[str, ...]] = (LIST, "curate")
+    has_blob: ClassVar[bool] = False
+
+    def settings(self) -> object:
+        return self.builder
+
+    def run(self, bucket: Bucket, sink: Sink) -> None:
+        recordings = {row.recording.id: row.recording for row in bucket.rows(LIST, Listed)}
+        builder = plugins.load("captions", self.builder.plugin).build(self.builder.config)
+        clips = bucket.rows("curate", Clip)
+        sink.expect(clip_key(clip) for clip in clips)
+        for clip in clips:
+            recording = recordings[clip.recording_id]
+            fields = builder.fields(recording)
+            prompt = builder.prompt(recording, fields)
+            sink.keep(
+                clip_key(clip),
+                Caption(recording_id=clip.recording_id, clip=clip.number, fields=fields, prompt=prompt),
+            )

@@ -1,0 +1,124 @@
+"""Listing: ask every source for its offers, make ids unique, deal the recordings into buckets.
+
+Runs in the driver: sources are asked once, in order. Where an id is offered twice the richer offer is kept
+and the others are counted (`duplicate_id`); which one wins does not depend on the order of the sources.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import itertools
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from sao_data import config
+from sao_data.manifest import Manifest
+from sao_data.plugins import Source
+from sao_data.records import Offer, Recording, Rejection, bucket_of, check_id, id_hash
+from sao_data.stage import Part, content_part, publish_rows
+from sao_data.storage import Storage
+
+NAME = "list"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listed:
+    """One recording as listed, with the raw row it was read from and how often its id was offered."""
+
+    recording: Recording
+    raw: str
+    source_index: int  # which [[source]] of the manifest opens it
+    num_offers: int
+
+
+@dataclass(slots=True, kw_only=True)
+class Listing:
+    """Everything offered, by id."""
+
+    rows: dict[str, Listed]
+    rejections: dict[str, Rejection]
+
+    @property
+    def num_offered(self) -> int:
+        return sum(row.num_offers for row in self.rows.values()) + len(self.rejections)
+
+
+def ask(manifest: Manifest, sources: list[Source], tick: Callable[[int], None] | None = None) -> Listing:
+    """Collect every source's offers; `tick` hears the running count."""
+    listing = Listing(rows={}, rejections={})
+    for index, source in enumerate(sources):
+        offers: Iterator[Offer | Rejection] = source.offers()
+        for offer in itertools.islice(offers, manifest.limit or None):
+            if isinstance(offer, Rejection):
+                listing.rejections.setdefault(offer.id, offer)
+            else:
+                _add(listing, offer, index)
+            if tick:
+                tick(listing.num_offered)
+    return listing
+
+
+def publish(storage: Storage, listing: Listing, num_buckets: int) -> list[Part]:
+    """Write one part per bucket, empty ones included; return them in the order of the buckets."""
+    return [
+        publish_rows(storage, NAME, bucket, Listed, rows, rejections)
+        for bucket, (rows, rejections) in enumerate(_deal(listing, num_buckets))
+    ]
+
+
+def parts(listing: Listing, num_buckets: int) -> list[Part]:
+    """The parts that `publish` would write."""
+    return [
+        content_part(NAME, bucket, Listed, rows, rejections)[0]
+        for bucket, (rows, rejections) in enumerate(_deal(listing, num_buckets))
+    ]
+
+
+def _deal(listing: Listing, num_buckets: int) -> list[tuple[list[Listed], list[Rejection]]]:
+    """Rows and rejections of each bucket, ordered by sha256 of their ids."""
+    dealt: list[tuple[list[Listed], list[Rejection]]] = [([], []) for _ in range(num_buckets)]
+    for recording_id in sorted(listing.rows, key=id_hash):
+        dealt[bucket_of(recording_id, num_buckets)][0].append(listing.rows[recording_id])
+    for rejection in sorted(listing.rejections.values(), key=lambda r: id_hash(r.id)):
+        dealt[bucket_of(rejection.id, num_buckets)][1].append(rejection)
+    return dealt
+
+
+def _add(listing: Listing, offer: Offer, index: int) -> None:
+    recording = utf8_only(offer.recording)
+    check_id(recording.id)
+    row = Listed(recording=recording, raw=_utf8(offer.raw), source_index=index, num_offers=1)
+    known = listing.rows.get(recording.id)
+    if known is None:
+        listing.rows[recording.id] = row
+        return
+    best = max(known, row, key=_richness)
+    listing.rows[recording.id] = dataclasses.replace(best, num_offers=known.num_offers + 1)
+
+
+def _richness(row: Listed) -> tuple[int, int, str]:
+    """More stated fields win, then more text, then the digest: an order that no listing order can change."""
+    plain = config.canonical(row.recording)
+    assert isinstance(plain, dict)
+    text = json.dumps(plain, sort_keys=True)
+    num_stated = sum(1 for value in plain.values() if value not in ("", [], None))
+    return num_stated, len(text), hashlib.sha256(text.encode()).hexdigest()
+
+
+def utf8_only(recording: Recording) -> Recording:
+    """Replace what UTF-8 cannot hold (lone surrogates) and NUL by U+FFFD; all else stays verbatim."""
+    changes: dict[str, Any] = {}
+    for item in dataclasses.fields(recording):
+        value = getattr(recording, item.name)
+        if isinstance(value, str) and (clean := _utf8(value)) != value:
+            changes[item.name] = clean
+        elif isinstance(value, tuple) and (items := tuple(_utf8(v) for v in value)) != value:
+            changes[item.name] = items
+    return dataclasses.replace(recording, **changes) if changes else recording
+
+
+def _utf8(text: str) -> str:
+    return text.encode("utf-8", "surrogatepass").decode("utf-8", "replace").replace("\0", "\ufffd")

@@ -1,0 +1,65 @@
+"""From decoded floats to what is stored: 44.1 kHz, stereo, 16 bits, one rounding at the very end.
+
+As the reference trainer does (stable-audio-tools, data/utils.py): mono is duplicated, of more than two channels the
+first two are kept.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import soxr
+
+from sao_data.records import NUM_CHANNELS, SAMPLE_RATE
+from sao_data.rejected import AudioRejected
+
+Floats = npt.NDArray[np.float32]
+Pcm = npt.NDArray[np.int16]  # (frames, 2), 44.1 kHz
+
+_FULL_SCALE = 32_768  # 16-bit PCM is x / 32768: 16-bit sources at 44.1 kHz pass through bit for bit
+
+
+class Stereo:
+    """Float blocks at any rate and channel count in, 16-bit stereo at 44.1 kHz out, whatever the block sizes."""
+
+    def __init__(self, sample_rate: int, num_channels: int) -> None:
+        self.num_frames = 0  # put out so far
+        self.num_clipped = 0  # samples beyond full scale
+        self._num_kept = min(num_channels, NUM_CHANNELS)
+        self._resampler: soxr.ResampleStream | None = None
+        if sample_rate != SAMPLE_RATE:
+            # HQ: -136 dB aliasing at the band edge; the lower qualities are no faster.
+            self._resampler = soxr.ResampleStream(
+                sample_rate, SAMPLE_RATE, self._num_kept, dtype="float32", quality="HQ"
+            )
+
+    def push(self, block: Floats) -> Pcm:
+        """Convert the next (frames, channels) block; AudioRejected("non_finite") for NaN or infinity."""
+        kept = np.ascontiguousarray(block[:, : self._num_kept])
+        return self._round(self._resampler.resample_chunk(kept) if self._resampler else kept)
+
+    def finish(self) -> Pcm:
+        """Flush what the resampler still holds."""
+        if self._resampler is None:
+            return np.empty((0, NUM_CHANNELS), np.int16)
+        return self._round(
+            self._resampler.resample_chunk(np.empty((0, self._num_kept), np.float32), last=True)
+        )
+
+    def _round(self, block: Floats) -> Pcm:
+        if not len(block):
+            return np.empty((0, NUM_CHANNELS), np.int16)
+        with np.errstate(over="ignore", invalid="ignore"):
+            scaled = block * np.float32(_FULL_SCALE)
+        peak = max(float(scaled.max()), -float(scaled.min()))
+        if not np.isfinite(peak):  # NaN and infinity come through max and min, and through the resampler
+            raise AudioRejected("non_finite", f"NaN or infinity near {self.num_frames / SAMPLE_RATE:.1f} s")
+        np.rint(scaled, out=scaled)
+        if peak >= _FULL_SCALE - 0.5:
+            # +32768 itself is one step off: that is rounding, not clipping.
+            num_beyond = int(np.count_nonzero(np.abs(scaled) > _FULL_SCALE))
+            self.num_clipped += num_beyond * (NUM_CHANNELS // self._num_kept)
+            np.clip(scaled, -_FULL_SCALE, _FULL_SCALE - 1, out=scaled)
+        pcm = scaled.astype(np.int16)
+        self.num_frames += len(pcm)
+        return pcm if self._num_kept == NUM_CHANNELS else np.repeat(pcm, NUM_CHANNELS, axis=1)

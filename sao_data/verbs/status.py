@@ -1,0 +1,78 @@
+"""How far a dataset is: what is published, what is being built, what waits for a person."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sao_data.storage import Storage
+
+HELP = "how far a dataset is, and what it holds"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("dir", metavar="DIR", help="dataset directory or URL")
+
+
+def run(args: argparse.Namespace) -> int:
+    from sao_data import owner, reviews
+    from sao_data.publish import FILE
+    from sao_data.storage import open_storage
+
+    storage = open_storage(args.dir)
+    facts = owner.read(storage)
+    lines = [f"{facts['name']} at {storage.url}"]
+    holder = storage.read("lock").decode(errors="replace").strip() if storage.exists("lock") else ""
+    if holder:
+        lines.append(f"a run is under way, or was killed: {holder}")
+    lines += (
+        _published(args.dir) if storage.exists(FILE) else ["nothing published yet; run the ingest to its end"]
+    )
+    lines += [f"work        {line}" for line in _work(storage)]
+    waiting = _num_waiting(storage)
+    answered = len(reviews.read(storage))
+    if waiting or answered:
+        lines.append(f"reviews     {waiting} wait for a person in {reviews.FILE}, {answered} answered")
+    sys.stdout.write("\n".join(lines) + "\n")
+    return 0
+
+
+def _published(url: str) -> list[str]:
+    from sao_data.provenance import open_dataset
+
+    facts = open_dataset(url).facts
+    counts = facts["counts"]
+    lines = [
+        f"published   version {facts['version']}: {counts['kept']} of {counts['offered']} recordings, "
+        f"{counts['seconds']:.1f} s in {counts['samples']} samples, {counts['shards']} shards"
+    ]
+    reasons = sorted(facts["rejected_by_reason"].items(), key=lambda item: (-item[1], item[0]))
+    return lines + [f"left out    {number} {reason}" for reason, number in reasons]
+
+
+def _work(storage: Storage) -> list[str]:
+    from sao_data.stage import WORK
+
+    lines = []
+    for stage in ("list", "decide", "fetch", "normalise", "curate", "caption", "pack"):
+        names = storage.names(f"{WORK}/{stage}")
+        done = [n for n in names if n.endswith(".parquet") and n.count(".") == 1]
+        blobs = sum(storage.size(n) for n in names if n.endswith(".blob"))
+        if done:
+            audio = f", {blobs / 1e6:.1f} MB of audio" if blobs else ""
+            lines.append(f"{stage}: {len(done)} buckets done{audio}")
+    return lines
+
+
+def _num_waiting(storage: Storage) -> int:
+    import csv
+    import io
+
+    from sao_data import reviews
+
+    if not storage.exists(reviews.FILE):
+        return 0
+    rows = csv.DictReader(io.StringIO(storage.read(reviews.FILE).decode("utf-8-sig"), newline=""))
+    return sum(1 for row in rows if not (row.get("verdict") or "").strip())

@@ -1,0 +1,35 @@
+"""Check a dataset: every shard and table against its hash, every number against every other, the evidence.
+
+Nothing is changed. Exit code 0: all true. 1: findings, one a line.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+HELP = "check every byte and number of a dataset"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("dir", metavar="DIR", help="dataset directory or URL")
+
+
+def run(args: argparse.Namespace) -> int:
+    from sao_data.launch import note, printable
+    from sao_data.provenance import open_dataset, verify
+
+    dataset = open_dataset(args.dir)
+    findings = verify(dataset, lambda what: note(f"checking {what} …"))
+    for finding in findings:
+        sys.stdout.write(f"{printable(finding)}\n")
+    counts, facts = dataset.facts["counts"], dataset.facts
+    if findings:
+        name = f"{facts['name']} {facts['version']}"
+        sys.stdout.write(f"{len(findings)} findings in {name}: restore the files, or run the ingest again\n")
+        return 1
+    sys.stdout.write(
+        f"OK {facts['name']} {facts['version']}: {counts['kept']} recordings, {counts['samples']} samples in "
+        f"{counts['shards']} shards, {facts['evidence']['num_files']} evidence files, 0 findings\n"
+    )
+    return 0

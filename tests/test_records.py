@@ -1,0 +1,54 @@
+"""Ids, buckets and names are pure functions of the id, and safe as file names."""
+
+import string
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sao_data.records import bucket_of, check_id, clip_id, id_hash, sample_key
+
+OWN = st.text(string.ascii_letters + string.digits, min_size=1, max_size=20)
+
+
+@pytest.mark.parametrize(
+    ("recording_id", "number", "key"),
+    [
+        ("freesound:12345", 0, "freesound-000012345"),
+        ("freesound:12345", 1, "freesound-000012345-0001"),
+        ("freesound:1234567890", 0, "freesound-1234567890"),
+        ("folder:rain-on-roof", 0, "folder-rain-on-roof"),
+        ("fma:2", 12, "fma-000000002-0012"),
+    ],
+)
+def test_sample_key_is_made_from_the_id_alone(recording_id: str, number: int, key: str) -> None:
+    assert sample_key(recording_id, number) == key
+
+
+@pytest.mark.parametrize(
+    "bad", ["12345", "freesound:", "free sound:1", "freesound:../1", "x:a.b", "x:a/b", "X:1", "x:" + "a" * 81]
+)
+def test_unsafe_ids_are_refused(bad: str) -> None:
+    with pytest.raises(ValueError, match="bad recording id"):
+        check_id(bad)
+
+
+@given(own=OWN, num_buckets=st.integers(1, 5000))
+def test_every_recording_has_exactly_one_bucket(own: str, num_buckets: int) -> None:
+    recording_id = f"folder:{own}"
+    check_id(recording_id)
+    bucket = bucket_of(recording_id, num_buckets)
+    assert 0 <= bucket < num_buckets
+    assert bucket == int(id_hash(recording_id).hex(), 16) % num_buckets
+
+
+@given(own=OWN, number=st.integers(0, 9999))
+def test_sample_keys_fit_a_ustar_name_and_have_no_dot(own: str, number: int) -> None:
+    key = sample_key(f"folder:{own}", number)
+    assert "." not in key
+    assert len(f"{key}.flac") <= 100
+
+
+def test_clip_ids_name_further_clips() -> None:
+    assert clip_id("x:1", 0) == "x:1"
+    assert clip_id("x:1", 2) == "x:1#2"

@@ -1,0 +1,108 @@
+"""Shards are plain tars whose bytes follow from their samples, and damage anywhere is named."""
+
+import dataclasses
+import hashlib
+import io
+import random
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from sao_data import shards
+from sao_data.errors import IntegrityError
+from sao_data.records import Sample, SampleRow, Shard
+from sao_data.storage import LocalStorage
+
+
+def sample(n: int, flac: bytes) -> Sample:
+    """A sample with every field filled by its type."""
+    empty = {"str": "", "int": n, "list[str]": []}
+    values = {field.name: empty[str(field.type)] for field in dataclasses.fields(Sample)}
+    return Sample(**values | {"id": f"x:{n}", "title": "Regen ☂", "sha256": hashlib.sha256(flac).hexdigest()})  # type: ignore[arg-type]
+
+
+def write(storage: LocalStorage, num: int = 4) -> tuple[Shard, list[SampleRow]]:
+    name = shards.shard_name("train", 0)
+    with storage.staged(f"{shards.FOLDER}/{name}") as path, path.open("wb") as file:
+        writer = shards.ShardWriter(file, name, "train")
+        for n in range(num):
+            flac = random.Random(n).randbytes(700 + n)
+            writer.add(f"x-{n:09d}", sample(n, flac), flac, ())
+        shard = writer.finish()
+    return shard, writer.rows
+
+
+def test_any_tar_reader_reads_them(tmp_path: Path) -> None:
+    storage = LocalStorage(tmp_path)
+    shard, rows = write(storage)
+    data = storage.read(f"shards/{shard.name}")
+    assert (shard.sha256, shard.num_bytes) == (hashlib.sha256(data).hexdigest(), len(data))
+    with tarfile.open(fileobj=io.BytesIO(data)) as tar:
+        members = tar.getmembers()
+        assert [m.name for m in members] == [f"x-{n:09d}.{e}" for n in range(4) for e in ("flac", "json")]
+        assert {(m.mtime, m.uid, m.gid, m.uname, m.mode) for m in members} == {(0, 0, 0, "", 0o644)}
+        for row, member in zip(rows, members[::2], strict=True):
+            assert (row.flac_offset, row.flac_size) == (member.offset_data, member.size)
+    assert len(data) % 10240 == 0
+
+
+def test_the_index_reads_one_sample_without_the_rest(tmp_path: Path) -> None:
+    storage = LocalStorage(tmp_path)
+    _, rows = write(storage)
+    flac, fields = shards.read_sample(storage, rows[2])
+    assert flac == random.Random(2).randbytes(702)
+    assert fields["title"] == "Regen ☂"
+    assert list(fields) == sorted(fields)
+
+
+def test_an_intact_shard_has_no_findings(tmp_path: Path) -> None:
+    storage = LocalStorage(tmp_path)
+    shard, rows = write(storage)
+    assert list(shards.verify(storage, [shard], rows)) == []
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_one_flipped_bit_anywhere_is_named(tmp_path: Path, seed: int) -> None:
+    storage, dice = LocalStorage(tmp_path), random.Random(seed)
+    shard, rows = write(storage)
+    data = bytearray(storage.read(f"shards/{shard.name}"))
+    data[dice.randrange(len(data))] ^= 1 << dice.randrange(8)
+    storage.write(f"shards/{shard.name}", bytes(data))
+    assert any(shard.name in finding for finding in shards.verify(storage, [shard], rows))
+
+
+def test_a_cut_at_a_member_boundary_is_named(tmp_path: Path) -> None:
+    storage = LocalStorage(tmp_path)
+    shard, rows = write(storage)
+    data = storage.read(f"shards/{shard.name}")
+    storage.write(f"shards/{shard.name}", data[: rows[2].flac_offset - 512])
+    findings = list(shards.verify(storage, [shard], rows))
+    assert any("x-000000003.flac is damaged" in finding for finding in findings)
+    with pytest.raises(IntegrityError, match="shard ends at byte"):
+        shards.read_sample(storage, rows[3])
+
+
+def test_damage_is_not_handed_out(tmp_path: Path) -> None:
+    storage = LocalStorage(tmp_path)
+    shard, rows = write(storage)
+    data = bytearray(storage.read(f"shards/{shard.name}"))
+    data[rows[1].flac_offset + 3] ^= 1
+    storage.write(f"shards/{shard.name}", bytes(data))
+    with pytest.raises(IntegrityError, match="audio of x-000000001 is damaged"):
+        shards.read_sample(storage, rows[1])
+
+
+def test_missing_unknown_and_misplaced_are_named(tmp_path: Path) -> None:
+    storage = LocalStorage(tmp_path)
+    shard, rows = write(storage)
+    storage.write("shards/train-000009.tar", b"")
+    swapped = [dataclasses.replace(rows[0], flac_offset=rows[1].flac_offset), *rows[1:]]
+    other = dataclasses.replace(shard, name="train-000005.tar")
+    findings = list(
+        shards.verify(storage, [shard, other], [*swapped, dataclasses.replace(rows[0], shard="gone.tar")])
+    )
+    assert "shards/train-000009.tar: not in shards.parquet" in findings
+    assert "shards/train-000005.tar: missing" in findings
+    assert "gone.tar: samples.parquet names it, shards.parquet does not" in findings
+    assert any("points at x-000000001.flac for x-000000000.flac" in finding for finding in findings)
