@@ -1,7 +1,7 @@
 """From any audio file to 44.1 kHz stereo 16-bit PCM: limits, choice of decoder, and the verdict.
 
-What a file is, is decided by its content (sniff.py); decoding is block by block (decode.py), so that memory stays
-bounded whatever a header promises; what a header promises is compared with what came (claims.py).
+What a file is, is decided by its content (sniff.py); decoding is block by block (decode.py), so that memory
+stays bounded whatever a header promises; what a header promises is compared with what came (claims.py).
 """
 
 from __future__ import annotations
@@ -70,10 +70,10 @@ S = TypeVar("S", bound=Sink)
 
 
 def normalise(file: BinaryIO, config: AudioConfig, new_sink: Callable[[], S]) -> tuple[Source, S]:
-    """Decode a seekable file into a sink from `new_sink`; AudioRejected with a reason where that cannot be done.
+    """Decode a seekable file into a sink from `new_sink`; AudioRejected with a reason where that fails.
 
-    soundfile first; PyAV for what soundfile does not know, and as a second opinion when it fails, falls short of what
-    was declared, or the file shows signs of a second stream. The longer decode wins.
+    soundfile first; PyAV for what soundfile does not know, and as a second opinion when it fails, falls short
+    of what was declared, or the file shows signs of a second stream. The longer decode wins.
     """
     guarded = Guarded(file)
     try:
@@ -136,8 +136,7 @@ class _Job(Generic[S]):
         if share < self.config.min_decoded_share:
             raise AudioRejected("truncated", f"{num_frames} frames, {share:.1%} of what the file declares")
         damaged, packets = decoder.num_damaged, decoder.num_packets
-        # One bad last packet is common: junk behind the audio.
-        if damaged > max((1 - self.config.min_decoded_share) * packets, packets >= 10):
+        if damaged > (1 - self.config.min_decoded_share) * packets:
             raise AudioRejected("corrupt", f"{damaged} of {packets} packets cannot be decoded")
         notes = [f"{damaged} damaged packet{'s' * (damaged > 1)} left out."] * (damaged > 0)
         if share < _ROUNDING:

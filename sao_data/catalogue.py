@@ -28,8 +28,11 @@ def rows(bucket: Bucket, dropped: Iterable[Rejection]) -> Iterator[CatalogueRow]
         recording_id = listed.recording.id
         clips_here, samples = clips[recording_id], packed[recording_id]
         yield _row(listed, decisions[recording_id], rejections[recording_id], clips_here, samples)
+    unlisted: dict[str, list[Rejection]] = defaultdict(list)
     for rejection in bucket.rejections(LIST):
-        yield _unlisted(rejection)
+        unlisted[rejection.id].append(rejection)
+    for same in unlisted.values():
+        yield _unlisted(same[0], len(same))
 
 
 def _by_recording(bucket: Bucket, dropped: Iterable[Rejection]) -> dict[str, list[Rejection]]:
@@ -93,7 +96,7 @@ def _lost_clips(rejections: list[Rejection]) -> str:
     )
 
 
-def _unlisted(rejection: Rejection) -> CatalogueRow:
+def _unlisted(rejection: Rejection, num_offers: int) -> CatalogueRow:
     """A row that names no usable recording is still something that was offered."""
     return CatalogueRow(
         id=rejection.id,
@@ -117,7 +120,7 @@ def _unlisted(rejection: Rejection) -> CatalogueRow:
         stage=LIST,
         reason=rejection.reason,
         detail=rejection.detail,
-        num_offers=1,
+        num_offers=num_offers,
         num_clips=0,
         num_clips_rejected=0,
         seconds=None,

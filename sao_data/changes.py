@@ -13,8 +13,8 @@ _CONTAINERS = {
 }  # fmt: skip
 _CODECS = {
     "pcm_16": "16-bit PCM", "pcm_24": "24-bit PCM", "pcm_32": "32-bit PCM", "pcm_u8": "8-bit PCM",
-    "pcm_s8": "8-bit PCM", "float": "32-bit float", "double": "64-bit float", "vorbis": "Vorbis", "opus": "Opus",
-    "flac": "FLAC", "aac": "AAC", "alac": "ALAC", "mp3": "MP3", "mp2": "MP2", "mp1": "MP1",
+    "pcm_s8": "8-bit PCM", "float": "32-bit float", "double": "64-bit float", "vorbis": "Vorbis",
+    "opus": "Opus", "flac": "FLAC", "aac": "AAC", "alac": "ALAC", "mp3": "MP3", "mp2": "MP2", "mp1": "MP1",
 }  # fmt: skip
 _ITS_OWN_CONTAINER = frozenset({"flac", "mp3", "ape", "tta", "wavpack", "musepack", "musepack8", "ac3"})
 

@@ -1,7 +1,7 @@
-"""What headers claim, to be compared with what was decoded: a decoder that stops early does not always say so.
+"""What headers claim, to be compared with what came: a decoder that stops early does not always say so.
 
-Formats: RIFF/RF64 (EBU Tech 3306), AIFF-C (Apple 1991), FLAC STREAMINFO, and the Xing, Info and VBRI headers as LAME
-and Fraunhofer write them. An estimate from a bitrate is no claim.
+Formats: RIFF/RF64 (EBU Tech 3306), AIFF-C (Apple 1991), FLAC STREAMINFO, and the Xing, Info and VBRI
+headers as LAME and Fraunhofer write them. An estimate from a bitrate is no claim.
 """
 
 from __future__ import annotations

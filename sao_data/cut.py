@@ -1,7 +1,7 @@
 """Where a recording is cut into clips, and the timing its clips are trained with.
 
-Timing follows the recording, never the clip (paper 3.1): a crop late in a long piece says so, and "ends here" is
-only learnt where a recording ends.
+Timing follows the recording, never the clip (paper 3.1): a crop late in a long piece says so, and "ends
+here" is only learnt where a recording ends.
 """
 
 from __future__ import annotations

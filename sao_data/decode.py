@@ -1,7 +1,8 @@
 """Two decoders behind one face: soundfile (libsndfile) and PyAV (FFmpeg's libraries), always in blocks.
 
-A header may promise terabytes, so nothing is ever allocated by what a header says. Both read through `Guarded`,
-a plain file object: no decoder sees a path or a URL, so none can open another file or the network.
+A header may promise terabytes, so nothing is ever allocated by what a header says. Both read through
+`Guarded`, a plain file object: no decoder sees a path or a URL, so none can open another file or the
+network.
 """
 
 from __future__ import annotations
@@ -30,6 +31,9 @@ _AV_CODECS = {
     "pcm_f32": "float",
     "pcm_f64": "double",
 }
+
+_MAX_UNREADABLE = 100  # failed reads in a row: a demuxer that does not move on
+_MIN_GOOD_PER_JUNK = 5  # so many good packets excuse one bad one behind the last (tags, padding)
 
 Floats = npt.NDArray[np.float32]
 
@@ -149,31 +153,55 @@ class PyAVDecoder:
                 yield np.concatenate(parts)
 
     def _decode(self) -> Iterator[av.AudioFrame]:
-        """Frames of every packet that decodes. Failures before the first are junk; ten in a row end the file."""
+        """Frames of all packets that decode; the others are counted, but for junk around the audio."""
+        num_failed = num_good = 0  # failed: in a row
+        for packet in self._packets():
+            frames = self._frames_of(packet)
+            if not frames:  # [] is no failure: decoders need a packet in advance, and one to flush
+                num_failed += frames is None
+                continue
+            if num_good:
+                self.num_damaged += num_failed
+            num_failed = 0
+            num_good += 1
+            yield from frames
+        if num_failed * _MIN_GOOD_PER_JUNK > num_good or self.codec == "flac":
+            self.num_damaged += num_failed
+        self.num_packets = num_good + self.num_damaged
+
+    def _packets(self) -> Iterator[av.Packet[av.AudioStream] | None]:
+        """Every packet; None for one that cannot even be read, too many of which in a row end the file."""
         packets = self._container.demux(self._stream)
         num_failed = 0
-        started = False
-        while num_failed < 10:
+        while num_failed < _MAX_UNREADABLE:
             try:
                 packet = next(packets, None)
-                if packet is None:
-                    return
-                self.num_packets += packet.size > 0
-                frames = packet.decode()
-                if frames and not started:
-                    self.num_packets, self.num_damaged, started = 1, 0, True
-                num_failed = 0
-                yield from frames
             except MemoryError:
                 raise
             except av.FFmpegError as error:
-                # A generator that raised is spent; a new one goes on where the file stands.
-                packets = self._container.demux(self._stream)
+                self._note(error)
+                packets = self._container.demux(self._stream)  # one that raised is spent
                 num_failed += 1
-                self._count(error)
+                yield None
+                continue
+            if packet is None:
+                return
+            num_failed = 0
+            yield packet
 
-    def _count(self, error: av.FFmpegError) -> None:
-        self.num_damaged += 1
+    def _frames_of(self, packet: av.Packet[av.AudioStream] | None) -> list[av.AudioFrame] | None:
+        """What a packet decodes to, possibly nothing; None if it is damaged."""
+        if packet is None:
+            return None
+        try:
+            return packet.decode()
+        except MemoryError:
+            raise
+        except av.FFmpegError as error:
+            self._note(error)
+            return None
+
+    def _note(self, error: av.FFmpegError) -> None:
         self.error = type(error).__name__
         unsupported = isinstance(error, av.PatchWelcomeError | av.DecoderNotFoundError)
         self.error_reason = "unsupported_codec" if unsupported else "corrupt"

@@ -35,7 +35,7 @@ def forecast(plan: Plan, storage: Storage, listed: listing.Listing) -> Summary:
             reasons[("decide", decision.rule)] += 1
         if row.num_offers > 1:
             reasons[(listing.NAME, "duplicate_id")] += row.num_offers - 1
-    for rejection in listed.rejections.values():
+    for rejection in listed.rejections:
         reasons[(listing.NAME, rejection.reason)] += 1
     units = make_units(plan, listing.parts(listed, manifest.num_buckets), nums, answers)
     todo = unfinished(units, storage)

@@ -106,13 +106,12 @@ class RayExecutor:
         ray = self._ray()
         from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-        nodes = [node for node in ray.nodes() if node["Alive"]]
-        tasks = {
-            node["NodeManagerAddress"]: ray.remote(num_cpus=0, max_retries=NUM_RETRIES)(check)
-            .options(scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], soft=False))
-            .remote()
-            for node in nodes
-        }
+        look = ray.remote(num_cpus=0, max_retries=NUM_RETRIES)(_call)
+        tasks = {}
+        for node in ray.nodes():
+            if node["Alive"]:
+                here = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
+                tasks[node["NodeManagerAddress"]] = look.options(scheduling_strategy=here).remote(check)
         for address, reference in tasks.items():
             try:
                 self._result(ray, reference)
@@ -163,6 +162,10 @@ class RayExecutor:
             raise Stopped(
                 f"Ray lost a worker {NUM_RETRIES + 1} times ({error}); run again to continue"
             ) from error
+
+
+def _call(check: Callable[[], None]) -> None:
+    check()
 
 
 class _Service:

@@ -104,7 +104,7 @@ def scan(file: Guarded) -> Scan:
 
 
 def seek_points(file: Guarded) -> tuple[SeekPoint, ...]:
-    """Find the frames that hold seconds 0, 10, 20, … of a FLAC with fixed block size (as libsndfile writes)."""
+    """Find the frames that hold seconds 0, 10, 20, … of a FLAC of fixed block size (libsndfile's are)."""
     points: list[SeekPoint] = []
     block, number, target = 0, 0, 0
     for offset, data in file.find(_SYNC, start=_audio_offset(file), context=_MAX_HEADER):
@@ -130,7 +130,7 @@ def _audio_offset(file: Guarded) -> int:
 
 
 def _coded_number(data: bytes, at: int) -> tuple[int | None, int]:
-    """The frame or sample number (coded like UTF-8, up to 36 bits; None: malformed) and the offset behind it."""
+    """The frame or sample number (coded like UTF-8; None if malformed) and the offset behind it."""
     first = data[at]
     if first < 0x80:
         return first, at + 1

@@ -133,6 +133,7 @@ def run(manifest: Manifest, url: str, executor: Executor, progress: Progress) ->
         _pack_all(units, storage, executor, progress)
         progress.start("publish", None)
         summary = publish(storage, manifest, [_finished(unit) for unit in units])
+        storage.sweep()
         progress.finish()
     return summary
 

@@ -47,6 +47,7 @@ class Manifest:
 
     name: str
     description: str = ""
+    contact: str = ""  # who answers take-down requests: mail address or URL; shown on report and card
     num_buckets: int = 16  # bucket b becomes shard b of each series
     limit: int = 0  # take only the first N recordings of each source; 0 = all
     release: Release = field(default_factory=Release)
@@ -113,6 +114,7 @@ class _Plain:
 
     name: str
     description: str = ""
+    contact: str = ""
     num_buckets: int = 16
     limit: int = 0
     release: Release = field(default_factory=Release)

@@ -1,8 +1,8 @@
 """Loudness, peak, silence and clipping of 44.1 kHz stereo PCM, streamed: memory does not grow with length.
 
-Measured is what is stored, the 16-bit samples after normalisation, so that anyone can measure a shard again and
-get the same numbers. Loudness is BS.1770-4 with pyloudnorm's coefficients and block edges; pyloudnorm.Meter itself,
-which needs the whole recording in memory, is the oracle of the tests (1e-6 LU).
+Measured is what is stored, the 16-bit samples after normalisation, so that anyone can measure a shard again
+and get the same numbers. Loudness is BS.1770-4 with pyloudnorm's coefficients and block edges;
+pyloudnorm.Meter itself, which needs the whole recording in memory, is the oracle of the tests (1e-6 LU).
 """
 
 from __future__ import annotations

@@ -1,4 +1,6 @@
-"""MPEG audio and ADTS frame headers (ISO 11172-3, 13818-3, 13818-7): what tells such a stream from anything else."""
+"""MPEG audio and ADTS frame headers (ISO 11172-3, 13818-3, 13818-7): what tells such a stream from anything
+else.
+"""
 
 from __future__ import annotations
 

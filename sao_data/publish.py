@@ -6,7 +6,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from sao_data import __version__, catalogue, evidence, owner, reviews, shards, tables
 from sao_data.attribution.card import dataset_card
@@ -46,10 +46,11 @@ def publish(storage: Storage, manifest: Manifest, finished: list[Finished]) -> S
     digests |= {f"{shards.FOLDER}/{shard.name}": shard.sha256 for shard in packed}
     root = root_digest(digests)
     info = info_of(manifest, rows, packed, root)
-    report = report_files(info, rows)
-    changed = [write_if_changed(storage, name, data) for name, data in (written | report).items()]
+    changed = [write_if_changed(storage, name, data) for name, data in written.items()]
+    for name, data in report_files(info, rows):
+        changed.append(write_if_changed(storage, name, data))
+        digests[name] = _sha256(data)
     reviews.write(storage, reviews.read(storage), _waiting(rows))
-    digests |= {name: _sha256(data) for name, data in report.items()}
     _remove_stale(storage, digests)
     changed.append(write_if_changed(storage, FILE, _dataset_json(manifest, info, root, digests)))
     _tidy(storage, finished)
@@ -72,15 +73,16 @@ def info_of(manifest: Manifest, rows: list[CatalogueRow], packed: list[Shard], r
         root_digest=root,
         policy=policy_lines(manifest.policy),
         release=release_lines(manifest.release),
+        contact=manifest.contact,
     )
 
 
-def report_files(info: DatasetInfo, rows: list[CatalogueRow]) -> dict[str, bytes]:
+def report_files(info: DatasetInfo, rows: list[CatalogueRow]) -> Iterator[tuple[str, bytes]]:
     """Attribution report, dataset card and Croissant, by their names in the dataset directory."""
-    made = {f"{REPORT}/{name}": data for name, data in files(info, rows)}
-    made["README.md"] = dataset_card(info).encode()
-    made["croissant.json"] = _json(croissant(info))
-    return made
+    for name, data in files(info, rows):
+        yield f"{REPORT}/{name}", data
+    yield "README.md", dataset_card(info).encode()
+    yield "croissant.json", _json(croissant(info))
 
 
 def summary_of(info: DatasetInfo, url: str, rows: Iterable[CatalogueRow], *, changed: bool) -> Summary:

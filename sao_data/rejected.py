@@ -6,7 +6,8 @@ from typing import Literal
 
 Reason = Literal[
     "empty", "not_audio", "encrypted", "unsupported_codec", "no_audio", "format_changes", "corrupt",
-    "truncated", "non_finite", "too_long", "too_large", "bad_rate", "bad_channels", "decoder_crashed", "decoder_timeout",
+    "truncated", "non_finite", "too_long", "too_large", "bad_rate", "bad_channels", "decoder_crashed",
+    "decoder_timeout",
 ]  # fmt: skip
 
 

@@ -52,6 +52,7 @@ def _info(
         policy=policy_lines(policy),
         release=release_lines(release),
         warnings=warnings,
+        contact=manifest["contact"],
     )
 
 
@@ -63,7 +64,9 @@ def _seen(dataset: Dataset, checkpoint: Path) -> tuple[list[SampleRow], int]:
         shards = {entry["name"]: entry for entry in data["shards"]}
         name, root, step = data["dataset"], data["root_digest"], int(data["step"])
     except FileNotFoundError as error:
-        raise UsageError(f"{path}: not there; --checkpoint takes a checkpoint folder made by training") from error
+        raise UsageError(
+            f"{path}: not there; --checkpoint takes a checkpoint folder made by training"
+        ) from error
     except (ValueError, KeyError, TypeError) as error:
         raise UsageError(f"{path}: not a training_data.json ({error!r})") from error
     if root != dataset.facts["root_digest"]:
@@ -96,7 +99,10 @@ def _only_seen(rows: list[CatalogueRow], seen: list[SampleRow]) -> list[Catalogu
         frames[sample.recording_id] += sample.num_frames
         clips[sample.recording_id] += 1
         shards.setdefault(sample.recording_id, set()).add(sample.shard)
-    return [_as_seen(row, frames[row.id], clips[row.id], shards.get(row.id, ())) if row.kept else row for row in rows]
+    return [
+        _as_seen(row, frames[row.id], clips[row.id], shards.get(row.id, ())) if row.kept else row
+        for row in rows
+    ]
 
 
 def _as_seen(row: CatalogueRow, num_frames: int, num_clips: int, shards: Iterable[str]) -> CatalogueRow:

@@ -16,8 +16,9 @@ from sao_data.rejected import AudioRejected
 # Container -> FFmpeg's demuxer; a container not listed here is never decoded.
 DEMUXERS = {
     "wav": "wav", "w64": "w64", "aiff": "aiff", "flac": "flac", "ogg": "ogg", "mp3": "mp3", "au": "au",
-    "caf": "caf", "aac": "aac", "mp4": "mov", "matroska": "matroska", "asf": "asf", "ape": "ape", "tta": "tta",
-    "wavpack": "wv", "musepack": "mpc", "musepack8": "mpc8", "ac3": "ac3", "amr": "amr", "dsf": "dsf",
+    "caf": "caf", "aac": "aac", "mp4": "mov", "matroska": "matroska", "asf": "asf", "ape": "ape",
+    "tta": "tta", "wavpack": "wv", "musepack": "mpc",
+    "musepack8": "mpc8", "ac3": "ac3", "amr": "amr", "dsf": "dsf",
 }  # fmt: skip
 SOUNDFILE = frozenset({"wav", "w64", "aiff", "flac", "ogg", "mp3", "au", "caf"})
 EXACT_DURATION = frozenset(

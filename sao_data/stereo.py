@@ -1,7 +1,7 @@
 """From decoded floats to what is stored: 44.1 kHz, stereo, 16 bits, one rounding at the very end.
 
-As the reference trainer does (stable-audio-tools, data/utils.py): mono is duplicated, of more than two channels the
-first two are kept.
+As the reference trainer does (stable-audio-tools, data/utils.py): mono is duplicated, of more than two
+channels the first two are kept.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _FULL_SCALE = 32_768  # 16-bit PCM is x / 32768: 16-bit sources at 44.1 kHz pass
 
 
 class Stereo:
-    """Float blocks at any rate and channel count in, 16-bit stereo at 44.1 kHz out, whatever the block sizes."""
+    """Float blocks of any rate, channel count and size in, 16-bit stereo at 44.1 kHz out."""
 
     def __init__(self, sample_rate: int, num_channels: int) -> None:
         self.num_frames = 0  # put out so far

@@ -84,7 +84,10 @@ def show(summary: Summary, *, dry_run: bool = False) -> None:
         lines, title = [f"nothing was written; {url} is untouched"], f"{summary.name} (dry run)"
     else:
         lines, title = [*where_lines(summary), "", "[bold]next[/bold]", *next_lines(url)], summary.name
-    Console(soft_wrap=True).print(box(summary, lines, title=title))
+    console = Console()
+    if not console.is_terminal:  # a log has no width; paths must stay in one piece
+        console.width = max(100, max(len(line) for line in (*lines, *summary.warnings)) + 8)
+    console.print(box(summary, lines, title=title))
 
 
 def next_lines(url: str) -> list[str]:

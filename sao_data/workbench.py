@@ -1,8 +1,8 @@
 """The workbench: decoding in one child process, because some files kill the process that decodes them.
 
-The child is started on first use and kept; it has no environment of ours, a cap on memory and on CPU time, and
-dies with its parent. What it says of a file is a fact (AudioRejected); a child that is killed from outside, or a
-machine that stands still, is weather (WorkbenchLost, an OSError) and never a verdict.
+The child is started on first use and kept; it has no environment of ours, a cap on memory and on CPU time,
+and dies with its parent. What it says of a file is a fact (AudioRejected); a child that is killed from
+outside, or a machine that stands still, is weather (WorkbenchLost, an OSError) and never a verdict.
 """
 
 from __future__ import annotations

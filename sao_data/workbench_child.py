@@ -1,4 +1,6 @@
-"""The workbench's child: reads jobs as JSON lines from stdin, answers on stdout, and may die of what it decodes."""
+"""The workbench's child: reads jobs as JSON lines from stdin, answers on stdout, and may die of what it
+decodes.
+"""
 
 from __future__ import annotations
 
@@ -63,16 +65,13 @@ def answer(job: dict[str, str], config: AudioConfig, cut: Cut) -> dict[str, Any]
 def _do(job: dict[str, str], config: AudioConfig, cut: Cut) -> Normalised | Probe:
     with Path(job["path"]).open("rb") as file:
         if job["job"] == "probe":
-            source, sink = audio.normalise(file, config, spool.MeterSink)
-            assert isinstance(sink, spool.MeterSink)
-            return _probe(source, sink)
+            return _probe(*audio.normalise(file, config, spool.MeterSink))
         folder = Path(job["spool"])
-        source, sink = audio.normalise(
+        source, clips = audio.normalise(
             file, config, lambda: spool.ClipSink(folder, cut, config.flac_compression)
         )
-    assert isinstance(sink, spool.ClipSink)
-    sink.finish()
-    return _normalised(source, sink, cut)
+    clips.finish()
+    return _normalised(source, clips, cut)
 
 
 def _probe(source: audio.Source, sink: spool.MeterSink) -> Probe:

@@ -1,7 +1,7 @@
 """Licence claims in, decisions out: `parse` reads what a source says, `decide` holds it against the policy.
 
-A claim is allowed only when every word of it is known and exactly one licence remains; all that the parser knows
-lies as data in manifests/licences.toml. This gives facts, not legal advice.
+A claim is allowed only when every word of it is known and exactly one licence remains; all that the parser
+knows lies as data in manifests/licences.toml. This gives facts, not legal advice.
 """
 
 from sao_data.licences.claims import Licence, parse, parse_witnesses

@@ -1,7 +1,8 @@
 """A licence claim, in any spelling, into the one licence it names, or into the reason why it names none.
 
-Nothing is allowed by resemblance: every word must be known, every URL must be a deed of an existing text, and one
-licence must remain. What is left over, contradicts or had to be repaired goes to a person. No version is invented.
+Nothing is allowed by resemblance: every word must be known, every URL must be a deed of an existing text, and
+one licence must remain. What is left over, contradicts or had to be repaired goes to a person. No version is
+invented.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ _REPAIRS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Licence:
-    """What a claim says. `named`: the policy decides; `repairable`: a person must; `unknown`: it names none."""
+    """What a claim says. `named`: policy decides; `repairable`: a person must; `unknown`: it names none."""
 
     license_id: str  # SPDX id or LicenseRef; "CC-BY" without version if none is stated; "UNKNOWN"
     family: Family
@@ -93,10 +94,13 @@ def _resolve(found: urls.Found, reading: phrases.Reading, known: Table) -> Licen
         return missing[0] if missing else _nothing_named(found, reading, known)
     one = _merge(named)
     public_domain = "public_domain" in reading.kinds and named[0].unit.slug not in _PUBLIC_DOMAIN_UNITS
-    if one is None or missing or reading.outside or public_domain or reading.loose.restrictions:
+    if reading.outside and not found.deeds and not reading.beyond_doubt():
+        return _nothing_named(found, reading, known)  # "free with attribution"
+    stray = reading.loose if found.deeds or reading.said else phrases.Said()
+    if one is None or missing or reading.outside or public_domain or stray.restrictions:
         return _undecided("several_licenses", "says more than one thing: " + _list(named, reading))
-    if reading.loose.versions and reading.loose.versions != [one.version]:
-        return _undecided("several_licenses", f"a second version: {', '.join(reading.loose.versions)}")
+    if stray.versions and stray.versions != [one.version]:
+        return _undecided("several_licenses", f"a second version: {', '.join(stray.versions)}")
     doubt = _doubt(found, reading)
     licence = _licence(one)
     if doubt and not found.deeds and not reading.beyond_doubt():
@@ -127,7 +131,8 @@ def _texts(
         unit = known.units.get(said.slug())
         if unit is None:
             missing.append(_unknown("no_such_license", "restrictions that no such licence has"))
-        for version in (said.versions or [""]) if unit else ():
+            continue
+        for version in said.versions or [""]:
             _sort(_Named(unit=unit, version=version, jurisdiction=said.jurisdiction), named, missing)
     return named, missing
 
@@ -210,7 +215,7 @@ def _nothing_named(found: urls.Found, reading: phrases.Reading, known: Table) ->
         return _undecided("public_domain_statement", "public domain is a statement, and differs by country")
     if found.home or "cc" in reading.kinds:
         return _unknown("family_not_stated", "Creative Commons, but not which of its licences")
-    if not doubt or reading.kinds == {"placeholder"} and not reading.strange:
+    if not doubt or (reading.kinds <= {"placeholder", "label"} and not reading.strange):
         return _unknown("no_license", "no licence is stated")
     return _unknown("unknown_license", doubt)
 
@@ -232,8 +237,9 @@ def _doubt(found: urls.Found, reading: phrases.Reading) -> str:
         return f"words not understood: {' '.join(reading.strange)[:80]}"
     if "placeholder" in reading.kinds:
         return "says that the licence is not known"
-    prose = reading.kinds & {"prose"} and not (found.deeds or reading.beyond_doubt())
-    return "words that occur by chance in any text" if prose else ""
+    if not found.deeds and not reading.plain():
+        return "words that stand in any text, not a licence name"
+    return ""
 
 
 def _agree(first: Licence, other: Licence) -> Licence:

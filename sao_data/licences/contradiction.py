@@ -1,4 +1,4 @@
-"""Words in a description that take back what the licence grants: "CC0" above, "non-commercial use only" below.
+"""Words in a description that take back what the licence grants: CC0 above, "non-commercial only" below.
 
 Legally the licence field governs; a person should look all the same. Written for few false alarms.
 """

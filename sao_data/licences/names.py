@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import functools
+
 from sao_data.licences.claims import parse
 from sao_data.licences.table import table
 
 
+@functools.lru_cache(maxsize=1024)
 def license_name(license_id: str) -> str:
     """ "CC BY 3.0 Poland" for LicenseRef-CC-BY-3.0-PL; says so where the source states no version."""
     licence = parse(license_id)

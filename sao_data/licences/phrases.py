@@ -1,7 +1,8 @@
 """Licence names in words: tokens into the licences they name, and everything that was not understood.
 
-Restrictions are whole words and stick to the licence they stand beside, before or after it; they are never dropped.
-A second licence name begins a second statement; only "By Attribution" and "Attribution … Sampling Plus" are one.
+Restrictions are whole words and stick to the licence they stand beside, before or after it; they are never
+dropped. A second licence name begins a second statement; only "By Attribution" and "Attribution … Sampling
+Plus" are one.
 """
 
 from __future__ import annotations
@@ -54,6 +55,7 @@ class Said:
     restrictions: set[str] = field(default_factory=set)
     versions: list[str] = field(default_factory=list)
     jurisdiction: str = ""
+    linked: bool = False  # "creative commons" stands right beside the name
 
     def slug(self) -> str:
         """The unit's slug; '' if nothing of that kind exists."""
@@ -70,6 +72,14 @@ class Reading:
     outside: list[Outside] = field(default_factory=list)
     kinds: set[Kind] = field(default_factory=set)
     strange: list[str] = field(default_factory=list)  # words that mean nothing here
+
+    def plain(self) -> bool:
+        """Is everything said part of a licence name? "Licensed by the band" and "see attribution" are not."""
+        if self.kinds & {"by", "attribution"} == {"by"} and not self.kinds & {"cc", "compact"}:
+            return self.kinds <= {"by", "nc", "nd", "sa"}
+        if "prose" not in self.kinds:
+            return True
+        return all(said.linked or said.head in ("zero", "mark", "publicdomain") for said in self.said)
 
     def beyond_doubt(self) -> bool:
         """Is a name here that prose cannot contain by chance ("by", "attribution" and "sampling" can)?"""
@@ -94,6 +104,8 @@ class _Reader:
         self.reading = Reading()
         self.current = self.reading.loose
         self.ignore_version = False  # right after a licence outside the table: "GPL 3.0"
+        self.after_cc = False  # only labels since "creative commons"
+        self.after_head = False  # only labels, restrictions and a version since a licence name
 
     def run(self) -> None:
         at = 0
@@ -114,7 +126,7 @@ class _Reader:
         return 0
 
     def _code_may_end(self, end: int) -> bool:
-        """Codes like "in", "it", "no" are words too: they count at the end, or before a known licence word."""
+        """Codes like "in", "it", "no" are words too: they count last, or before a known licence word."""
         if end == len(self.words):
             return True
         entry = self._match(end)
@@ -136,9 +148,19 @@ class _Reader:
             self._head(_HEADS[entry.kind])
         elif entry.kind == "compact":
             self.reading.kinds |= {"attribution", "cc"} if entry.words[0].startswith("cc") else {"by"}
+            self.after_cc = self.after_cc or entry.words[0].startswith("cc")
             self._head("by")
             self.current.restrictions |= set(entry.unit.split("-")[1:])
+        self._link(entry.kind)
         return len(entry.words)
+
+    def _link(self, kind: Kind) -> None:
+        """Note whether "creative commons" and a licence name stand side by side."""
+        if kind == "cc":
+            self.after_cc = True
+            self.current.linked |= self.after_head
+        elif kind in ("prose", "outside", "placeholder"):
+            self.after_cc = self.after_head = False
 
     def _match(self, at: int) -> Entry | None:
         for entry in self.known.phrases.get(self.words[at], ()):
@@ -155,10 +177,12 @@ class _Reader:
         elif said.head == "by" and head.startswith("sampling") and not said.versions:
             said.head = head
         elif said.head == head == "by" and not said.versions and not said.restrictions:
-            return  # "CC BY Attribution"
+            pass  # "CC BY Attribution"
         else:
             self.current = Said(head=head)
             self.reading.said.append(self.current)
+        self.current.linked |= self.after_cc
+        self.after_head = True
 
     def _version(self, at: int) -> int:
         token = self.words[at]
@@ -173,4 +197,5 @@ class _Reader:
 
     def _strange(self, at: int) -> int:
         self.reading.strange.append(self.words[at])
+        self.after_cc = self.after_head = False
         return 1

@@ -1,7 +1,7 @@
 """The policy: which licences and wishes a dataset accepts, and the decision about one recording.
 
-A decision is allow, deny or review (kept out until a person answers), with a stable rule name, words, and evidence.
-Denials come first: what no answer could rescue is not put before a person.
+A decision is allow, deny or review (kept out until a person answers), with a stable rule name, words, and
+evidence. Denials come first: what no answer could rescue is not put before a person.
 """
 
 from __future__ import annotations

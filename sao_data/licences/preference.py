@@ -1,6 +1,7 @@
 """The uploader's wish about training generative models (Freesound `gen_ai_preference`).
 
-By Freesound's own words a statement of wish without guarantee of legal effect; here it is kept like a licence term.
+By Freesound's own words a statement of wish without guarantee of legal effect; here it is kept like a licence
+term.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """Deed and badge URLs of Creative Commons: an exact grammar over exact hosts, never a search for a substring.
 
-    https://creativecommons.org/{licenses|publicdomain}/{unit}/{version}/[{port}/][deed[.lang] | legalcode[.lang] | rdf]
+    https://creativecommons.org/{licenses|publicdomain}/{unit}/{version}/[{port}/][deed[.lang] | legalcode | rdf]
 
-What deviates but can be read (space in the path, wrong category, no version) is marked as a repair: a person looks.
+What deviates but can be read (blank in the path, wrong category, no version) is marked as a repair: a person
+looks.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ _SCHEME = r"(?:https?:/+|//)?"
 _DEED = re.compile(
     _SCHEME + r"(?P<host>[a-z.]+)/+(?P<category>licenses|publicdomain)/+(?P<unit>(?:[a-z0-9+-]|%2b)+)"
     r"(?:/+(?P<version>[0-9]+(?:\.[0-9]+)*)(?:/+(?P<port>[a-z]{2}|igo|scotland))?)?"
-    r"(?:/+(?:(?:deed|legalcode)(?:[._@-][a-z0-9_@-]+)*|rdf))?/*(?P<tail>[?#].*)?"
+    r"(?:/+(?:(?:deed|legalcode)(?:[._@-][a-z0-9._@-]*)?|rdf))?/*(?P<tail>[?#].*)?"
 )
 _BADGE = re.compile(
     _SCHEME + r"(?P<host>[a-z.]+)/+(?:l|p)/+(?P<unit>(?:[a-z0-9+-]|%2b)+)/+(?P<version>[0-9]+\.[0-9]+)"
@@ -114,7 +115,7 @@ def address(chunk: str, known: Table) -> Address | None:
 
 
 def unwrap(text: str) -> str:
-    """HTML into text: entities decoded, the usual tags replaced by what their href, src, alt and title say."""
+    """HTML into text: entities decoded, usual tags replaced by what their href, src, alt and title say."""
     if "&" in text:
         text = _ENTITY.sub(lambda entity: html.unescape(entity[0]), text)
     if "<" not in text:

@@ -1,7 +1,8 @@
 """Text of a licence claim into whole words: nothing is dropped that could carry meaning.
 
-A restriction may hide in one character (a circled dollar sign is NonCommercial, an equals sign NoDerivatives), so only
-punctuation known to be harmless is a blank; every other character is a word of its own, and an unknown one.
+A restriction may hide in one character (a circled dollar sign is NonCommercial, an equals sign
+NoDerivatives), so only punctuation known to be harmless is a blank; every other character is a word of its own,
+and an unknown one.
 """
 
 from __future__ import annotations

@@ -39,7 +39,7 @@ class Listing:
     """Everything offered, by id."""
 
     rows: dict[str, Listed]
-    rejections: dict[str, Rejection]
+    rejections: list[Rejection]  # rows that name no usable recording; a repeated row stands here twice
 
     @property
     def num_offered(self) -> int:
@@ -48,12 +48,12 @@ class Listing:
 
 def ask(manifest: Manifest, sources: list[Source], tick: Callable[[int], None] | None = None) -> Listing:
     """Collect every source's offers; `tick` hears the running count."""
-    listing = Listing(rows={}, rejections={})
+    listing = Listing(rows={}, rejections=[])
     for index, source in enumerate(sources):
         offers: Iterator[Offer | Rejection] = source.offers()
         for offer in itertools.islice(offers, manifest.limit or None):
             if isinstance(offer, Rejection):
-                listing.rejections.setdefault(offer.id, offer)
+                listing.rejections.append(offer)
             else:
                 _add(listing, offer, index)
             if tick:
@@ -82,7 +82,7 @@ def _deal(listing: Listing, num_buckets: int) -> list[tuple[list[Listed], list[R
     dealt: list[tuple[list[Listed], list[Rejection]]] = [([], []) for _ in range(num_buckets)]
     for recording_id in sorted(listing.rows, key=id_hash):
         dealt[bucket_of(recording_id, num_buckets)][0].append(listing.rows[recording_id])
-    for rejection in sorted(listing.rejections.values(), key=lambda r: id_hash(r.id)):
+    for rejection in sorted(listing.rejections, key=lambda r: (id_hash(r.id), r.reason, r.detail)):
         dealt[bucket_of(rejection.id, num_buckets)][1].append(rejection)
     return dealt
 

@@ -10,8 +10,12 @@ HELP = "build the demo dataset, report and all"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--out", metavar="DIR", default="", help="where (default: out/demo in the repository)")
-    parser.add_argument("--executor", choices=("ray", "local"), default="ray", help="Ray cluster or this process")
+    parser.add_argument(
+        "--out", metavar="DIR", default="", help="where (default: out/demo in the repository)"
+    )
+    parser.add_argument(
+        "--executor", choices=("ray", "local"), default="ray", help="Ray cluster or this process"
+    )
 
 
 def run(args: argparse.Namespace) -> int:

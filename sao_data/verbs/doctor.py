@@ -32,7 +32,9 @@ class Check:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--out", metavar="DIR", default=".", help="where datasets will go (its disk is looked at)")
+    parser.add_argument(
+        "--out", metavar="DIR", default=".", help="where datasets will go (its disk is looked at)"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -79,7 +81,11 @@ def _torch() -> Check:
         import torch
     except (ImportError, OSError) as error:
         return Check(name="torch", ok=False, found=f"does not load: {error}", fix=fix)
-    device = torch.cuda.get_device_name(0) if torch.cuda.is_available() else "CPU only (enough for data, not for training)"
+    device = (
+        torch.cuda.get_device_name(0)
+        if torch.cuda.is_available()
+        else "CPU only (enough for data, not for training)"
+    )
     return Check(name="torch", ok=True, found=f"{torch.__version__}, {device}")
 
 
@@ -101,7 +107,12 @@ def _decoders() -> Check:
     decoded, rate = soundfile.read(buffer, dtype="float32")
     num_frames = len(soxr.resample(decoded, rate, 44_100))
     found = f"libsndfile {soundfile.__libsndfile_version__}, PyAV {av.__version__}, soxr {version('soxr')}"
-    return Check(name="decoders", ok=num_frames == 4410, found=found, fix="pip install --force-reinstall soundfile soxr")
+    return Check(
+        name="decoders",
+        ok=num_frames == 4410,
+        found=found,
+        fix="pip install --force-reinstall soundfile soxr",
+    )
 
 
 def _disk(out: Path) -> Check:
@@ -109,7 +120,11 @@ def _disk(out: Path) -> Check:
     free = shutil.disk_usage(folder).free / _GIGABYTE
     writable = os.access(folder, os.W_OK)
     found = f"{free:.0f} GB free at {folder}" + ("" if writable else ", not writable")
-    fix = "choose another disk with --out (a first dataset wants 5 GB)" if writable else f"chmod u+w {folder}, or another --out"
+    fix = (
+        "choose another disk with --out (a first dataset wants 5 GB)"
+        if writable
+        else f"chmod u+w {folder}, or another --out"
+    )
     return Check(name="disk", ok=writable and free >= _ROOM, found=found, fix=fix)
 
 
@@ -128,7 +143,9 @@ def _ray() -> Iterator[Check]:
     token = Path.home() / ".ray" / "auth_token"
     mode = os.environ.get("RAY_AUTH_MODE", "")
     if token.exists() and not mode:
-        yield Check(name="ray token", ok=False, found=f"{token} exists, RAY_AUTH_MODE is not set", fix=TOKEN_FIX)
+        yield Check(
+            name="ray token", ok=False, found=f"{token} exists, RAY_AUTH_MODE is not set", fix=TOKEN_FIX
+        )
     job = importlib.util.find_spec("aiohttp") is not None
     fix = "pip install 'ray[default]': plain ray has no job server"
     yield Check(name="ray job", ok=job, found="can submit" if job else "job server is not installed", fix=fix)
