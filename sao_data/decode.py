@@ -68,7 +68,7 @@ class SoundFileDecoder:
     """libsndfile: WAV, AIFF, FLAC, Ogg, MP3, AU, CAF."""
 
     name: Literal["soundfile", "pyav"] = "soundfile"
-    exact_frames: int | None = None  # libsndfile clamps to what is there; sniff.claims_of reads the headers
+    exact_frames: int | None = None  # libsndfile clamps to what is there; claims.py reads the headers
     num_packets = 0
     num_damaged = 0
     error_reason: Reason = "corrupt"
@@ -180,6 +180,8 @@ class PyAVDecoder:
                 raise
             except av.FFmpegError as error:
                 self._note(error)
+                if self.error_reason == "unsupported_codec":  # a chained Ogg whose next part differs
+                    raise AudioRejected("format_changes", "a further part is in another format") from error
                 packets = self._container.demux(self._stream)  # one that raised is spent
                 num_failed += 1
                 yield None

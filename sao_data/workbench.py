@@ -28,6 +28,7 @@ from sao_data.rejected import AudioRejected
 
 CLIP_NAMES = "clip-{:04d}.flac"  # in the spool folder
 
+_CHILD = "sao_data.workbench_child"
 _CRASHES = (signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL)
 _INHERITED = ("PATH", "LD_LIBRARY_PATH", "LANG", "LC_ALL", "TMPDIR")  # no tokens, no proxies
 _ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
@@ -166,7 +167,7 @@ class Workbench:
         self._stop()
         environment = {name: os.environ[name] for name in _INHERITED if name in os.environ}
         environment |= _ONE_THREAD | {"PYTHONPATH": str(Path(__file__).resolve().parents[1])}
-        command = [sys.executable, "-P", "-m", "sao_data.workbench_child", str(os.getpid())]
+        command = [sys.executable, "-P", "-m", _CHILD, str(os.getpid())]
         self._child = child = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment, bufsize=0
         )

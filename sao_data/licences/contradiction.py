@@ -12,7 +12,6 @@ from sao_data.licences.table import table
 from sao_data.licences.urls import unwrap
 from sao_data.licences.words import normalise, visible
 
-_BLANKS = re.compile(r"\s+")
 _LONGEST = 20_000  # characters of a description that are looked at
 
 
@@ -20,11 +19,14 @@ def contradiction(description: str) -> str:
     """The words that contradict an open licence; '' if there are none."""
     if not description:
         return ""
-    text = _BLANKS.sub(" ", normalise(visible(unwrap(description[:_LONGEST]))))
-    match = _patterns().search(text)
-    return match[0] if match else ""
+    text = " ".join(normalise(visible(unwrap(description[:_LONGEST]))).split())
+    for needs, pattern in _patterns():
+        match = pattern.search(text) if any(word in text for word in needs) else None
+        if match:
+            return match[0]
+    return ""
 
 
 @functools.cache
-def _patterns() -> re.Pattern[str]:
-    return re.compile("|".join(f"(?:{pattern})" for pattern in table().contradictions))
+def _patterns() -> tuple[tuple[tuple[str, ...], re.Pattern[str]], ...]:
+    return tuple((pattern.needs, re.compile(pattern.regex)) for pattern in table().contradictions)

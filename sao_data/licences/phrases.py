@@ -115,7 +115,7 @@ class _Reader:
     def _place(self, at: int) -> int:
         """A jurisdiction, only right after a version; returns how many tokens it took."""
         said = self.current
-        if not said.head or not said.versions or said.jurisdiction:
+        if not (said.head or said.restrictions) or not said.versions or said.jurisdiction:
             return 0
         for words, code in self.known.places.get(self.words[at], ()):
             end = at + len(words)

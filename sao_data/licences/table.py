@@ -71,6 +71,14 @@ class Address:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Pattern:
+    """Words that take back a grant, and substrings without which the pattern cannot match."""
+
+    needs: tuple[str, ...]
+    regex: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
     """What a phrase means."""
 
@@ -95,7 +103,7 @@ class Table:
     boilerplate: tuple[str, ...]
     preference_names: dict[str, str]  # value or alias -> value
     preference_wants: dict[str, dict[str, bool]]
-    contradictions: tuple[str, ...]
+    contradictions: tuple[Pattern, ...]
 
 
 @functools.cache
@@ -123,7 +131,7 @@ def read(raw: bytes) -> Table:
         boilerplate=tuple(data["words"]["boilerplate"]["sentences"]),
         preference_names={a: value for value, more in values.items() for a in (value, *more)},
         preference_wants=data["preference"]["wants"],
-        contradictions=tuple(data["contradiction"]["patterns"]),
+        contradictions=_group(Pattern, data["contradiction"]["pattern"]),
     )
 
 

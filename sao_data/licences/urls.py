@@ -1,6 +1,6 @@
 """Deed and badge URLs of Creative Commons: an exact grammar over exact hosts, never a search for a substring.
 
-    https://creativecommons.org/{licenses|publicdomain}/{unit}/{version}/[{port}/][deed[.lang] | legalcode | rdf]
+    https://creativecommons.org/{licenses|publicdomain}/{unit}/{version}/[{port}/][deed | legalcode | rdf]
 
 What deviates but can be read (blank in the path, wrong category, no version) is marked as a repair: a person
 looks.

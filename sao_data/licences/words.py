@@ -1,8 +1,8 @@
 """Text of a licence claim into whole words: nothing is dropped that could carry meaning.
 
 A restriction may hide in one character (a circled dollar sign is NonCommercial, an equals sign
-NoDerivatives), so only punctuation known to be harmless is a blank; every other character is a word of its own,
-and an unknown one.
+NoDerivatives), so only punctuation known to be harmless is a blank; every other character is a word of its
+own, and an unknown one.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import unicodedata
 _DASHES = dict.fromkeys([*range(0x2010, 0x2016), 0x2212, 0xFE58, 0xFE63], "-")
 _QUOTES = str.maketrans("‘’‚“”„«»", '\'\'\'"""""')
 _BLANK = frozenset(" \t\n\r\f\v-_/.,:;()[]\"'<>|·•©®™")
+_LINE = frozenset("\t\n\r\f\v")
 _COPYRIGHT_SIGN = re.compile(r"\([c℗]\)")
 _TOKEN = re.compile(
     r"[0-9]+(?:\.[0-9]+)+"  # a version
@@ -27,7 +28,8 @@ def visible(text: str) -> str:
     """Without control and zero-width characters (line breaks and tabs are blanks)."""
     if text.isascii() and text.isprintable():
         return text
-    return "".join(c for c in text if c in "\t\n\r\f\v" or unicodedata.category(c) not in ("Cc", "Cf"))
+    hidden = {ord(c): None for c in set(text) - _LINE if unicodedata.category(c) in ("Cc", "Cf")}
+    return text.translate(hidden) if hidden else text
 
 
 def reorders(text: str) -> bool:

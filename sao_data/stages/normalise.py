@@ -6,7 +6,9 @@ Decoding runs in a child process with limits (workbench), because decoders of ho
 
 from __future__ import annotations
 
+import atexit
 import dataclasses
+import functools
 import shutil
 from dataclasses import dataclass
 from typing import ClassVar
@@ -46,7 +48,8 @@ class Normalise:
         listed = {row.recording.id: row for row in bucket.rows(LIST, Listed)}
         files = bucket.rows("fetch", AudioFile)
         sink.expect(file.recording_id for file in files)
-        with spool(bucket.storage) as folder, Workbench(self.audio, self.cut) as bench:
+        bench = _workbench(self.audio, self.cut)
+        with spool(bucket.storage) as folder:
             for file in files:
                 self._normalise(listed[file.recording_id], file, bench, folder, sink)
 
@@ -62,6 +65,14 @@ class Normalise:
         finally:
             path.unlink()
         _store(result, file, sink)
+
+
+@functools.lru_cache(maxsize=1)
+def _workbench(audio: AudioConfig, cut: Cut) -> Workbench:
+    """One child per process, kept from bucket to bucket: starting it costs more than a short file."""
+    bench = Workbench(audio, cut)
+    atexit.register(bench.close)
+    return bench
 
 
 def _store(result: Normalised, file: AudioFile, sink: Sink) -> None:

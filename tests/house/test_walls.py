@@ -11,7 +11,9 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-SOURCES = sorted(p for folder in ("sao_data", "sao_model", "pipelines") for p in (ROOT / folder).rglob("*.py"))
+SOURCES = sorted(
+    p for folder in ("sao_data", "sao_model", "pipelines") for p in (ROOT / folder).rglob("*.py")
+)
 
 # From the foundation up: a module may import only from its own line or from lines above it.
 ORDER = [
@@ -23,7 +25,18 @@ ORDER = [
     ["licences"],
     ["storage"],
     ["tables"],
-    ["rejected", "sniff", "flac", "measure", "cut", "audio", "decode", "guarded", "workbench", "workbench_child"],
+    [
+        "rejected",
+        "sniff",
+        "flac",
+        "measure",
+        "cut",
+        "audio",
+        "decode",
+        "guarded",
+        "workbench",
+        "workbench_child",
+    ],
     ["evidence"],
     ["sources", "filters", "embedders", "captions"],
     ["dedupe", "split"],
@@ -59,11 +72,13 @@ def imports(path: Path) -> Iterator[tuple[str, ast.stmt]]:
 
 
 def room(module: str) -> str:
-    """"sao_data.stages.pack" lies in the room "stages"."""
+    """ "sao_data.stages.pack" lies in the room "stages"."""
     return module.split(".")[1] if "." in module else "__init__"
 
 
-@pytest.mark.parametrize("path", [p for p in SOURCES if p.parts[-2] == "sao_data" or "sao_data" in p.parts], ids=str)
+@pytest.mark.parametrize(
+    "path", [p for p in SOURCES if p.parts[-2] == "sao_data" or "sao_data" in p.parts], ids=str
+)
 def test_rooms_import_only_from_rooms_above(path: Path) -> None:
     here = room(".".join(path.relative_to(ROOT).with_suffix("").parts))
     assert here in LEVEL, f"new room {here}: give it its place in ORDER"
@@ -102,7 +117,9 @@ def test_importing_the_package_and_every_module_brings_no_torch_and_no_ray() -> 
     code = f"import importlib, sys\nfor m in {modules!r}: importlib.import_module(m)\n" + (
         "print(sorted({'torch', 'ray', 'transformers', 'librosa', 'datasets'} & set(sys.modules)))"
     )
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT
+    )
     assert result.stdout.strip() == "[]"
 
 
