@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Write the attribution report of a dataset: who made what, under which licence, what was left out and why.
 
-Markdown, CSV, JSON and a self-contained HTML page. With --checkpoint: only the works that those weights have seen.
+Markdown, CSV, JSON and a self-contained HTML page. With --checkpoint: only the works that those weights have
+seen.
 """
 
 from __future__ import annotations
@@ -13,23 +14,29 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))  # a Ray job or a fresh clone runs this without installing the package
 
-from sao_data import launch, report  # noqa: E402
-from sao_data.provenance import open_dataset  # noqa: E402
-from sao_data.storage import open_storage  # noqa: E402
-
 
 def main() -> int:
     """Parse, load, wire."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    from sao_data import launch, report
+    from sao_data.provenance import open_dataset
+    from sao_data.storage import open_storage
+
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--data", metavar="DIR", required=True, help="dataset directory or URL")
     parser.add_argument("--out", metavar="DIR", required=True, help="where the report goes")
     parser.add_argument("--checkpoint", metavar="CKPT", help="checkpoint folder with training_data.json")
     args = parser.parse_args()
     out = launch.output(args.out, "report", ROOT)
     info = report.write(open_dataset(args.data), open_storage(out), args.checkpoint)
-    sys.stdout.write(f"{info.kept} works by {info.num_authors} authors, {info.rejected} left out: {out}/index.html\n")
+    sys.stdout.write(
+        f"{info.kept} works by {info.num_authors} authors, {info.rejected} left out: {out}/index.html\n"
+    )
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(launch.guard(main))
+    from sao_data.launch import guard
+
+    sys.exit(guard(main))

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import BinaryIO, Generic, Literal, Protocol, TypeVar
 
 from sao_data import decode, flac, sniff
-from sao_data.claims import Claims, claims_of, is_chained
+from sao_data.claims import Claims, claims_of
 from sao_data.guarded import Guarded
 from sao_data.rejected import AudioRejected
 from sao_data.stereo import Pcm, Stereo
@@ -135,12 +135,17 @@ class _Job(Generic[S]):
         share = min(1.0, self.claims.share_present, *shares)
         if share < self.config.min_decoded_share:
             raise AudioRejected("truncated", f"{num_frames} frames, {share:.1%} of what the file declares")
-        damaged, packets = decoder.num_damaged, decoder.num_packets
-        if damaged > (1 - self.config.min_decoded_share) * packets:
-            raise AudioRejected("corrupt", f"{damaged} of {packets} packets cannot be decoded")
-        notes = [f"{damaged} damaged packet{'s' * (damaged > 1)} left out."] * (damaged > 0)
+        notes = []
+        for damaged, total, unit in (
+            (decoder.num_damaged, decoder.num_packets, "packets"),
+            (self.claims.num_damaged, self.claims.num_pages, "Ogg pages"),
+        ):
+            if damaged > (1 - self.config.min_decoded_share) * total:
+                raise AudioRejected("corrupt", f"{damaged} of {total} {unit} damaged")
+            if damaged:
+                notes.append(f"{damaged} of {total} {unit} damaged and left out.")
         if share < _ROUNDING:
-            notes.append(f"The file ends early: {share:.1%} of what it declares.")
+            notes.append(f"Only {share:.1%} of what the file declares is there.")
         return Source(
             container=self.container,
             codec=decoder.codec,
@@ -171,7 +176,7 @@ class _Job(Generic[S]):
             return True
         if self.container == "flac":
             return flac.scan(self.file).contradicts(attempt.num_frames, attempt.decoder.sample_rate)
-        return is_chained(self.file, self.container)
+        return self.claims.is_chained
 
     def _run(self, decoder: decode.Decoder) -> _Attempt[S]:
         """Decode to the end or to the first error, converting on the way."""

@@ -9,9 +9,9 @@ from __future__ import annotations
 import re
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from sao_data import flac, mpeg
+from sao_data import flac, mpeg, oggpages
 from sao_data.guarded import Guarded
 from sao_data.rejected import AudioRejected
 
@@ -25,6 +25,9 @@ class Claims:
 
     num_frames: int | None = None  # None: not stated
     share_present: float = 1.0  # of the declared data bytes, those the file has
+    is_chained: bool = False  # a second stream follows the first, at whose end soundfile stops
+    num_pages: int = 0  # of an Ogg file
+    num_damaged: int = 0  # pages whose checksum is wrong
 
 
 def claims_of(file: Guarded, container: str) -> Claims:
@@ -36,25 +39,18 @@ def claims_of(file: Guarded, container: str) -> Claims:
     if container == "flac":
         return Claims(num_frames=flac.total_frames(file.read_at(mpeg.after_id3(file, file.size()), 64)))
     if container == "mp3":
-        return _xing_claims(file)
+        return _joined_claims(file)
+    if container == "ogg":
+        pages = oggpages.scan(file)
+        return Claims(is_chained=pages.is_chained, num_pages=pages.num_pages, num_damaged=pages.num_damaged)
     return Claims()
 
 
-def is_chained(file: Guarded, container: str) -> bool:
-    """Does a second stream follow the first (chained Ogg, joined MP3s)? soundfile stops at the first one's
-    end."""
-    if container == "ogg":
-        pages = file.find(re.compile(rb"OggS\x00[\x00-\x07]"), context=6)
-        seen_data = False
-        for _, page in pages:
-            is_first = bool(page[5] & 2)  # "beginning of stream"
-            if is_first and seen_data:
-                return True
-            seen_data |= not is_first
-    if container == "mp3":
-        tags = file.find(re.compile(rb"(Xing|Info)\x00\x00\x00[\x01-\x0f]"), context=8)
-        return sum(1 for _ in tags) > 1
-    return False
+def _joined_claims(file: Guarded) -> Claims:
+    """Xing claims, and whether a second such header says that files were joined."""
+    claims = _xing_claims(file)
+    tags = file.find(re.compile(rb"(Xing|Info)\x00\x00\x00[\x01-\x0f]"), context=8)
+    return replace(claims, is_chained=sum(1 for _ in tags) > 1)
 
 
 def _chunks(file: Guarded, order: str) -> Iterator[tuple[bytes, int, int]]:

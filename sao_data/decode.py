@@ -235,8 +235,6 @@ def count_frames(file: Guarded, container: str, max_seconds: int) -> int:
 def _open(file: Guarded, container: str) -> av.container.InputContainer:
     file.seek(0)
     options = {"protocol_whitelist": "none"}  # nothing a file refers to is ever opened
-    if container == "flac":
-        options["err_detect"] = "crccheck+explode"  # a damaged lossless frame is damage, not noise
     try:
         return av.open(file, "r", format=DEMUXERS[container], options=options, metadata_errors="ignore")
     except MemoryError:
@@ -253,6 +251,9 @@ def _audio_stream(container: av.container.InputContainer) -> av.AudioStream:
     if stream.codec_context is None:
         raise CannotOpen("no decoder for its codec", "unsupported_codec")
     stream.codec_context.thread_count = 1
+    if stream.codec_context.name == "flac":
+        # A lossless frame with a wrong checksum is damage; FFmpeg alone would play it as noise.
+        stream.codec_context.options = {"err_detect": "crccheck+explode"}
     return stream
 
 

@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from sao_data.records import Rejection, id_hash
+from sao_data.ids import id_hash
+from sao_data.records import Rejection
 
 _RESTRICTIVE = {"SAMPLING+": 0, "BY": 1, "CC0": 2}  # lower stays
 

@@ -6,7 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from sao_data import reviews
-from sao_data.records import bucket_of
+from sao_data.ids import bucket_of
 from sao_data.stages import listing
 from sao_data.stages.decide import Decide
 from sao_data.storage import Storage
@@ -52,7 +52,7 @@ def forecast(plan: Plan, storage: Storage, listed: listing.Listing) -> Summary:
         num_shards=0,
         num_bytes=0,
         warnings=(
-            f"{len(todo)} of {len(units)} buckets ({num_todo} recordings) would be prepared; others are there.",
+            f"{len(todo)} of {len(units)} buckets ({num_todo} recordings) would be prepared now.",
             "Filters and duplicates need the audio: a run may leave out more than is counted here.",
         ),
         changed=bool(todo),

@@ -15,12 +15,13 @@ from typing import Protocol
 
 from sao_data import owner, plugins, reviews
 from sao_data.dedupe import Fingerprint, find_duplicates
-from sao_data.errors import MatchedNothing, UsageError
+from sao_data.errors import MatchedNothing, TooManyRejects, UsageError
 from sao_data.executor import Executor
-from sao_data.manifest import Manifest
+from sao_data.ids import bucket_of
+from sao_data.manifest import Limits, Manifest
 from sao_data.plugins import Source
 from sao_data.publish import publish
-from sao_data.records import Clip, Decision, Rejection, bucket_of
+from sao_data.records import Clip, Decision, Rejection
 from sao_data.reviews import Answer
 from sao_data.stage import Bucket, Part, Stage, part_of, run_stage
 from sao_data.stages import listing
@@ -136,6 +137,15 @@ def run(manifest: Manifest, url: str, executor: Executor, progress: Progress) ->
         storage.sweep()
         progress.finish()
     return summary
+
+
+def check_limits(summary: Summary, limits: Limits) -> None:
+    """Raise TooManyRejects if a larger share was rejected than the manifest allows."""
+    if summary.reject_share > limits.max_reject_share:
+        raise TooManyRejects(
+            f"{summary.name}: {summary.reject_share:.1%} of the recordings were rejected for their audio or "
+            f"metadata, limits.max_reject_share is {limits.max_reject_share:.1%}; see catalogue.parquet"
+        )
 
 
 def dry_run(manifest: Manifest, url: str, progress: Progress) -> Summary:

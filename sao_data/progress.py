@@ -29,8 +29,11 @@ _WORDS = {
 _SECONDS_BETWEEN_LINES = 5.0
 
 
-def make(console: Console) -> TerminalProgress | LogProgress:
-    """Bars where a person is looking, lines where a log is written."""
+def make() -> TerminalProgress | LogProgress:
+    """Bars on stderr where a person is looking, log lines where not."""
+    console = Console(stderr=True)
+    level = logging.WARNING if console.is_terminal else logging.INFO
+    logging.basicConfig(level=level, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     return TerminalProgress(console) if console.is_terminal else LogProgress()
 
 

@@ -57,7 +57,8 @@ def _info(
 
 
 def _seen(dataset: Dataset, checkpoint: Path) -> tuple[list[SampleRow], int]:
-    """Samples whose bit is set in CKPT/training_data.json, and the step; refuses another dataset's checkpoint."""
+    """Samples whose bit is set in CKPT/training_data.json, and the step; refuses another dataset's
+    checkpoint."""
     path = checkpoint / "training_data.json" if checkpoint.is_dir() else checkpoint
     try:
         data = json.loads(path.read_text(encoding="utf-8"))

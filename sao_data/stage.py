@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import Any, BinaryIO, ClassVar, Protocol, TypeVar
 
 from sao_data import config, tables
-from sao_data.records import Rejection, clip_id
+from sao_data.ids import clip_id
+from sao_data.records import Rejection
 from sao_data.storage import Storage
 
 WORK = "work"

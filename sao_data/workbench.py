@@ -87,9 +87,9 @@ class Probe:
 class Workbench:
     """Normalises and probes files in a child process. Use as a context manager; one job at a time."""
 
-    def __init__(self, audio: AudioConfig = AudioConfig(), cut: Cut = Cut()) -> None:  # noqa: B008 (frozen)
-        self._audio = audio
-        self._cut = cut
+    def __init__(self, audio: AudioConfig | None = None, cut: Cut | None = None) -> None:
+        self._audio = audio or AudioConfig()
+        self._cut = cut or Cut()
         self._child: subprocess.Popen[bytes] | None = None
         self._closed = False
         self._lock = threading.Lock()

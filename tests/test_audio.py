@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import socket
 import struct
 
@@ -189,7 +190,7 @@ def test_half_a_file_is_truncated_or_corrupt(encode) -> None:
 def test_a_file_short_of_little_is_kept_and_says_so() -> None:
     data = wav_bytes(noise(seed=8))
     source, _ = decoded(data[: len(data) * 98 // 100])
-    assert source.notes == ("The file ends early: 98.0% of what it declares.",)
+    assert source.notes == ("Only 98.0% of what the file declares is there.",)
 
 
 @pytest.mark.parametrize("size", [0, 0xFFFF_FFFF])
@@ -227,6 +228,30 @@ def test_damage_inside_an_mp3_costs_the_damaged_part_only() -> None:
     data[len(data) // 2 : len(data) // 2 + 3_000] = bytes(3_000)
     source, _ = decoded(bytes(data))
     assert 0.95 * 10 * RATE < source.num_frames <= 10 * RATE + 2_304
+
+
+def test_a_flipped_bit_in_flac_leaves_out_one_block_and_says_so() -> None:
+    data = bytearray(flac_bytes(noise(seed=14, seconds=10)))
+    data[len(data) // 2] ^= 4
+    source, pcm = decoded(bytes(data))
+    assert source.num_frames == 10 * RATE - 4_096
+    assert source.notes == ("Only 99.1% of what the file declares is there.",)
+    assert np.abs(pcm.astype(int)).max() < 0.6 * 32_768  # and nothing is played as noise
+
+
+def test_a_damaged_ogg_page_is_said() -> None:
+    data = bytearray(ogg_bytes(noise(seed=15, seconds=10)))
+    data[len(data) // 2] ^= 4
+    source, _ = decoded(bytes(data))
+    assert len(source.notes) == 1
+    assert re.fullmatch(r"1 of \d+ Ogg pages damaged and left out\.", source.notes[0])
+
+
+def test_many_damaged_ogg_pages_are_corrupt() -> None:
+    data = bytearray(ogg_bytes(noise(seed=16, seconds=10)))
+    for at in range(10_000, len(data), 10_000):
+        data[at] ^= 4
+    assert reason(bytes(data)) == "corrupt"
 
 
 def test_chained_ogg_is_read_to_the_end() -> None:

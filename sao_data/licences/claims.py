@@ -215,7 +215,8 @@ def _nothing_named(found: urls.Found, reading: phrases.Reading, known: Table) ->
         return _undecided("public_domain_statement", "public domain is a statement, and differs by country")
     if found.home or "cc" in reading.kinds:
         return _unknown("family_not_stated", "Creative Commons, but not which of its licences")
-    if not doubt or (reading.kinds <= {"placeholder", "label"} and not reading.strange):
+    silent = reading.kinds <= {"placeholder", "label"} and not (reading.strange or found.foreign)
+    if not doubt or silent:
         return _unknown("no_license", "no licence is stated")
     return _unknown("unknown_license", doubt)
 

@@ -1,8 +1,8 @@
 """Licence names in words: tokens into the licences they name, and everything that was not understood.
 
 Restrictions are whole words and stick to the licence they stand beside, before or after it; they are never
-dropped. A second licence name begins a second statement; only "By Attribution" and "Attribution … Sampling
-Plus" are one.
+dropped. A second licence name begins a second statement; only "By Attribution" and "Attribution-
+Noncommercial-Sampling Plus" are one.
 """
 
 from __future__ import annotations
@@ -45,6 +45,7 @@ _RESTRICTED = {
     ("", frozenset({"nc", "nd"})): "nd-nc",
 }
 _SHORT_VERSIONS = {"1": "1.0", "3": "3.0", "4": "4.0"}  # not 2: that is 2.0, 2.1 or 2.5
+_CODES_THAT_ARE_WORDS = ("am", "at", "be", "in", "it", "my", "no")
 
 
 @dataclass(slots=True, kw_only=True)
@@ -56,6 +57,7 @@ class Said:
     versions: list[str] = field(default_factory=list)
     jurisdiction: str = ""
     linked: bool = False  # "creative commons" stands right beside the name
+    weak: bool = False  # the name is the word "by" with no "creative commons" before it
 
     def slug(self) -> str:
         """The unit's slug; '' if nothing of that kind exists."""
@@ -75,7 +77,7 @@ class Reading:
 
     def plain(self) -> bool:
         """Is everything said part of a licence name? "Licensed by the band" and "see attribution" are not."""
-        if self.kinds & {"by", "attribution"} == {"by"} and not self.kinds & {"cc", "compact"}:
+        if any(said.weak for said in self.said):
             return self.kinds <= {"by", "nc", "nd", "sa"}
         if "prose" not in self.kinds:
             return True
@@ -83,6 +85,8 @@ class Reading:
 
     def beyond_doubt(self) -> bool:
         """Is a name here that prose cannot contain by chance ("by", "attribution" and "sampling" can)?"""
+        if any(said.weak for said in self.said):
+            return False
         if self.kinds & {"cc", "zero", "mark", "dedication", "sampling_plus", "devnations"}:
             return True
         return "attribution" in self.kinds and any(said.versions or said.restrictions for said in self.said)
@@ -126,9 +130,11 @@ class _Reader:
         return 0
 
     def _code_may_end(self, end: int) -> bool:
-        """Codes like "in", "it", "no" are words too: they count last, or before a known licence word."""
+        """Codes like "in", "it", "no" are words too: they count last; others also before a licence word."""
         if end == len(self.words):
             return True
+        if self.words[end - 1] in _CODES_THAT_ARE_WORDS:
+            return False
         entry = self._match(end)
         return entry is not None and entry.kind not in ("prose", "outside", "placeholder")
 
@@ -146,10 +152,12 @@ class _Reader:
             self.current.restrictions.add(entry.kind)
         elif entry.kind in _HEADS:
             self._head(_HEADS[entry.kind])
+            self.current.weak &= entry.kind == "by"
         elif entry.kind == "compact":
             self.reading.kinds |= {"attribution", "cc"} if entry.words[0].startswith("cc") else {"by"}
             self.after_cc = self.after_cc or entry.words[0].startswith("cc")
             self._head("by")
+            self.current.weak = False
             self.current.restrictions |= set(entry.unit.split("-")[1:])
         self._link(entry.kind)
         return len(entry.words)
@@ -170,16 +178,17 @@ class _Reader:
 
     def _head(self, head: str) -> None:
         said = self.current
+        weak = not self.after_cc
         if not said.head:  # takes the restrictions and versions that stood before it
-            said.head = head
+            said.head, said.weak = head, weak
             self.reading.said.append(said)
             self.reading.loose = Said() if said is self.reading.loose else self.reading.loose
-        elif said.head == "by" and head.startswith("sampling") and not said.versions:
-            said.head = head
+        elif said.head == "by" and head.startswith("sampling") and said.restrictions and not said.versions:
+            said.head = head  # "Attribution-Noncommercial-Sampling Plus"
         elif said.head == head == "by" and not said.versions and not said.restrictions:
             pass  # "CC BY Attribution"
         else:
-            self.current = Said(head=head)
+            self.current = Said(head=head, weak=weak)
             self.reading.said.append(self.current)
         self.current.linked |= self.after_cc
         self.after_head = True

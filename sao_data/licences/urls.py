@@ -20,7 +20,7 @@ _SCHEME = r"(?:https?:/+|//)?"
 _DEED = re.compile(
     _SCHEME + r"(?P<host>[a-z.]+)/+(?P<category>licenses|publicdomain)/+(?P<unit>(?:[a-z0-9+-]|%2b)+)"
     r"(?:/+(?P<version>[0-9]+(?:\.[0-9]+)*)(?:/+(?P<port>[a-z]{2}|igo|scotland))?)?"
-    r"(?:/+(?:(?:deed|legalcode)(?:[._@-][a-z0-9._@-]*)?|rdf))?/*(?P<tail>[?#].*)?"
+    r"(?:/+(?:(?:deed|legalcode)(?:[._@-][a-z0-9._@-]{0,24})?|rdf))?/*(?P<tail>[?#].*)?"
 )
 _BADGE = re.compile(
     _SCHEME + r"(?P<host>[a-z.]+)/+(?:l|p)/+(?P<unit>(?:[a-z0-9+-]|%2b)+)/+(?P<version>[0-9]+\.[0-9]+)"

@@ -19,7 +19,8 @@ import numpy as np
 import soundfile
 
 from sao_data.errors import UsageError
-from sao_data.records import MediaFacts, Offer, Recording, Rejection, id_hash
+from sao_data.ids import id_hash
+from sao_data.records import MediaFacts, Offer, Recording, Rejection
 from sao_data.sources import _rows
 from sao_data.sources._voices import Samples
 from sao_data.sources._works import WORKS, Form, Work

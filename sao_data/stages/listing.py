@@ -15,9 +15,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from sao_data import config
+from sao_data.ids import bucket_of, check_id, id_hash
 from sao_data.manifest import Manifest
 from sao_data.plugins import Source
-from sao_data.records import Offer, Recording, Rejection, bucket_of, check_id, id_hash
+from sao_data.records import Offer, Recording, Rejection
 from sao_data.stage import Part, content_part, publish_rows
 from sao_data.storage import Storage
 

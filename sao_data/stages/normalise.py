@@ -11,9 +11,9 @@ import dataclasses
 import functools
 import shutil
 from dataclasses import dataclass
-from typing import ClassVar
 from importlib.metadata import version
 from pathlib import Path
+from typing import ClassVar
 
 from sao_data.audio import AudioConfig, AudioRejected
 from sao_data.cut import Cut

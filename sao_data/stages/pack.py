@@ -21,6 +21,7 @@ from sao_data.attribution.credit import credit, work_from_decision
 from sao_data.config import digest as config_digest
 from sao_data.cut import seconds_start, seconds_total
 from sao_data.errors import IntegrityError
+from sao_data.ids import sample_key
 from sao_data.records import (
     SAMPLE_RATE,
     Caption,
@@ -31,7 +32,6 @@ from sao_data.records import (
     Sample,
     SampleRow,
     Shard,
-    sample_key,
 )
 from sao_data.split import Split, series_of
 from sao_data.stage import Bucket, Part, Stage, run_stage

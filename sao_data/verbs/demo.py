@@ -19,22 +19,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from rich.console import Console
+    from contextlib import closing
 
     from sao_data import executor, ingest, launch, manifest, progress, summary
     from sao_data.errors import IntegrityError
     from sao_data.provenance import open_dataset, verify
 
-    console = Console(stderr=True)
-    launch.set_up_logging(quiet=console.is_terminal)
     chosen = manifest.load(launch.manifests_folder() / "demo.toml")
     url = launch.output(args.out, chosen.name)
-    shown, runner = progress.make(console), executor.make(args.executor)
-    try:
+    with closing(progress.make()) as shown, closing(executor.make(args.executor)) as runner:
         result = ingest.run(chosen, url, runner, shown)
-    finally:
-        shown.close()
-        runner.close()
     findings = verify(open_dataset(url))
     if findings:
         raise IntegrityError(f"{url}: {len(findings)} findings, the first: {findings[0]}")

@@ -19,7 +19,7 @@ SOURCES = sorted(
 ORDER = [
     ["__init__", "py"],
     ["errors"],
-    ["records"],
+    ["records", "ids"],
     ["config"],
     ["plugins"],
     ["licences"],
@@ -181,3 +181,16 @@ def test_every_dependency_has_a_reason() -> None:
     start = lines.index("dependencies = [") + 1
     for line in lines[start : lines.index("]", start)]:
         assert "#" in line, f"no reason: {line}"
+
+
+def test_help_imports_nothing_heavy() -> None:
+    code = (
+        "import contextlib, io, sys\n"
+        "from sao_data.cli import main\n"
+        "with contextlib.suppress(SystemExit), contextlib.redirect_stdout(io.StringIO()): main(['--help'])\n"
+        "print(sorted({'numpy', 'pyarrow', 'pydantic', 'rich', 'scipy', 'torch', 'ray'} & set(sys.modules)))"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT
+    )
+    assert result.stdout.strip() == "[]"

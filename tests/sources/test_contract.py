@@ -13,7 +13,8 @@ import pytest
 
 from sao_data import config, plugins
 from sao_data.errors import UsageError
-from sao_data.records import Offer, Rejection, check_id
+from sao_data.ids import check_id
+from sao_data.records import Offer, Rejection
 
 SOURCES = plugins.names("sources")
 

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from sao_data.errors import UsageError
-from sao_data.records import Offer, Recording, Rejection, check_id
+from sao_data.ids import check_id
+from sao_data.records import Offer, Recording, Rejection
 from sao_data.sources import folder
 
 SHARED = Path(__file__).parents[3] / "shared" / "data"

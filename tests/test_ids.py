@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sao_data.records import bucket_of, check_id, clip_id, id_hash, sample_key
+from sao_data.ids import bucket_of, check_id, clip_id, id_hash, sample_key
 
 OWN = st.text(string.ascii_letters + string.digits, min_size=1, max_size=20)
 

@@ -1,0 +1,87 @@
+"""A manifest is refused with the place, the mistake and the way out."""
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+
+from sao_data import config, manifest
+from sao_data.errors import UsageError
+
+MANIFESTS = Path(__file__).resolve().parents[1] / "manifests"
+GOOD = 'name = "x"\n[[source]]\nplugin = "synthetic"\ncount = 3\n'
+
+
+def write(tmp_path: Path, text: str) -> Path:
+    path = tmp_path / "m.toml"
+    path.write_text(text)
+    return path
+
+
+@pytest.mark.parametrize(
+    "path", sorted(p for p in MANIFESTS.glob("*.toml") if p.stem != "licences"), ids=lambda p: p.stem
+)
+def test_every_shipped_manifest_loads_under_its_own_name(path: Path) -> None:
+    assert manifest.load(path).name == path.stem
+
+
+def test_defaults_are_enough(tmp_path: Path) -> None:
+    made = manifest.load(write(tmp_path, GOOD))
+    assert made.policy.families == ("CC0", "BY", "SAMPLING+")
+    assert made.cut.max_seconds == 600
+    assert made.caption.plugin == "metadata"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (GOOD.replace("name", "nam"), r"m\.toml: unknown key 'nam'; did you mean 'name'\?"),
+        ("nmae = 1\n" + GOOD, r"unknown key 'nmae'; did you mean 'name'\?"),
+        (GOOD.replace('name = "x"\n', ""), r"m\.toml: name is missing"),
+        ('name = "x"\n', r"no \[\[source\]\]; a dataset needs at least one"),
+        ('name = "x"\n[source]\nplugin = "synthetic"\n', r"write \[\[source\]\] \(two brackets\)"),
+        (GOOD.replace("synthetic", "syntetic"), r"no source named 'syntetic'; did you mean 'synthetic'\?"),
+        (GOOD.replace("count", "cuont"), r"source\.0: unknown key 'cuont'; did you mean 'count'\?"),
+        (GOOD.replace("3", '"3"'), r"source\.0: count: Input should be a valid integer \(got '3'\)"),
+        (GOOD.replace('plugin = "synthetic"\n', ""), r"source\.0: plugin is missing; say which"),
+        (
+            GOOD + "[cut]\nmax_second = 3\n",
+            r"\[cut\]: unknown key 'max_second'; did you mean 'max_seconds'\?",
+        ),
+        ("num_buckets = 0\n" + GOOD, r"num_buckets 0: want 1 to 999999"),
+        ('num_buckets = "8"\n' + GOOD, r"num_buckets: Input should be a valid integer"),
+        (GOOD.replace('"x"', '"../x"'), r"name '\.\./x': letters, digits"),
+        (GOOD + '[policy]\nfamilies = ["CC1"]\n', r"CC1"),
+        (GOOD + "[policy]\nfamilies = []\n", r"famil"),
+        (GOOD + "[split]\nvalidation_share = 1.5\n", r"validation_share: 1\.5"),
+        (GOOD + "[limits]\nmax_reject_share = 2\n", r"max_reject_share 2"),
+        ("limit = -1\n" + GOOD, r"limit -1"),
+        (GOOD.replace('"synthetic"', '"no.such.module"'), r"cannot import 'no\.such\.module'"),
+        (GOOD.replace('"synthetic"', '"sao_data.records"'), r"is no plugin: it lacks Config and build"),
+    ],
+)
+def test_mistakes_are_named(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        manifest.load(write(tmp_path, text))
+
+
+def test_paths_are_relative_to_the_manifest_and_set_ones_to_the_working_directory(tmp_path: Path) -> None:
+    (tmp_path / "sub").mkdir()
+    path = write(tmp_path / "sub", 'name = "x"\n[[source]]\nplugin = "folder"\npath = "../data"\n')
+    assert manifest.load(path).source[0].config.path == str(tmp_path / "data")
+    made = manifest.load(path, ["source.0.path=here"], cwd=tmp_path / "cwd")
+    assert made.source[0].config.path == str(tmp_path / "cwd" / "here")
+
+
+def test_where_data_lie_is_not_part_of_what_they_are(tmp_path: Path) -> None:
+    text = 'name = "x"\n[[source]]\nplugin = "folder"\npath = "{}"\n'
+    one = manifest.load(write(tmp_path, text.format("/a")))
+    two = manifest.load(write(tmp_path, text.format("/b")))
+    assert one.described() == two.described()
+    assert "/a" not in str(one.described())
+    assert config.digest(one) == config.digest(two)
+
+
+def test_the_two_lists_of_fields_agree() -> None:
+    plain = {f.name for f in dataclasses.fields(manifest._Plain)}
+    assert {f.name for f in dataclasses.fields(manifest.Manifest)} == plain | {"source", "filter", "caption"}
