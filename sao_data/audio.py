@@ -12,6 +12,7 @@ from typing import BinaryIO, Generic, Literal, Protocol, TypeVar
 
 from sao_data import decode, flac, sniff
 from sao_data.claims import Claims, claims_of
+from sao_data.errors import UsageError
 from sao_data.guarded import Guarded
 from sao_data.rejected import AudioRejected
 from sao_data.stereo import Pcm, Stereo
@@ -39,6 +40,14 @@ class AudioConfig:
     max_memory_bytes: int = 1 << 30  # address space that a decode may add to the idle child's
     max_cpu_seconds: int = 900  # a file; four hours of audio take about 80, so beyond this a decoder loops
     max_stall_seconds: int = 600  # without CPU time used: the machine is ill, no fact about the file
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.flac_compression <= 1:
+            raise UsageError(
+                f"audio.flac_compression: {self.flac_compression} is not in 0 (fast) to 1 (small)"
+            )
+        if not 0 <= self.min_decoded_share <= 1:
+            raise UsageError(f"audio.min_decoded_share: {self.min_decoded_share} is not in 0 to 1")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

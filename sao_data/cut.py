@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from sao_data.errors import UsageError
 from sao_data.records import SAMPLE_RATE
 
 MAX_SECONDS_TOTAL = 512  # the timing embedding's range (released model_config.json, seconds_total max_val)
@@ -21,6 +22,10 @@ class Cut:
     max_seconds: int = 600  # longer recordings become consecutive clips; bounds a shard member to about 60 MB
     trim_trailing_silence: bool = False  # drop exact digital zeros at the end, recorded as a change
 
+    def __post_init__(self) -> None:
+        if self.max_seconds < 1:
+            raise UsageError(f"cut.max_seconds: {self.max_seconds} is too short; want at least 1")
+
     @property
     def max_frames(self) -> int:
         """Longest clip in frames."""
@@ -29,8 +34,6 @@ class Cut:
 
 def clips(num_frames: int, cut: Cut) -> Iterator[tuple[int, int]]:
     """(start frame, number of frames) of each clip; together they are the recording, the last is the rest."""
-    if cut.max_seconds < 1:
-        raise ValueError(f"cut.max_seconds is {cut.max_seconds}; want at least 1")
     for start in range(0, num_frames, cut.max_frames):
         yield start, min(cut.max_frames, num_frames - start)
 

@@ -14,6 +14,7 @@ import soxr
 
 from sao_data.audio import AudioConfig, AudioRejected, Pcm, Source, normalise
 from sao_data.changes import sentences
+from sao_data.errors import UsageError
 from sao_data.sniff import container_of
 from sao_data.stereo import Stereo
 from tests.made import (
@@ -179,6 +180,13 @@ def test_limits() -> None:
     assert reason(data, AudioConfig(max_bytes=1_000)) == "too_large"
     assert reason(data, AudioConfig(max_sample_rate=44_000)) == "bad_rate"
     assert reason(data, AudioConfig(max_channels=1)) == "bad_channels"
+
+
+@pytest.mark.parametrize("field", ["flac_compression", "min_decoded_share"])
+@pytest.mark.parametrize("value", [-0.1, 1.1])
+def test_shares_out_of_range_are_refused(field, value) -> None:
+    with pytest.raises(UsageError, match=field):
+        AudioConfig(**{field: value})
 
 
 @pytest.mark.parametrize("encode", [wav_bytes, aiff_bytes, flac_bytes, m4a_bytes, mp3_bytes])

@@ -8,7 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sao_data.config import parse
 from sao_data.cut import Cut, clips, seconds_start, seconds_total
+from sao_data.errors import UsageError
 from sao_data.records import SAMPLE_RATE
 
 
@@ -30,9 +32,9 @@ def test_a_recording_of_the_longest_length_is_one_clip() -> None:
     assert list(clips(frames + 1, Cut())) == [(0, frames), (frames, 1)]
 
 
-def test_a_cut_of_no_length_is_refused() -> None:
-    with pytest.raises(ValueError, match="want at least 1"):
-        list(clips(10, Cut(max_seconds=0)))
+def test_a_cut_of_no_length_is_a_usage_error() -> None:
+    with pytest.raises(UsageError, match=r"cut\.max_seconds: 0 is too short; want at least 1"):
+        parse(Cut, {"max_seconds": 0}, where="m.toml")
 
 
 @given(frames=st.integers(0, 10**9))

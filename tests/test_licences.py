@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import re
+import sys
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -298,7 +299,7 @@ def test_a_third_witness_can_only_confirm_or_contradict() -> None:
         ("CC0-1.0", "CC0 1.0", "https://creativecommons.org/publicdomain/zero/1.0/"),
         (
             "LicenseRef-CC-Sampling-Plus-1.0",
-            "CC Sampling Plus 1.0",
+            "CC Sampling+ 1.0",
             "https://creativecommons.org/licenses/sampling+/1.0/",
         ),
         ("LicenseRef-CC-BY-3.0-PL", "CC BY 3.0 Poland", "https://creativecommons.org/licenses/by/3.0/pl/"),
@@ -319,6 +320,18 @@ def test_the_shipped_table_gives_every_group_a_source_and_a_date() -> None:
     for group in groups:
         assert group["source"]
         assert re.fullmatch(r"20\d\d-\d\d-\d\d", group["checked"])
+
+
+def test_the_table_is_found_in_a_checkout_and_in_an_installed_wheel(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = sys.modules[read.__module__]
+    assert module._path() == HERE.parent / "manifests" / "licences.toml"
+    shipped = tmp_path / "sao_data" / "_manifests" / "licences.toml"
+    shipped.parent.mkdir(parents=True)
+    shipped.touch()
+    monkeypatch.setattr(module, "__file__", str(tmp_path / "sao_data" / "licences" / "table.py"))
+    assert module._path() == shipped
 
 
 def test_a_table_with_an_unknown_key_is_refused() -> None:

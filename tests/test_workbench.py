@@ -210,7 +210,7 @@ def test_cpu_time_over_the_budget_is_a_fact(tmp_path) -> None:
 
 @pytest.mark.usefixtures("fake")
 def test_a_stall_is_weather(tmp_path) -> None:
-    with Workbench(AudioConfig(max_stall_seconds=0, max_cpu_seconds=1)) as bench:
+    with Workbench(AudioConfig(max_stall_seconds=1)) as bench:
         with pytest.raises(AudioRejected, match="no_audio"):
             bench.probe(tmp_path / "first")
         with pytest.raises(WorkbenchLost, match="used no CPU"):

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from sao_data.attribution.plain import one_line, safe_url
+from sao_data.licences import license_name
 from sao_data.records import CatalogueRow, Decision, Recording
 
 
@@ -86,30 +87,6 @@ def changes_text(changes: tuple[str, ...]) -> str:
     return " ".join(_stop(one_line(change)) for change in changes if one_line(change))
 
 
-def license_name(family: str, version: str, license_id: str) -> str:
-    """The licence as people write it: "CC BY 3.0 US", "CC Sampling+ 1.0", "CC BY (version not stated)"."""
-    name = _FAMILIES.get(family, "")
-    if not name:
-        return license_id or "licence unknown"
-    if not version:
-        return f"{name} (version not stated)"
-    port = license_id.partition(f"-{version}-")[2]  # "CC-BY-3.0-US": the port is part of which licence it is
-    return " ".join(part for part in (name, version, port) if part)
-
-
-_FAMILIES = {
-    "CC0": "CC0",
-    "PDM": "Public Domain Mark",
-    "BY": "CC BY",
-    "BY-SA": "CC BY-SA",
-    "BY-NC": "CC BY-NC",
-    "BY-ND": "CC BY-ND",
-    "BY-NC-SA": "CC BY-NC-SA",
-    "BY-NC-ND": "CC BY-NC-ND",
-    "SAMPLING": "CC Sampling",
-    "SAMPLING+": "CC Sampling+",
-    "NC-SAMPLING+": "CC NonCommercial Sampling+",
-}
 _VERBS = {"CC0": "dedicated to the public domain under", "PDM": "marked as public domain with the"}
 
 
@@ -130,9 +107,9 @@ def _source(work: Work) -> str:
 
 def _terms(work: Work) -> str:
     """The licence with its URL, or with the source's own words where there is no exact licence."""
-    name = license_name(work.family, work.version, work.license)
+    name = license_name(work.license)
     url, claim = safe_url(work.license_url), one_line(work.license_claim)
-    if work.family in ("OTHER", "UNKNOWN") and not work.license:
+    if work.license in ("", "UNKNOWN"):
         return (
             f'with no licence that could be told (the source says: "{claim}")'
             if claim
@@ -140,8 +117,7 @@ def _terms(work: Work) -> str:
         )
     verb = _VERBS.get(work.family, "licensed under")
     if not work.version and claim:
-        family = _FAMILIES.get(work.family, name)
-        return f'{verb} {family} (version not stated by the source, which says: "{claim}")'
+        return f'{verb} {name.removesuffix(")")}, which says: "{claim}")'
     return f"{verb} {name} ({url})" if url else f"{verb} {name}"
 
 

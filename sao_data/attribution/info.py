@@ -7,9 +7,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from sao_data import __version__
-from sao_data.attribution.credit import license_name
 from sao_data.attribution.plain import author_key, count, one_line, safe_url
 from sao_data.errors import IntegrityError
+from sao_data.licences import license_name
 from sao_data.records import CatalogueRow, Shard
 
 BY_A_PERSON = "allowed_by_review"  # the rule of the decide stage for what reviews.csv let in
@@ -171,7 +171,7 @@ class _Tally:
         """Exact licences, most used first."""
         tallies = [
             LicenseTally(
-                name=license_name(family, version, spdx),
+                name=license_name(spdx),
                 license=spdx,
                 family=family,
                 url=safe_url(url),

@@ -16,7 +16,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from sao_data.attribution import words
-from sao_data.attribution.credit import changes_text, credit, license_name
+from sao_data.attribution.credit import changes_text, credit
 from sao_data.attribution.info import DatasetInfo
 from sao_data.attribution.plain import (
     author_key,
@@ -27,6 +27,7 @@ from sao_data.attribution.plain import (
     safe_url,
     shorten,
 )
+from sao_data.licences import license_name
 from sao_data.records import CatalogueRow
 
 WORKS_PER_PAGE = 5000  # 5 MB of HTML: what a phone still opens
@@ -187,7 +188,7 @@ def _work_view(row: CatalogueRow) -> WorkView:
         href=safe_url(row.page_url),
         author=shorten(row.author, 60),
         author_href=safe_url(row.author_url),
-        license=license_name(row.license_family, row.license_version, row.license),
+        license=license_name(row.license),
         license_href=safe_url(row.license_url),
         tone=_tone(row.license_family),
         claim="" if row.license_version else shorten(row.license_claim, 80),

@@ -10,13 +10,14 @@ import io
 import json
 from collections.abc import Iterable, Iterator
 
-from sao_data.attribution.credit import credit, license_name
+from sao_data.attribution.credit import credit
 from sao_data.attribution.info import DatasetInfo
 from sao_data.attribution.page import html_files
 from sao_data.attribution.plain import work_order
 from sao_data.attribution.sheets import attribution_csv, dropped_csv
 from sao_data.attribution.text import attribution_md
 from sao_data.config import canonical
+from sao_data.licences import license_name
 from sao_data.records import CatalogueRow
 
 _FIELDS = tuple(field.name for field in dataclasses.fields(CatalogueRow))
@@ -59,7 +60,7 @@ def summary_json(info: DatasetInfo) -> bytes:
 
 def _json_line(row: CatalogueRow) -> bytes:
     facts = {name: getattr(row, name) for name in _FIELDS}
-    facts["license_name"] = license_name(row.license_family, row.license_version, row.license)
+    facts["license_name"] = license_name(row.license)
     facts["credit"] = credit(row)
     return _utf8(json.dumps(facts, sort_keys=True, ensure_ascii=False, allow_nan=False), facts)
 

@@ -10,8 +10,9 @@ import io
 import re
 from collections.abc import Iterable, Iterator
 
-from sao_data.attribution.credit import changes_text, credit, license_name
+from sao_data.attribution.credit import changes_text, credit
 from sao_data.attribution.plain import one_line
+from sao_data.licences import license_name
 from sao_data.records import CatalogueRow
 
 COLUMNS = (
@@ -64,7 +65,7 @@ def _work_cells(row: CatalogueRow) -> tuple[str, ...]:
         row.author_url,
         row.page_url,
         row.license,
-        license_name(row.license_family, row.license_version, row.license),
+        license_name(row.license),
         row.license_version,
         row.license_url,
         row.license_claim,

@@ -15,6 +15,7 @@ from sao_data.licences.words import is_version, normalise, tokens
 
 _HEADS: dict[Kind, str] = {
     "attribution": "by",
+    "translated": "by",
     "by": "by",
     "zero": "zero",
     "mark": "mark",
@@ -57,7 +58,7 @@ class Said:
     versions: list[str] = field(default_factory=list)
     jurisdiction: str = ""
     linked: bool = False  # "creative commons" stands right beside the name
-    weak: bool = False  # the name is the word "by" with no "creative commons" before it
+    weak: bool = False  # "by" or a foreign word for attribution, with no "creative commons" before it
 
     def slug(self) -> str:
         """The unit's slug; '' if nothing of that kind exists."""
@@ -78,7 +79,9 @@ class Reading:
     def plain(self) -> bool:
         """Is everything said part of a licence name? "Licensed by the band" and "see attribution" are not."""
         if any(said.weak for said in self.said):
-            return self.kinds <= {"by", "nc", "nd", "sa"}
+            slug = self.kinds <= {"by", "nc", "nd", "sa"}
+            exact = all(said.versions or said.restrictions for said in self.said)
+            return slug or (exact and self.kinds <= {"translated", "by", "nc", "nd", "sa", "label"})
         if "prose" not in self.kinds:
             return True
         return all(said.linked or said.head in ("zero", "mark", "publicdomain") for said in self.said)
@@ -152,7 +155,7 @@ class _Reader:
             self.current.restrictions.add(entry.kind)
         elif entry.kind in _HEADS:
             self._head(_HEADS[entry.kind])
-            self.current.weak &= entry.kind == "by"
+            self.current.weak &= entry.kind in ("by", "translated")
         elif entry.kind == "compact":
             self.reading.kinds |= {"attribution", "cc"} if entry.words[0].startswith("cc") else {"by"}
             self.after_cc = self.after_cc or entry.words[0].startswith("cc")

@@ -16,13 +16,13 @@ from sao_data.records import Family, Verdict
 T = TypeVar("T")
 
 Kind = Literal[
-    "cc", "attribution", "by", "zero", "mark", "dedication", "sampling_plus", "sampling", "devnations",
-    "public_domain", "nc", "nd", "sa", "compact", "label", "prose", "placeholder", "outside",
+    "cc", "attribution", "translated", "by", "zero", "mark", "dedication", "sampling_plus", "sampling",
+    "devnations", "public_domain", "nc", "nd", "sa", "compact", "label", "prose", "placeholder", "outside",
 ]  # fmt: skip
 
 _WORD_KINDS: tuple[Kind, ...] = (
-    "cc", "attribution", "by", "zero", "mark", "dedication", "sampling_plus", "sampling", "devnations",
-    "public_domain", "nc", "nd", "sa",
+    "cc", "attribution", "translated", "by", "zero", "mark", "dedication", "sampling_plus", "sampling",
+    "devnations", "public_domain", "nc", "nd", "sa",
 )  # fmt: skip
 
 

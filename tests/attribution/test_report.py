@@ -174,7 +174,7 @@ def test_page_says_what_matters() -> None:
         "1 of 5 offered was left out.",
         "5 offered = 4 kept + 1 left out.",
         "unnamed author",
-        "CC BY (version not stated)",
+        "CC BY (version not stated by the source)",
         "source says: Attribution",
         "non-commercially only",
         "advertising",
