@@ -128,8 +128,7 @@ def digest(*parts: object) -> str:
 
 
 def _model(cls: type) -> type[BaseModel]:
-    """The dataclass as a pydantic model: fields by their types, strictly ("2" is no integer, 1 is a number).
-    """
+    """The dataclass as a pydantic model: fields by their types, strictly ("2" is no integer)."""
     hints = typing.get_type_hints(cls)
     fields: Any = {field.name: (hints[field.name], _default(field)) for field in dataclasses.fields(cls)}
     return create_model(cls.__name__, __config__=_STRICT, **fields)

@@ -223,9 +223,7 @@ def _result(ray: Any, reference: Any) -> Any:
 
 
 def _gave_up(error: OSError) -> Stopped:
-    return Stopped(
-        f"a unit failed {NUM_ATTEMPTS} times ({error}); nothing is lost: mend it and run again"
-    )
+    return Stopped(f"a unit failed {NUM_ATTEMPTS} times ({error}); nothing is lost: mend it and run again")
 
 
 def _cancel(ray: Any, running: list[Any]) -> None:
@@ -244,19 +242,17 @@ def _connect(ray: Any) -> None:
     if ray.is_initialized():
         return
     address = os.environ.get("RAY_ADDRESS", "")
-    where = {"address": "local"} if not address and _is_last_cluster_gone() else {}
     _check_address(address)
+    where = {"address": "local"} if not address and _is_last_cluster_gone() else {}
+    if (Path.home() / ".ray" / "auth_token").exists():
+        os.environ.setdefault("RAY_AUTH_MODE", "token")  # as `ray start` does; joining a cluster does not
     stop = signal.getsignal(signal.SIGTERM)
     try:
         # No address and no resources: either would clash with a cluster or a job that is already there.
         ray.init(logging_level=logging.WARNING, log_to_driver=False, **where)
-    except ConnectionError as error:
-        raise _nobody_there(address, error) from error
+    except ConnectionError as error:  # somebody listens, but not a cluster that talks to us
+        raise UsageError(f"{_nobody_there(address, error)}.\nIf there is one: {TOKEN_FIX}") from error
     except ray.exceptions.AuthenticationError as error:
-        raise UsageError(f"Ray refuses the connection: {error}\n{TOKEN_FIX}") from error
-    except RuntimeError as error:
-        if "auth" not in str(error).lower():
-            raise
         raise UsageError(f"Ray refuses the connection: {error}\n{TOKEN_FIX}") from error
     except SystemExit as error:  # Ray's own SIGTERM handler, while it was connecting
         raise Stopped("SIGTERM received; nothing is lost: run the same command again to continue") from error

@@ -12,7 +12,7 @@ import math
 import numpy as np
 import numpy.typing as npt
 import pyloudnorm
-from scipy.signal import sosfilt  # type: ignore[import-untyped]
+from scipy.signal import sosfilt
 
 from sao_data.records import NUM_CHANNELS, SAMPLE_RATE, Measures
 

@@ -22,9 +22,9 @@ from types import TracebackType
 from typing import Any
 
 from sao_data.audio import AudioConfig
+from sao_data.audio.rejected import AudioRejected
 from sao_data.cut import Cut
 from sao_data.records import Measures, SeekPoint
-from sao_data.rejected import AudioRejected
 
 CLIP_NAMES = "clip-{:04d}.flac"  # in the spool folder
 

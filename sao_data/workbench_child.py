@@ -15,8 +15,8 @@ import traceback
 from pathlib import Path
 from typing import Any
 
-from sao_data import audio, changes, spool
-from sao_data.audio import AudioConfig, AudioRejected
+from sao_data import spool
+from sao_data.audio import AudioConfig, AudioRejected, changes, convert
 from sao_data.cut import Cut
 from sao_data.workbench import Normalised, Probe
 
@@ -65,16 +65,16 @@ def answer(job: dict[str, str], config: AudioConfig, cut: Cut) -> dict[str, Any]
 def _do(job: dict[str, str], config: AudioConfig, cut: Cut) -> Normalised | Probe:
     with Path(job["path"]).open("rb") as file:
         if job["job"] == "probe":
-            return _probe(*audio.normalise(file, config, spool.MeterSink))
+            return _probe(*convert.normalise(file, config, spool.MeterSink))
         folder = Path(job["spool"])
-        source, clips = audio.normalise(
+        source, clips = convert.normalise(
             file, config, lambda: spool.ClipSink(folder, cut, config.flac_compression)
         )
     clips.finish()
     return _normalised(source, clips, cut)
 
 
-def _probe(source: audio.Source, sink: spool.MeterSink) -> Probe:
+def _probe(source: convert.Source, sink: spool.MeterSink) -> Probe:
     return Probe(
         container=source.container,
         codec=source.codec,
@@ -87,7 +87,7 @@ def _probe(source: audio.Source, sink: spool.MeterSink) -> Probe:
     )
 
 
-def _normalised(source: audio.Source, sink: spool.ClipSink, cut: Cut) -> Normalised:
+def _normalised(source: convert.Source, sink: spool.ClipSink, cut: Cut) -> Normalised:
     return Normalised(
         container=source.container,
         codec=source.codec,

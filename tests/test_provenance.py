@@ -122,7 +122,7 @@ def test_another_datasets_or_a_damaged_checkpoint_is_refused(built: Path, tmp_pa
     with pytest.raises(IntegrityError, match="bitmap"):
         report.write(dataset, out, str(broken))
     (tmp_path / "b" / "training_data.json").write_text("{}")
-    with pytest.raises(UsageError, match="not a training_data.json"):
+    with pytest.raises(UsageError, match=r"not a training_data\.json"):
         report.write(dataset, out, str(broken))
 
 

@@ -1,5 +1,6 @@
-"""Run the main job on something small that needs nothing: 48 made-up recordings into shards, report and a verified
-dataset. A second run finds everything finished.
+"""Run the main job on something small that needs nothing.
+
+48 made-up recordings become shards, a report and a verified dataset. A second run finds everything finished.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Is this machine ready? Python, torch and its device, decoders, disk, Ray. Each ✗ comes with the line that fixes it.
+"""Is this machine ready? Python, torch, decoders, disk, Ray: each ✗ comes with the line that fixes it.
 
 Exit code 0: ready. 1: something is missing.
 """

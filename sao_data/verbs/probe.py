@@ -45,8 +45,8 @@ def _line(workbench: Workbench, name: str) -> dict[str, Any]:
     """The keys of _KEYS in order; None where a rejected file has no value."""
     import dataclasses
 
+    from sao_data.audio.rejected import AudioRejected
     from sao_data.records import SAMPLE_RATE
-    from sao_data.rejected import AudioRejected
 
     found: dict[str, Any] = {"file": name, "status": "ok", "reason": "", "detail": ""}
     try:

@@ -11,13 +11,12 @@ from typing import get_args
 import numpy as np
 import pytest
 
-from sao_data import decode, sniff
-from sao_data.audio import AudioRejected
-from sao_data.guarded import Guarded
-from sao_data.rejected import Reason
+from sao_data.audio import AudioRejected, decode, sniff
+from sao_data.audio.guarded import Guarded
+from sao_data.audio.rejected import Reason
 from sao_data.workbench import Probe, Workbench
 
-CORPUS = Path(__file__).resolve().parents[2] / "shared" / "data" / "odd_audio"
+CORPUS = Path(__file__).resolve().parents[3] / "shared" / "data" / "odd_audio"
 
 pytestmark = pytest.mark.skipif(not CORPUS.exists(), reason="needs ../shared/data/odd_audio")
 

@@ -16,9 +16,9 @@ import numpy as np
 import numpy.typing as npt
 import soundfile
 
-from sao_data.guarded import Guarded
-from sao_data.rejected import AudioRejected, Reason
-from sao_data.sniff import DEMUXERS, EXACT_DURATION
+from sao_data.audio.guarded import Guarded
+from sao_data.audio.rejected import AudioRejected, Reason
+from sao_data.audio.sniff import DEMUXERS, EXACT_DURATION
 
 BLOCK_FRAMES = 65_536  # frames per block: 27 MB over imports for a stereo file of any length
 

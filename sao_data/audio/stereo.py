@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 import soxr
 
+from sao_data.audio.rejected import AudioRejected
 from sao_data.records import NUM_CHANNELS, SAMPLE_RATE
-from sao_data.rejected import AudioRejected
 
 Floats = npt.NDArray[np.float32]
 Pcm = npt.NDArray[np.int16]  # (frames, 2), 44.1 kHz

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sao_data.guarded import Guarded
+from sao_data.audio.guarded import Guarded
 
 _RATES = (44_100, 48_000, 32_000)
 _BITRATES = {  # kbit/s by (is MPEG 1, layer); index 0 is "free format"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sao_data.audio import Source
+from sao_data.audio.convert import Source
 from sao_data.records import NUM_CHANNELS, SAMPLE_RATE
 
 _CONTAINERS = {

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import re
 
-from sao_data import flac, mpeg
-from sao_data.guarded import Guarded
-from sao_data.rejected import AudioRejected
+from sao_data.audio import flac, mpeg
+from sao_data.audio.guarded import Guarded
+from sao_data.audio.rejected import AudioRejected
 
 # Container -> FFmpeg's demuxer; a container not listed here is never decoded.
 DEMUXERS = {

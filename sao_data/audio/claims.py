@@ -11,9 +11,9 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from sao_data import flac, mpeg, oggpages
-from sao_data.guarded import Guarded
-from sao_data.rejected import AudioRejected
+from sao_data.audio import flac, mpeg, oggpages
+from sao_data.audio.guarded import Guarded
+from sao_data.audio.rejected import AudioRejected
 
 _MPEG_DELAY = 2_304  # frames that decoders trim from what a Xing header counts: encoder delay and padding
 _UNKNOWN_SIZE = 0x7FFF_0000  # chunk sizes from here on are what streaming writers put in: unknown

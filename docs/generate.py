@@ -1,0 +1,274 @@
+#!/usr/bin/env python3
+"""Fill the generated parts of the documents from the code they describe, so that neither drifts.
+
+    .venv/bin/python docs/generate.py           rewrite what is stale
+    .venv/bin/python docs/generate.py --check   name what is stale; exit code 1 if there is any
+
+A generated part lies between `<!-- generated: NAME -->` and `<!-- end generated -->`. The meaning of a field
+is what docs/meanings.toml says of it, then the comment beside it; with neither, the comment beside a field of
+the same name in the records. A field without a meaning is an error.
+"""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import functools
+import inspect
+import io
+import itertools
+import json
+import re
+import sys
+import textwrap
+import tokenize
+import tomllib
+import typing
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from sao_data import config, manifest, plugins, records, tables
+from sao_data.attribution import sheets
+from sao_data.attribution.card import dataset_card
+from sao_data.attribution.info import info_from
+from sao_data.licences import Policy, Release, decide, judge, parse
+from sao_data.licences.table import table as licence_table
+
+ROOT = Path(__file__).resolve().parent.parent
+DOCUMENTS = (
+    "docs/dataset.md",
+    "docs/licences.md",
+    "docs/attribution.md",
+    "manifests/README.md",
+)
+
+_PART = re.compile(r"(<!-- generated: ([a-z0-9-]+) -->\n).*?(<!-- end generated -->)", re.DOTALL)
+_SHARED = (
+    records.Sample,
+    records.Recording,
+    records.CatalogueRow,
+)  # whose comments speak for their namesakes
+_ARROW = (("list<element: ", "list<"), ("list<item: ", "list<"), ("double", "float64"))
+
+
+def main(arguments: list[str]) -> int:
+    """Rewrite or check every document."""
+    stale = [name for name in DOCUMENTS if filled(text := _read(name)) != text]
+    for name in stale:
+        if "--check" in arguments:
+            sys.stdout.write(f"{name}: stale; run docs/generate.py\n")
+        else:
+            (ROOT / name).write_text(filled(_read(name)), encoding="utf-8")
+            sys.stdout.write(f"{name}: rewritten\n")
+    return 1 if stale and "--check" in arguments else 0
+
+
+def filled(text: str) -> str:
+    """A document with its generated parts made anew."""
+    return _PART.sub(lambda match: f"{match[1]}\n{PARTS[match[2]]().strip()}\n\n{match[3]}", text)
+
+
+def part_names(text: str) -> list[str]:
+    """Names of the generated parts of a document."""
+    return [match[2] for match in _PART.finditer(text)]
+
+
+def columns(cls: type) -> str:
+    """A Parquet table's columns."""
+    fields = tables.schema(cls)
+    rows = ((f"`{field.name}`", _arrow(str(field.type)), meaning(cls, field.name)) for field in fields)
+    return _table(("column", "type", "meaning"), rows)
+
+
+def sample_keys() -> str:
+    """The keys of the JSON beside each FLAC, in the order in which they are written."""
+    hints = typing.get_type_hints(records.Sample)
+    rows = ((f"`{key}`", _type(hints[key]), meaning(records.Sample, key)) for key in sorted(hints))
+    return _table(("key", "type", "meaning"), rows)
+
+
+def reading() -> str:
+    """The code that the dataset card gives, which its own tests run."""
+    shard = records.Shard(name="train-000000.tar", series="train", sha256="", num_samples=0, num_bytes=0)
+    card = dataset_card(
+        info_from([], [shard], name="demo", description="", version="", root_digest="", tool_version="")
+    )
+    section = card.split("## How to read it", 1)[1].split("\n## ", 1)[0]
+    return section[section.index("With `webdataset`:") :]
+
+
+def manifest_fields() -> str:
+    """Every key and table of a manifest but the plugins."""
+    hints = typing.get_type_hints(manifest.Manifest)
+    nested = {key: hint for key, hint in hints.items() if _is_table(hint)}
+    simple = [key for key in hints if key not in nested and key not in ("source", "filter")]
+    parts = ["### Top level", _settings(manifest.Manifest, simple)]
+    for key, cls in nested.items():
+        if key != "caption":
+            parts += [f"### `[{key}]`", f"{meaning(manifest.Manifest, key)}", _settings(cls)]
+    return "\n\n".join(parts)
+
+
+def shipped_plugins() -> str:
+    """Every shipped plugin with its Config."""
+    parts = []
+    for kind, heading in (("sources", "[[source]]"), ("filters", "[[filter]]"), ("captions", "[caption]")):
+        for name in plugins.names(kind):
+            module = plugins.load(kind, name)
+            first = (module.__doc__ or "").split("\n\n")[0].replace("\n", " ")
+            parts += [f'### `{heading}` `plugin = "{name}"`', first, _settings(module.Config)]
+    return "\n\n".join(parts)
+
+
+def preferences() -> str:
+    """What becomes of a recording by its uploader's preference and what the release is declared to be."""
+    flags = [field.name for field in dataclasses.fields(Release)]
+    wishes = ["", *licence_table().preference_wants, "no-gen-ai"]
+    rows = []
+    for values in itertools.product((True, False), repeat=len(flags)):
+        release = Release(**dict(zip(flags, values, strict=True)))
+        verdicts = (decide(_wishing(wish), Policy(), release).verdict for wish in wishes)
+        rows.append([*("yes" if value else "no" for value in values), *verdicts])
+    return _table(
+        (*(f"`{flag}`" for flag in flags), *(f"`{wish}`" if wish else "unknown" for wish in wishes)), rows
+    )
+
+
+def families() -> str:
+    """What the default policy makes of every Creative Commons text that the parser knows."""
+    rows = []
+    for unit in licence_table().units.values():
+        version = unit.versions[-1] if unit.versions else ""
+        licence = parse(f"https://creativecommons.org/{unit.category}/{unit.slug}/{version}/")
+        found = judge(licence, Policy(), Release())
+        versions = ", ".join(unit.versions)
+        rows.append(
+            (unit.name, licence.family, versions, f"`{licence.license_id}`", found.verdict, f"`{found.rule}`")
+        )
+    return _table(("licence", "family", "versions", "id of the last", "verdict", "rule"), rows)
+
+
+def sheet(columns: tuple[str, ...], name: str) -> str:
+    """Columns of one of the report's CSV files."""
+    rows = ((f"`{column}`", _meaning_of_column(name, column)) for column in columns)
+    return _table(("column", "meaning"), rows)
+
+
+PARTS: dict[str, Callable[[], str]] = {
+    "shards": lambda: columns(records.Shard),
+    "samples": lambda: columns(records.SampleRow),
+    "catalogue": lambda: columns(records.CatalogueRow),
+    "sample-json": sample_keys,
+    "reading": reading,
+    "manifest": manifest_fields,
+    "plugins": shipped_plugins,
+    "preferences": preferences,
+    "families": families,
+    "attribution-csv": lambda: sheet(sheets.COLUMNS, "attribution_csv"),
+    "dropped-csv": lambda: sheet(sheets.DROPPED_COLUMNS, "dropped_csv"),
+}
+
+
+def meaning(cls: type, field: str) -> str:
+    """What a field means; KeyError, with both names, where nobody says."""
+    if said := "; ".join(filter(None, (written().get(_key(cls), {}).get(field), comments(cls).get(field)))):
+        return said
+    for namesake in _SHARED:
+        if said := comments(namesake).get(field):
+            return said
+    raise KeyError(f"{_key(cls)}.{field}: no comment beside it, and nothing in docs/meanings.toml")
+
+
+@functools.cache
+def comments(cls: type) -> dict[str, str]:
+    """The comments beside, within or above each field of a dataclass."""
+    source = textwrap.dedent(inspect.getsource(cls))
+    by_line = dict(_comment_lines(source))
+    found, last = {}, 0
+    body = ast.parse(source).body[0]
+    assert isinstance(body, ast.ClassDef), cls
+    for node in body.body:
+        end = node.end_lineno or node.lineno
+        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+            near = (by_line[line] for line in range(last + 1, end + 1) if line in by_line)
+            found[node.target.id] = " ".join(near)
+        last = end
+    return found
+
+
+@functools.cache
+def written() -> dict[str, dict[str, str]]:
+    """The words of docs/meanings.toml."""
+    return tomllib.loads(_read("docs/meanings.toml"))
+
+
+def _comment_lines(source: str) -> Iterator[tuple[int, str]]:
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        if token.type == tokenize.COMMENT and "fmt:" not in token.string:
+            yield token.start[0], token.string.lstrip("#:").strip()
+
+
+def _key(cls: type) -> str:
+    """Plugins' classes are all called Config: they go by their module."""
+    return cls.__module__.rpartition(".")[2] if cls.__name__ == "Config" else cls.__name__
+
+
+def _meaning_of_column(name: str, column: str) -> str:
+    return written()[name].get(column) or meaning(records.CatalogueRow, column)
+
+
+def _settings(cls: type, names: Iterable[str] | None = None) -> str:
+    hints = typing.get_type_hints(cls, include_extras=True)
+    fields = {field.name: field for field in dataclasses.fields(cls)}
+    rows = (
+        (f"`{name}`", _type(hints[name]), _default(fields[name]), meaning(cls, name))
+        for name in names or fields
+    )
+    return _table(("key", "type", "default", "meaning"), rows)
+
+
+def _is_table(hint: object) -> bool:
+    return isinstance(hint, type) and dataclasses.is_dataclass(hint)
+
+
+def _type(hint: Any) -> str:
+    """A type in the words of TOML and JSON."""
+    if config.is_location(hint):
+        return "path or URL"
+    if typing.get_origin(hint) is typing.Literal:
+        return " or ".join(f"`{json.dumps(value)}`" for value in typing.get_args(hint))
+    if typing.get_origin(hint) in (tuple, list):
+        return f"list of {_type(typing.get_args(hint)[0])}s"
+    return {str: "string", int: "integer", float: "number", bool: "true or false"}[hint]
+
+
+def _default(field: dataclasses.Field[Any]) -> str:
+    if field.default is dataclasses.MISSING:
+        return "required"
+    return f"`{json.dumps(field.default)}`"
+
+
+def _arrow(name: str) -> str:
+    for old, new in _ARROW:
+        name = name.replace(old, new)
+    return name
+
+
+def _wishing(wish: str) -> records.Recording:
+    url = "https://creativecommons.org/publicdomain/zero/1.0/"
+    return records.Recording(id="made:1", source="made", license_url=url, ai_preference=wish)
+
+
+def _table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    lines = [list(head), *(list(row) for row in rows)]
+    lines.insert(1, ["---"] * len(lines[0]))
+    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
+
+
+def _read(name: str) -> str:
+    return (ROOT / name).read_text(encoding="utf-8")
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,31 @@
+"""What a file may cost and how it is stored."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sao_data.errors import UsageError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AudioConfig:
+    """What a file may cost and how it is stored. Limits concern the file; taste is the filters' business."""
+
+    max_bytes: int = 4 << 30  # four hours of CD quality are 2.5 GB
+    max_seconds: int = 4 * 3600  # longer ones are radio streams and the like; bounds disk and time
+    min_sample_rate: int = 1_000  # Hz; lower ones are sensor data or lying headers
+    max_sample_rate: int = 768_000  # Hz, the fastest recorders sold
+    max_channels: int = 64  # seventh-order ambisonics
+    min_decoded_share: float = 0.95  # of frames declared and of packets; less is `truncated` or `corrupt`
+    flac_compression: float = 0.625  # libFLAC level 5 of 8: 5 % larger than level 8, 2.5 times as fast
+    max_memory_bytes: int = 1 << 30  # address space that a decode may add to the idle child's
+    max_cpu_seconds: int = 900  # a file; four hours of audio take about 80, so beyond this a decoder loops
+    max_stall_seconds: int = 600  # without CPU time used: the machine is ill, no fact about the file
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.flac_compression <= 1:
+            raise UsageError(
+                f"audio.flac_compression: {self.flac_compression} is not in 0 (fast) to 1 (small)"
+            )
+        if not 0 <= self.min_decoded_share <= 1:
+            raise UsageError(f"audio.min_decoded_share: {self.min_decoded_share} is not in 0 to 1")
