@@ -3,7 +3,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 PIP = .venv/bin/python -m pip --disable-pip-version-check
 INSTALLED = .venv/.installed
 
-.PHONY: help install demo test test-slow lint bench clean
+.PHONY: help install demo test test-slow lint bench docs clean
 
 help:            ## what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -37,6 +37,9 @@ lint: install    ## ruff and mypy
 
 bench: install   ## measure; see benchmarks/README.md
 	.venv/bin/python benchmarks/normalise.py
+
+docs: install    ## rewrite the generated parts of the docs
+	.venv/bin/python docs/generate.py
 
 clean:           ## remove .venv and caches (out/ stays)
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis

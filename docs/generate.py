@@ -44,6 +44,7 @@ DOCUMENTS = (
 )
 
 _PART = re.compile(r"(<!-- generated: ([a-z0-9-]+) -->\n).*?(<!-- end generated -->)", re.DOTALL)
+_LONG_CALL = re.compile(r"^(?=.{111})(\w+ = \w+\()(.*)\)$")  # as `ruff format` wraps it
 _SHARED = (
     records.Sample,
     records.Recording,
@@ -95,7 +96,8 @@ def reading() -> str:
         info_from([], [shard], name="demo", description="", version="", root_digest="", tool_version="")
     )
     section = card.split("## How to read it", 1)[1].split("\n## ", 1)[0]
-    return section[section.index("With `webdataset`:") :]
+    section = section[section.index("With `webdataset`:") :]
+    return "\n".join(_LONG_CALL.sub(r"\1\n    \2\n)", line) for line in section.splitlines())
 
 
 def manifest_fields() -> str:
@@ -175,8 +177,8 @@ def meaning(cls: type, field: str) -> str:
     if said := "; ".join(filter(None, (written().get(_key(cls), {}).get(field), comments(cls).get(field)))):
         return said
     for namesake in _SHARED:
-        if said := comments(namesake).get(field):
-            return said
+        if borrowed := comments(namesake).get(field):
+            return borrowed
     raise KeyError(f"{_key(cls)}.{field}: no comment beside it, and nothing in docs/meanings.toml")
 
 

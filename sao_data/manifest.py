@@ -22,6 +22,7 @@ class Plugin:
     """One plugin as configured: its name and its own Config."""
 
     plugin: str
+    version: int  # the module's VERSION (1 if it has none): raised when the same config gives another result
     config: Any  # the plugin's frozen Config
 
 
@@ -151,7 +152,8 @@ def _plugin(kind: str, table: config.Table, where: str) -> Plugin:
             f'{where}: plugin is missing; say which, e.g. plugin = "{plugins.names(kind)[0]}" ({shipped})'
         )
     module = plugins.load(kind, name, where=where)
-    return Plugin(plugin=name, config=config.parse(module.Config, rest, where=where))
+    made = config.parse(module.Config, rest, where=where)
+    return Plugin(plugin=name, version=getattr(module, "VERSION", 1), config=made)
 
 
 def _items(table: config.Table, key: str, where: str) -> list[config.Table]:

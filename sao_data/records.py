@@ -197,7 +197,7 @@ class Sample:
     id: str  #: recording id, "freesound:12345"
     license: str  #: SPDX id or LicenseRef
     license_claim: str  #: the licence in the source's own words or URL, verbatim
-    license_family: str  #: CC0, BY or SAMPLING+
+    license_family: str  #: CC0, BY, SAMPLING+ … (docs/licences.md)
     license_url: str  #: canonical URL of the licence
     license_version: str  #: '' = the source states none
     lufs: str  #: integrated loudness, LUFS; '' if silent or shorter than 0.4 s
@@ -214,7 +214,7 @@ class Sample:
     seconds_total: int  #: ceil of the recording's length, at most 512
     series: str  #: the shard series this sample belongs to
     sha256: str  #: of the FLAC member
-    source: str  #: source plugin
+    source: str  #: where it came from: the part of the id before the colon
     start_frame: int  #: first frame of this clip in the recording
     tags: list[str]  #: caption field
     title: str  #: caption field, as published

@@ -57,8 +57,7 @@ def box(summary: Summary, next_commands: Iterable[str], *, title: str) -> Render
     parts += [Text(f"! {warning}", style="yellow") for warning in summary.warnings]
     parts.append(Text())
     parts += [Text.from_markup(line) for line in next_commands]
-    state = "made" if summary.changed else "was complete already"
-    heading = f"{escape(title)} {state}: version {summary.version}"
+    heading = escape(title)
     return Panel(Group(*parts), title=heading, title_align="left", border_style="green", expand=False)
 
 
@@ -81,9 +80,11 @@ def show(summary: Summary, *, dry_run: bool = False) -> None:
 
     url = escape(summary.url)
     if dry_run:
-        lines, title = [f"nothing was written; {url} is untouched"], f"{summary.name} (dry run)"
+        lines, title = [f"nothing was written; {url} is untouched"], f"{summary.name}: dry run"
     else:
-        lines, title = [*where_lines(summary), "", "[bold]next[/bold]", *next_lines(url)], summary.name
+        state = "made" if summary.changed else "was complete already"
+        title = f"{summary.name} {state}: version {summary.version}"
+        lines = [*where_lines(summary), "", "[bold]next[/bold]", *next_lines(url)]
     console = Console()
     if not console.is_terminal:  # a log has no width; paths must stay in one piece
         console.width = max(100, max(len(line) for line in (*lines, *summary.warnings)) + 8)

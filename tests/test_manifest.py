@@ -85,3 +85,13 @@ def test_where_data_lie_is_not_part_of_what_they_are(tmp_path: Path) -> None:
 def test_the_two_lists_of_fields_agree() -> None:
     plain = {f.name for f in dataclasses.fields(manifest._Plain)}
     assert {f.name for f in dataclasses.fields(manifest.Manifest)} == plain | {"source", "filter", "caption"}
+
+
+def test_a_plugins_version_is_part_of_the_digest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from sao_data.filters import min_seconds
+
+    text = GOOD + '[[filter]]\nplugin = "min_seconds"\n'
+    before = manifest.load(write(tmp_path, text))
+    monkeypatch.setattr(min_seconds, "VERSION", 2, raising=False)
+    after = manifest.load(write(tmp_path, text))
+    assert config.digest(before.filter) != config.digest(after.filter)

@@ -40,6 +40,7 @@ ORDER = [
     ["catalogue"],
     ["publish"],
     ["provenance"],
+    ["prompts", "order", "crop", "members", "seen", "stream"],
     ["report"],
     ["ingest", "dryrun"],
     ["launch"],
