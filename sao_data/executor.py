@@ -102,15 +102,21 @@ class RayExecutor:
         if not items:
             return
         ray = self._ray()
-        task = ray.remote(num_cpus=1, max_retries=NUM_ATTEMPTS - 1, retry_exceptions=[OSError])(unit)
+        task = ray.remote(_call).options(
+            name=getattr(unit, "__name__", type(unit).__name__),  # as the dashboard shows it
+            num_cpus=1,
+            max_retries=NUM_ATTEMPTS - 1,
+            retry_exceptions=[OSError],
+        )
         waiting = list(reversed(items))
         window = max(4, 2 * int(ray.cluster_resources().get("CPU", 1)))
         running: list[Any] = []
         try:
             while waiting or running:
                 while waiting and len(running) < window:
-                    running.append(task.remote(waiting.pop()))
-                done, running = ray.wait(running, num_returns=1, timeout=1.0)  # a signal is heard in a second
+                    running.append(task.remote(unit, waiting.pop()))
+                with _signals_heard():
+                    done, running = ray.wait(running, num_returns=1, timeout=1.0)
                 for reference in done:
                     yield _result(ray, reference)
         finally:
@@ -127,7 +133,7 @@ class RayExecutor:
         for node in ray.nodes():
             if node["Alive"] and node["Resources"].get("CPU", 0) >= 1:
                 here = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
-                name = f"{node['NodeManagerHostname']} ({node['NodeManagerAddress']})"
+                name = f"{node['NodeName']} ({node['NodeManagerHostname']})"
                 tasks.append((name, look.options(scheduling_strategy=here).remote(check)))
         for name, reference in tasks:
             try:
@@ -147,10 +153,12 @@ class RayExecutor:
     def close(self) -> None:
         self._services.clear()
         if self._connected:
-            self._ray().shutdown()
+            with _own_sigterm():
+                self._ray().shutdown()
             self._connected = False
 
     def _ray(self) -> Any:
+        _use_token_if_there()  # before the import, which reads it
         try:
             import ray
         except ImportError as error:
@@ -192,15 +200,17 @@ class _Proxy:
         return call
 
 
-def _call(check: Callable[[], None]) -> None:
-    check()
+def _call(unit: Callable[..., B], *arguments: Any) -> B:
+    """Ray makes tasks of functions only; a unit may be any callable."""
+    return unit(*arguments)
 
 
 def _result(ray: Any, reference: Any) -> Any:
     """What a task returned; its SaoError as it was raised; Stopped for weather that outlasted the retries."""
     errors = ray.exceptions
     try:
-        return ray.get(reference)
+        with _signals_heard():
+            return ray.get(reference)
     except errors.RayTaskError as error:
         cause = error.cause
         if isinstance(cause, SaoError):
@@ -220,6 +230,17 @@ def _result(ray: Any, reference: Any) -> Any:
     ) as error:
         message = f"Ray lost a worker or a node ({error}); nothing is lost: run again to continue"
         raise Stopped(message) from error
+
+
+@contextlib.contextmanager
+def _signals_heard() -> Iterator[None]:
+    """What a signal handler raises inside Ray's compiled code comes out as a SystemError; turn it back."""
+    try:
+        yield
+    except SystemError as error:
+        if isinstance(error.__cause__, SaoError):
+            raise error.__cause__ from None
+        raise
 
 
 def _gave_up(error: OSError) -> Stopped:
@@ -244,21 +265,35 @@ def _connect(ray: Any) -> None:
     address = os.environ.get("RAY_ADDRESS", "")
     _check_address(address)
     where = {"address": "local"} if not address and _is_last_cluster_gone() else {}
-    if (Path.home() / ".ray" / "auth_token").exists():
-        os.environ.setdefault("RAY_AUTH_MODE", "token")  # as `ray start` does; joining a cluster does not
-    stop = signal.getsignal(signal.SIGTERM)
     try:
         # No address and no resources: either would clash with a cluster or a job that is already there.
-        ray.init(logging_level=logging.WARNING, log_to_driver=False, **where)
+        with _own_sigterm(), _signals_heard():
+            ray.init(logging_level=logging.WARNING, log_to_driver=False, **where)
     except ConnectionError as error:  # somebody listens, but not a cluster that talks to us
         raise UsageError(f"{_nobody_there(address, error)}.\nIf there is one: {TOKEN_FIX}") from error
     except ray.exceptions.AuthenticationError as error:
         raise UsageError(f"Ray refuses the connection: {error}\n{TOKEN_FIX}") from error
     except SystemExit as error:  # Ray's own SIGTERM handler, while it was connecting
         raise Stopped("SIGTERM received; nothing is lost: run the same command again to continue") from error
+
+
+@contextlib.contextmanager
+def _own_sigterm() -> Iterator[None]:
+    """Put our handler back: Ray's own ends the run with status 15 and no message, and its shutdown with
+    none."""
+    stop = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
     finally:
         if threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGTERM, stop)  # Ray's would end the run with status 15 and no message
+            signal.signal(signal.SIGTERM, stop)
+
+
+def _use_token_if_there() -> None:
+    """`ray start` turns token authentication on where there is a token; joining a cluster does not by
+    itself."""
+    if (Path.home() / ".ray" / "auth_token").exists():
+        os.environ.setdefault("RAY_AUTH_MODE", "token")
 
 
 def _check_address(address: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import sys
@@ -13,6 +14,9 @@ from sao_data.errors import SaoError, Stopped, UsageError
 
 PACKAGE = Path(__file__).resolve().parent
 ROOT = PACKAGE.parent
+
+_WEATHER = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.ESTALE, errno.EMFILE, errno.ENFILE, errno.ENOMEM}
+_CLOSED = {errno.EACCES, errno.EPERM, errno.EROFS}
 
 
 def manifests_folder() -> Path:
@@ -49,17 +53,35 @@ def guard(command: Callable[[], int]) -> int:
     try:
         return command()
     except SaoError as error:
-        word = "stopped" if isinstance(error, Stopped) else "error"
-        sys.stderr.write(f"{word}: {printable(str(error))}\n")
-        return error.exit_code
+        return _say(error)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader left: nothing more to say
         return 0
+    except OSError as error:
+        if (meant := _meaning(error)) is None:
+            raise
+        return _say(meant)
 
 
 def printable(text: str) -> str:
     """Text for a terminal: control characters (escape sequences in titles, say) made visible."""
     return "".join(c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in text)
+
+
+def _say(error: SaoError) -> int:
+    word = "stopped" if isinstance(error, Stopped) else "error"
+    sys.stderr.write(f"{word}: {printable(str(error))}\n")
+    return error.exit_code
+
+
+def _meaning(error: OSError) -> SaoError | None:
+    """A full disk is weather, a folder without permission is usage; the rest is ours to explain."""
+    what = f"{error.filename}: {error.strerror}" if error.filename else str(error.strerror)
+    if error.errno in _WEATHER:
+        return Stopped(f"{what}; nothing is lost: mend it and run the same command again")
+    if error.errno in _CLOSED:
+        return UsageError(f"{what}; may this user read and write there?")
+    return None
 
 
 def _stop(number: int, _frame: FrameType | None) -> None:

@@ -25,6 +25,8 @@ _WORDS = {
     "compare": "looking for duplicates",
     "pack": "writing shards",
     "publish": "writing tables and report",
+    "train": "training",
+    "generate": "generating",
 }
 _SECONDS_BETWEEN_LINES = 5.0
 
@@ -53,7 +55,7 @@ class TerminalProgress:
         )
         self._task: TaskID | None = None
 
-    def start(self, step: str, total: int | None) -> None:
+    def start(self, step: str, total: int | None, unit: str = "recordings") -> None:
         self._bars.start()
         self._task = self._bars.add_task(f"{_WORDS.get(step, step):32s}", total=total)
 
@@ -75,13 +77,14 @@ class LogProgress:
     """A log line when a step begins, every few seconds, and when it ends."""
 
     def __init__(self) -> None:
-        self._step = ""
+        self._step = self._unit = ""
         self._total: int | None = None
         self._done = self._before = 0
         self._began = self._spoke = 0.0
 
-    def start(self, step: str, total: int | None) -> None:
+    def start(self, step: str, total: int | None, unit: str = "recordings") -> None:
         self._step, self._total, self._done, self._before = _WORDS.get(step, step), total, 0, 0
+        self._unit = unit
         self._began = self._spoke = time.monotonic()
         log.info("%s …", self._step)
 
@@ -101,7 +104,7 @@ class LogProgress:
 
     def _fraction(self) -> str:
         return (
-            f"{self._done:,} of {self._total:,} recordings"
+            f"{self._done:,} of {self._total:,} {self._unit}"
             if self._total
             else f"{self._done:,}" * bool(self._done)
         )

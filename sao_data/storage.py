@@ -17,7 +17,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
-from typing import Any, BinaryIO, Protocol, cast
+from typing import Any, BinaryIO, Protocol, TextIO, cast
 
 from sao_data.errors import Locked, UsageError
 
@@ -116,22 +116,32 @@ class LocalStorage:
         """Hold the directory; Locked names the holder. The kernel lets go when the process ends, however it
         ends."""
         _make_folder(self.root)
-        with (self.root / "lock").open("a+") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                file.seek(0)
-                holder = file.read().strip() or "another run"
-                raise Locked(
-                    f"{self.url}: in use by {holder}; wait for it, or stop it and run again"
-                ) from error
+        path = self.root / "lock"
+        with self._held(path) as file:
             file.truncate(0)
             file.write(_holder())
             file.flush()
             try:
                 yield
             finally:
-                file.truncate(0)
+                path.unlink(missing_ok=True)
+
+    def _held(self, path: Path) -> TextIO:
+        """The lock file, opened and held. One that its holder has just removed locks nothing: try again."""
+        while True:
+            file = path.open("a+")
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                with file:
+                    file.seek(0)
+                    holder = file.read().strip() or "another run"
+                message = f"{self.url}: in use by {holder}; wait for it, or stop it and run again"
+                raise Locked(message) from error
+            with contextlib.suppress(FileNotFoundError):
+                if os.path.samestat(os.fstat(file.fileno()), path.stat()):
+                    return file
+            file.close()
 
     def sweep(self) -> None:
         """Remove what killed runs left behind: temporaries and spooled audio. Only under the lock."""

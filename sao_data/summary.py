@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -73,7 +73,7 @@ def where_lines(summary: Summary) -> list[str]:
     ]
 
 
-def show(summary: Summary, *, dry_run: bool = False) -> None:
+def show(summary: Summary, *, dry_run: bool = False, more: Sequence[str] = ()) -> None:
     """Print the closing box to standard output."""
     from rich.console import Console
     from rich.markup import escape
@@ -84,7 +84,7 @@ def show(summary: Summary, *, dry_run: bool = False) -> None:
     else:
         state = "made" if summary.changed else "was complete already"
         title = f"{summary.name} {state}: version {summary.version}"
-        lines = [*where_lines(summary), "", "[bold]next[/bold]", *next_lines(url)]
+        lines = [*where_lines(summary), *more, "", "[bold]next[/bold]", *next_lines(url)]
     console = Console()
     if not console.is_terminal:  # a log has no width; paths must stay in one piece
         console.width = max(100, max(len(line) for line in (*lines, *summary.warnings)) + 8)

@@ -1,1 +1,1 @@
-"""Stable Audio Open as pages to read: codec, conditioners, DiT, diffusion, samplers (not here yet)."""
+"""Stable Audio Open as pages to read: codec, conditioners, DiT, diffusion, guidance, samplers, model."""

@@ -40,7 +40,7 @@ ORDER = [
     ["catalogue"],
     ["publish"],
     ["provenance"],
-    ["prompts", "order", "crop", "members", "seen", "stream"],
+    ["prompts", "order", "crop", "members", "windows", "seen", "stream"],
     ["report"],
     ["ingest", "dryrun"],
     ["launch"],
@@ -161,9 +161,10 @@ def _only_builds(node: ast.FunctionDef) -> bool:
 
 def test_every_verb_is_one_file_in_the_entry_points() -> None:
     points = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["entry-points"]["sao.verbs"]
-    files = {p.stem for p in (ROOT / "sao_data" / "verbs").glob("[a-z]*.py")}
-    assert set(points) == files
-    assert all(points[name] == f"sao_data.verbs.{name}" for name in points)
+    packages = ("sao_data", "sao_model")
+    files = {f"{p}.verbs.{f.stem}" for p in packages for f in (ROOT / p / "verbs").glob("[a-z]*.py")}
+    assert set(points.values()) == files
+    assert all(module.endswith(f".{name}") for name, module in points.items())
 
 
 def test_every_dependency_has_a_reason() -> None:

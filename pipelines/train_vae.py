@@ -1,0 +1,67 @@
+#!/usr/bin/env python3
+"""Train the codec on a dataset's shards, under `accelerate launch`.
+
+The same command continues from the run's last checkpoint, on any number of processes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from contextlib import closing
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))  # a fresh clone runs this without installing the package
+
+EPILOG = """examples:
+  accelerate launch pipelines/train_vae.py --config manifests/training/vae_tiny.toml --data out/demo --out RUN
+  accelerate launch --num_machines 4 --num_processes 32 --machine_rank R --main_process_ip HOST \\
+    pipelines/train_vae.py --config manifests/training/vae.toml --data /data/sao --out /runs/vae"""
+
+
+def main() -> int:
+    """Parse, load, wire."""
+    args = parse_arguments()
+    from sao_data import config as configs
+    from sao_data import launch, progress
+    from sao_data.provenance import open_dataset
+    from sao_model import train_vae
+
+    table = configs.read_toml(Path(args.config))
+    configs.apply_set(table, args.set)
+    config = configs.parse(train_vae.Config, table, where=args.config)
+    out = Path(launch.output(args.out, "vae", ROOT))
+    with closing(progress.make()) as shown:
+        last = train_vae.train(config, open_dataset(args.data), out, resume=args.resume, progress=shown)
+    launch.note(f"checkpoint {last}")
+    return 0
+
+
+def parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add = parser.add_argument
+    add(
+        "--config",
+        metavar="FILE",
+        required=True,
+        help="training preset (TOML), e.g. manifests/training/vae.toml",
+    )
+    add("--data", metavar="DIR", required=True, help="dataset directory or URL")
+    add("--out", metavar="RUN", required=True, help="run folder: log, checkpoints, samples")
+    add("--set", metavar="KEY=VALUE", action="append", default=[], help="override a field of the config")
+    add(
+        "--resume",
+        metavar="auto|never|PATH",
+        default="auto",
+        help="from the last checkpoint, not, or from this one",
+    )
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    from sao_data.launch import guard
+
+    sys.exit(guard(main))

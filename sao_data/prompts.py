@@ -1,0 +1,95 @@
+"""Prompts, drawn anew each time a sample is seen: a random subset of what its author said (paper 3.2).
+
+Sounds: title, description, tags. Music (what states an artist, a genre or a year): year, genres, album,
+title, artist, and description and tags where it has them. Lists are shuffled, fields are shuffled, values are
+joined by commas; half of the music prompts carry the names of the fields:
+
+    year: 2021, artist: dadabots, album: can't play instruments, title: pizza hangover
+    dadabots, can't play instruments, pizza hangover, 2021
+
+The paper leaves open: how large the subset is (here any size from one field to all, equally likely), how
+often the case changes (here a quarter upper, a quarter lower, half as written) and whether sounds name their
+fields (here never). A field is cleaned as captions are, and left out where it has no letter or digit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
+
+import numpy as np
+
+from sao_data.captions.metadata import FALLBACK, clean, clean_title
+from sao_data.errors import UsageError
+from sao_data.records import Sample
+
+SOUND_FIELDS = ("title", "description", "tags")
+MUSIC_FIELDS = ("year", "genres", "album", "title", "artist", "description", "tags")
+
+Drawable = tuple[tuple[str, tuple[str, ...]], ...]  # (field name, its values), none of them empty
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PromptConfig:
+    """Probabilities of the choices in a prompt, 0..1."""
+
+    typed: float = 0.5  # music: "year: 2021, artist: …" rather than bare values (paper 3.2)
+    upper: float = 0.25  # the whole prompt in upper case
+    lower: float = 0.25  # … in lower case; the rest stays as written
+    max_description: int = 1000  # characters; T5 reads the first 128 tokens
+
+    def __post_init__(self) -> None:
+        for field in fields(self)[:3]:
+            value = getattr(self, field.name)
+            if not 0.0 <= value <= 1.0:
+                raise UsageError(f"prompt.{field.name}: {value} is no probability; want 0 to 1")
+        if self.upper + self.lower > 1.0:
+            raise UsageError(
+                f"prompt: upper {self.upper} and lower {self.lower} exclude each other; want a sum up to 1"
+            )
+
+
+def draw(sample: Sample, rng: np.random.Generator, config: PromptConfig) -> str:
+    """One prompt, never empty: where a sample says nothing, its fixed `prompt` stands in."""
+    drawable = drawable_fields(sample, config)
+    if not drawable:
+        return _cased(sample.prompt or FALLBACK, rng, config)
+    size = int(rng.integers(1, len(drawable) + 1))
+    chosen = [drawable[i] for i in rng.permutation(len(drawable))[:size]]
+    is_typed = is_music(sample) and rng.random() < config.typed
+    parts = []
+    for name, values in chosen:
+        text = ", ".join(values[i] for i in rng.permutation(len(values)))
+        parts.append(f"{name}: {text}" if is_typed else text)
+    return _cased(", ".join(parts), rng, config)
+
+
+def is_music(sample: Sample) -> bool:
+    """Does the sample state an artist, a genre or a year, as recordings of music do?"""
+    return bool(sample.artist or sample.genres or sample.year)
+
+
+def drawable_fields(sample: Sample, config: PromptConfig) -> Drawable:
+    """The fields a prompt of this sample may hold, cleaned, in the order of their names above."""
+    values: dict[str, tuple[str, ...]] = {
+        "title": _told([clean_title(sample.title)]),
+        "description": _told([clean(sample.description, config.max_description).rstrip(" .")]),
+        "tags": _told(map(clean, sample.tags)),
+        "year": _told([clean(sample.year)]),
+        "genres": _told(map(clean, sample.genres)),
+        "album": _told([clean(sample.album)]),
+        "artist": _told([clean(sample.artist)]),
+    }
+    names = MUSIC_FIELDS if is_music(sample) else SOUND_FIELDS
+    return tuple((name, values[name]) for name in names if values[name])
+
+
+def _told(values: Iterable[str]) -> tuple[str, ...]:
+    return tuple(value for value in values if any(character.isalnum() for character in value))
+
+
+def _cased(text: str, rng: np.random.Generator, config: PromptConfig) -> str:
+    dice = rng.random()
+    if dice < config.upper:
+        return text.upper()
+    return text.lower() if dice < config.upper + config.lower else text

@@ -1,0 +1,282 @@
+"""A checkpoint is a folder that loads as a model: model.json, and one safetensors file per part.
+
+    model.json            format, config, and for each part its file, sha256, sizes, dtype and licence terms
+    vae.safetensors  dit.safetensors  conditioners.safetensors
+    text_encoder.safetensors  (only if its weights are our own, not published ones)
+    whatever else the writer adds: tensors (ema, optimiser) and files (training_data.json)
+
+It is written beside its final name, synced and renamed: a folder with this name is whole. No pickle anywhere.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+import os
+import re
+import secrets
+import shutil
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from sao_data import config as configs
+from sao_data.errors import IntegrityError, UsageError
+from sao_model import codec, preset
+from sao_model.model import StableAudio, build, conditioner, fetch_text, parts
+from sao_model.preset import Config, parse, to_table
+
+FILE = "model.json"
+FORMAT = 1
+PARTS = ("vae", "dit", "conditioners", "text_encoder")
+
+_DTYPES = {
+    torch.float64: "F64", torch.float32: "F32", torch.float16: "F16", torch.bfloat16: "BF16",
+    torch.int64: "I64", torch.int32: "I32", torch.uint8: "U8", torch.bool: "BOOL",
+}  # fmt: skip
+_MOST_LINES = 12  # of a list of keys in a message
+
+Tensors = Mapping[str, Tensor]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """One part of a model as it is stored, or as it would be."""
+
+    file: str  # '' = not stored: a published encoder, or a model that only has a config
+    sha256: str  # of the file; '' if there is none
+    parameters: int
+    bytes: int  # of the tensors
+    dtype: str  # "float32"; several are joined by "+"
+    terms: str  # licence of the weights; '' = not stated
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Description:
+    """What model.json says."""
+
+    config: Config
+    parts: dict[str, Part]
+    extras: dict[str, str]  # further tensor files: name -> sha256
+
+
+def from_preset(name: str, *, seed: int = 0) -> StableAudio:
+    """A model with random weights from a preset ("tiny") or a TOML file."""
+    return build(preset.read(name), seed=seed)
+
+
+def save(
+    model: StableAudio,
+    folder: str | Path,
+    *,
+    tensors: Mapping[str, Tensors] | None = None,
+    files: Mapping[str, bytes] | None = None,
+    only: tuple[str, ...] = PARTS,
+) -> None:
+    """Write a checkpoint, with further `tensors` (NAME.safetensors) and `files` beside the model's own.
+
+    `only` names the parts to store: training the codec has no use for a transformer of random weights.
+    UsageError if the folder exists: a checkpoint is never overwritten.
+    """
+    final = Path(folder).absolute()
+    if final.exists():
+        raise UsageError(f"{final}: exists and is not overwritten; give another folder, or delete it")
+    final.parent.mkdir(parents=True, exist_ok=True)
+    temporary = final.parent / f".tmp-{secrets.token_hex(8)}-{final.name}"
+    temporary.mkdir()
+    try:
+        for name, data in (files or {}).items():
+            (temporary / name).write_bytes(data)
+        _write(model, temporary, tensors or {}, only)
+        for path in (*temporary.iterdir(), temporary):
+            _sync(path)
+        os.replace(temporary, final)
+        _sync(final.parent)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def load(folder: str | Path, *, verify: bool = True) -> StableAudio:
+    """The model of a checkpoint, on the CPU. `verify` reads every file once more to compare its sha256."""
+    description = describe(folder)
+    absent = [name for name, part in description.parts.items() if not part.file]
+    if absent and (absent != ["text_encoder"] or not _is_published(description.config)):
+        raise UsageError(f"{folder}: holds no {' and no '.join(absent)}; give a checkpoint of train_dit.py")
+    with torch.device("meta"):
+        model = StableAudio(description.config)
+    if not _is_published(description.config):
+        model.text = conditioner(description.config.prompt)  # really: some of its weights are tied
+    fetch_text(model)
+    for name, module in parts(model).items():
+        part = description.parts[name]
+        if part.file:
+            path = Path(folder) / part.file
+            assign(module, _read(path, part.sha256, verify), where=str(path))
+    model.terms = {name: part.terms for name, part in description.parts.items() if part.terms}
+    return model
+
+
+def load_codec(folder: str | Path, *, verify: bool = True) -> codec.Codec:
+    """Only the codec of a checkpoint."""
+    description = describe(folder)
+    part = description.parts["vae"]
+    if not part.file:
+        raise UsageError(f"{folder}: holds no vae; give a checkpoint of train_vae.py or of a whole model")
+    with torch.device("meta"):
+        module = codec.Codec(description.config.codec)
+    path = Path(folder) / part.file
+    assign(module, _read(path, part.sha256, verify), where=str(path))
+    return module
+
+
+def load_tensors(folder: str | Path, name: str, *, verify: bool = True) -> dict[str, Tensor]:
+    """Further tensors that were saved under `name` (ema, optimiser)."""
+    extras = describe(folder).extras
+    if name not in extras:
+        raise UsageError(f"{folder}: has no {name!r} (there are: {', '.join(extras) or 'none'})")
+    return _read(Path(folder) / f"{name}.safetensors", extras[name], verify)
+
+
+def describe(folder: str | Path) -> Description:
+    """Read model.json; nothing else is opened."""
+    path = Path(folder) / FILE
+    try:
+        table = json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise UsageError(
+            f"{folder}: no checkpoint of ours ({FILE} is missing); give a checkpoint folder"
+        ) from error
+    except ValueError as error:
+        raise IntegrityError(f"{path}: not valid JSON ({error}); restore it from a copy") from error
+    if table.get("format") != FORMAT:
+        raise UsageError(f"{path}: format {table.get('format')!r}; this version reads format {FORMAT}")
+    if set(table.get("parts", ())) != set(PARTS):
+        raise IntegrityError(f"{path}: wants the parts {', '.join(PARTS)}; restore it from a copy")
+    described = {key: configs.parse(Part, table["parts"][key], where=f"{path}: {key}") for key in PARTS}
+    return Description(
+        config=parse(table["config"], where=str(path)), parts=described, extras=table["extras"]
+    )
+
+
+def measure(model: StableAudio) -> dict[str, Part]:
+    """Sizes of a model's parts, exact on the meta device too."""
+    return {name: _part(module, terms=model.terms.get(name, "")) for name, module in parts(model).items()}
+
+
+def assign(module: nn.Module, tensors: Tensors, *, where: str) -> None:
+    """Load weights by name; UsageError lists what is missing, unexpected or of another shape, grouped."""
+    wanted = {name: tuple(parameter.shape) for name, parameter in module.named_parameters()}
+    there = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
+    problems = [
+        *_grouped("missing", wanted.keys() - there.keys()),
+        *_grouped("unexpected", there.keys() - wanted.keys()),
+        *_grouped("other shape", {key for key in wanted.keys() & there.keys() if wanted[key] != there[key]}),
+    ]
+    if problems:
+        more = [f"… and {len(problems) - _MOST_LINES} more"] if len(problems) > _MOST_LINES else []
+        lines = "\n  ".join([*problems[:_MOST_LINES], *more])
+        raise UsageError(f"{where}: weights of another model; use the config they were made with\n  {lines}")
+    on_meta = any(parameter.is_meta for parameter in module.parameters())
+    module.load_state_dict(
+        dict(tensors), strict=False, assign=on_meta
+    )  # names were checked; tied ones lie once
+
+
+def _write(model: StableAudio, folder: Path, tensors: Mapping[str, Tensors], only: tuple[str, ...]) -> None:
+    described, extras = {}, {}
+    for name, module in parts(model).items():
+        stored = name in only and not (name == "text_encoder" and _is_published(model.config))
+        file = f"{name}.safetensors" if stored else ""
+        sha256 = _store(folder / file, dict(module.named_parameters())) if stored else ""
+        part = _part(module, file=file, sha256=sha256, terms=model.terms.get(name, ""))
+        described[name] = configs.canonical(part)
+    for name, values in tensors.items():
+        assert name not in described, name
+        extras[name] = _store(folder / f"{name}.safetensors", values)
+    table = {"format": FORMAT, "config": to_table(model.config), "parts": described, "extras": extras}
+    (folder / FILE).write_text(json.dumps(table, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
+
+
+def _is_published(config: Config) -> bool:
+    return bool(getattr(config.prompt.config, "pretrained", ""))
+
+
+def _part(module: nn.Module, *, file: str = "", sha256: str = "", terms: str = "") -> Part:
+    parameters = list(module.parameters())
+    return Part(
+        file=file,
+        sha256=sha256,
+        parameters=sum(p.numel() for p in parameters),
+        bytes=sum(p.numel() * p.element_size() for p in parameters),
+        dtype="+".join(sorted({str(p.dtype).removeprefix("torch.") for p in parameters})),
+        terms=terms,
+    )
+
+
+def _store(path: Path, tensors: Tensors) -> str:
+    """Write a safetensors file and return its sha256. Tensor by tensor: no second copy of them in memory, and
+    no file of the library's own that only its owner may read."""
+    ordered = sorted(
+        tensors.items(), key=lambda item: (-item[1].element_size(), item[0])
+    )  # so all are aligned
+    header, start = {}, 0
+    for name, tensor in ordered:
+        end = start + tensor.numel() * tensor.element_size()
+        header[name] = {
+            "dtype": _DTYPES[tensor.dtype],
+            "shape": [*tensor.shape],
+            "data_offsets": [start, end],
+        }
+        start = end
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 8)
+    digest = hashlib.sha256()
+    with path.open("wb") as file:
+        pieces = itertools.chain[bytes | memoryview](
+            (len(text).to_bytes(8, "little"), text), (_raw(tensor) for _, tensor in ordered)
+        )
+        for piece in pieces:
+            digest.update(piece)
+            file.write(piece)
+    return digest.hexdigest()
+
+
+def _raw(tensor: Tensor) -> memoryview:
+    return tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data
+
+
+def _read(path: Path, sha256: str, verify: bool) -> dict[str, Tensor]:
+    try:
+        if verify and _sha256(path) != sha256:
+            raise IntegrityError(f"{path}: not the bytes that {FILE} names; restore it from a copy")
+        return load_file(path)
+    except FileNotFoundError as error:
+        raise IntegrityError(f"{path}: missing, though {FILE} names it; restore it from a copy") from error
+    except SafetensorError as error:
+        raise IntegrityError(f"{path}: not a safetensors file ({error}); restore it from a copy") from error
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _grouped(what: str, keys: Iterable[str]) -> list[str]:
+    """ "missing: blocks.*.ff.out.weight (24)": keys that differ by a number only count as one line."""
+    groups = Counter(re.sub(r"(?<=\.)\d+(?=\.)", "*", key) for key in keys)
+    return [f"{what}: {key}" + (f" ({count})" if count > 1 else "") for key, count in sorted(groups.items())]
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,242 @@
+"""The codec: Oobleck, a variational autoencoder on raw stereo audio (paper 2.1; arXiv 2404.10301, 2.1).
+
+Five strided convolution blocks turn 44.1 kHz stereo into 64 channels at 21.5 Hz, five mirrored ones turn
+them back. The output has no tanh: it would distort (paper 2.1).
+
+    B batch   C channels (audio, or hidden)   T samples   D latent channels   L latents
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import softplus
+from torch.nn.utils import parametrize
+from torch.nn.utils.parametrizations import weight_norm
+from torch.utils.checkpoint import checkpoint
+
+DILATIONS = (1, 3, 9)  # of the three residual units in a block
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """Shape of the codec; the defaults are the released model's (model_config.json, "pretransform")."""
+
+    num_channels: int = 2
+    width: int = 128  # "channels"
+    multiples: tuple[int, ...] = (1, 2, 4, 8, 16)  # "c_mults": hidden channels of each block over width
+    strides: tuple[int, ...] = (2, 4, 4, 8, 8)  # even: odd ones do not restore the length
+    latent_dim: int = 64
+
+    @property
+    def hop(self) -> int:
+        """Samples per latent."""
+        return math.prod(self.strides)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Posterior:
+    """What the encoder says of the latents: a normal distribution for each."""
+
+    mean_BDL: Tensor
+    std_BDL: Tensor
+
+    def sample(self, generator: torch.Generator | None) -> Tensor:
+        """Draw latents; the noise comes from `generator` (None: PyTorch's own)."""
+        return self.mean_BDL + self.std_BDL * noise_like(self.mean_BDL, generator)
+
+    def kl(self) -> Tensor:
+        """Divergence from N(0, 1): sum over channels, mean over batch and time, no factor one half."""
+        variance_BDL = self.std_BDL**2
+        kl_BDL = self.mean_BDL**2 + variance_BDL - variance_BDL.log() - 1
+        return kl_BDL.sum(1).mean()
+
+
+class Snake(nn.Module):
+    """x + sin²(ax)/b with a and b learned per channel, in log scale (Ziyin et al. 2020)."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.alpha = nn.Parameter(torch.zeros(width))
+        self.beta = nn.Parameter(torch.zeros(width))
+
+    def forward(self, x_BCT: Tensor) -> Tensor:
+        alpha_C1, beta_C1 = self.alpha.exp()[:, None], self.beta.exp()[:, None]
+        return x_BCT + (1 / (beta_C1 + 1e-9)) * torch.sin(alpha_C1 * x_BCT).pow(2)
+
+
+class ResidualUnit(nn.Module):
+    """Snake, dilated convolution, snake, 1x1 convolution, and the input added."""
+
+    def __init__(self, width: int, dilation: int) -> None:
+        super().__init__()
+        self.snake1 = Snake(width)
+        self.conv1 = weight_norm(nn.Conv1d(width, width, 7, dilation=dilation, padding=3 * dilation))
+        self.snake2 = Snake(width)
+        self.conv2 = weight_norm(nn.Conv1d(width, width, 1))
+        self.checkpointing = False
+
+    def forward(self, x_BCT: Tensor) -> Tensor:
+        if self.checkpointing and torch.is_grad_enabled():
+            return cast("Tensor", checkpoint(self._forward, x_BCT, use_reentrant=False))
+        return self._forward(x_BCT)
+
+    def _forward(self, x_BCT: Tensor) -> Tensor:
+        return x_BCT + cast("Tensor", self.conv2(self.snake2(self.conv1(self.snake1(x_BCT)))))
+
+
+class EncoderBlock(nn.Module):
+    """Residual units at the input width, then a strided convolution to the output width."""
+
+    def __init__(self, width_in: int, width_out: int, stride: int) -> None:
+        super().__init__()
+        self.units = nn.Sequential(*(ResidualUnit(width_in, dilation) for dilation in DILATIONS))
+        self.snake = Snake(width_in)
+        padding = math.ceil(stride / 2)
+        self.conv = weight_norm(nn.Conv1d(width_in, width_out, 2 * stride, stride, padding))
+
+    def forward(self, x_BCT: Tensor) -> Tensor:
+        return cast("Tensor", self.conv(self.snake(self.units(x_BCT))))
+
+
+class DecoderBlock(nn.Module):
+    """A transposed strided convolution to the output width, then residual units at that width."""
+
+    def __init__(self, width_in: int, width_out: int, stride: int) -> None:
+        super().__init__()
+        self.snake = Snake(width_in)
+        padding = math.ceil(stride / 2)
+        # Norms per *input* channel (dim 0 of a transposed weight), as the released weights have them.
+        self.conv = weight_norm(nn.ConvTranspose1d(width_in, width_out, 2 * stride, stride, padding))
+        self.units = nn.Sequential(*(ResidualUnit(width_out, dilation) for dilation in DILATIONS))
+
+    def forward(self, x_BCT: Tensor) -> Tensor:
+        return cast("Tensor", self.units(self.conv(self.snake(x_BCT))))
+
+
+class Codec(nn.Module):
+    """Audio to latents and back."""
+
+    def __init__(self, config: Config) -> None:
+        super().__init__()
+        self.config = config
+        assert all(stride % 2 == 0 for stride in config.strides), config.strides
+        assert len(config.strides) == len(config.multiples), config
+        widths = [config.width * multiple for multiple in (1, *config.multiples)]
+        blocks = list(zip(widths[:-1], widths[1:], config.strides, strict=True))
+        self.encoder = nn.Sequential(
+            weight_norm(nn.Conv1d(config.num_channels, widths[0], 7, padding=3)),
+            *(EncoderBlock(narrow, wide, stride) for narrow, wide, stride in blocks),
+            Snake(widths[-1]),
+            weight_norm(nn.Conv1d(widths[-1], 2 * config.latent_dim, 3, padding=1)),
+        )
+        self.decoder = nn.Sequential(
+            weight_norm(nn.Conv1d(config.latent_dim, widths[-1], 7, padding=3)),
+            *(DecoderBlock(wide, narrow, stride) for narrow, wide, stride in reversed(blocks)),
+            Snake(widths[0]),
+            weight_norm(nn.Conv1d(widths[0], config.num_channels, 7, padding=3, bias=False)),
+        )
+
+    def forward(self, x_BCT: Tensor, generator: torch.Generator | None) -> tuple[Tensor, Posterior]:
+        """Reconstruct: encode, sample, decode. What training runs (and wraps for several processes)."""
+        posterior = self.encode(x_BCT)
+        return self.decode(posterior.sample(generator)), posterior
+
+    def encode(self, x_BCT: Tensor) -> Posterior:
+        """Posterior of the latents; T must be a multiple of the hop."""
+        return _posterior(self._encoded(x_BCT))
+
+    def decode(self, z_BDL: Tensor) -> Tensor:
+        """Audio (B, C, L * hop), neither clamped nor normalised."""
+        assert z_BDL.shape[1] == self.config.latent_dim, z_BDL.shape
+        return cast("Tensor", self.decoder(z_BDL))
+
+    def decode_in_chunks(self, z_BDL: Tensor, *, chunk: int = 128, overlap: int = 32) -> Tensor:
+        """Decode piece by piece in less memory: equal to `decode` up to float32, because half the overlap
+        covers what one output sample sees (10 latents a side; paper B.1)."""
+        return _in_chunks(self.decode, z_BDL, z_BDL.shape[-1], 1, self.config.hop, chunk, overlap)
+
+    def encode_in_chunks(self, x_BCT: Tensor, *, chunk: int = 128, overlap: int = 32) -> Posterior:
+        """Encode piece by piece; chunk and overlap count latents."""
+        hop = self.config.hop
+        return _posterior(_in_chunks(self._encoded, x_BCT, x_BCT.shape[-1] // hop, hop, 1, chunk, overlap))
+
+    def _encoded(self, x_BCT: Tensor) -> Tensor:
+        assert x_BCT.shape[1] == self.config.num_channels, x_BCT.shape
+        assert x_BCT.shape[-1] % self.config.hop == 0, (x_BCT.shape, self.config.hop)
+        return cast("Tensor", self.encoder(x_BCT))
+
+
+def noise_like(x: Tensor, generator: torch.Generator | None) -> Tensor:
+    """Normal noise in the shape of `x`, drawn where the generator lives, so that a CPU seed means the same
+    everywhere."""
+    device = generator.device if generator else x.device
+    return torch.randn(x.shape, generator=generator, device=device, dtype=torch.float32).to(x.device, x.dtype)
+
+
+def checkpoint_units(codec: Codec, on: bool = True) -> None:
+    """Recompute residual units in the backward pass instead of keeping their activations."""
+    for unit in codec.modules():
+        if isinstance(unit, ResidualUnit):
+            unit.checkpointing = on
+
+
+def fold_weight_norm(codec: Codec) -> Codec:
+    """A copy for inference in which the weight that each norm yields has taken its place."""
+    folded = copy.deepcopy(codec)
+    for parent in list(folded.modules()):
+        for name, child in list(parent.named_children()):
+            if parametrize.is_parametrized(child, "weight"):
+                setattr(parent, name, _folded(cast("nn.Conv1d | nn.ConvTranspose1d", child)))
+    return folded
+
+
+def _posterior(encoded_BEL: Tensor) -> Posterior:
+    mean_BDL, scale_BDL = encoded_BEL.chunk(2, dim=1)
+    return Posterior(mean_BDL=mean_BDL, std_BDL=softplus(scale_BDL) + 1e-4)
+
+
+def _in_chunks(
+    function: Callable[[Tensor], Tensor],
+    x: Tensor,
+    length: int,
+    unit_in: int,
+    unit_out: int,
+    chunk: int,
+    overlap: int,
+) -> Tensor:
+    """Apply `function` to overlapping pieces of `length` latents and keep the inside of each."""
+    assert 0 <= overlap < chunk, (overlap, chunk)
+    margin, pieces = overlap // 2, []
+    for start in range(0, length, chunk - overlap):
+        end = min(start + chunk - overlap, length)
+        left, right = max(start - margin, 0), min(end + margin, length)
+        piece = function(x[..., left * unit_in : right * unit_in])
+        pieces.append(piece[..., (start - left) * unit_out : (end - left) * unit_out])
+    return torch.cat(pieces, dim=-1)
+
+
+def _folded(conv: nn.Conv1d | nn.ConvTranspose1d) -> nn.Module:
+    # Not torch's remove_parametrizations: it edits a class that the original of a deep copy still uses.
+    kind = nn.ConvTranspose1d if isinstance(conv, nn.ConvTranspose1d) else nn.Conv1d
+    plain = kind(
+        conv.in_channels,
+        conv.out_channels,
+        conv.kernel_size[0],
+        conv.stride[0],
+        cast("int", conv.padding[0]),
+        dilation=conv.dilation[0],
+        bias=conv.bias is not None,
+        device="meta",
+    )
+    weights = {"weight": conv.weight, "bias": conv.bias}
+    plain.load_state_dict(
+        {key: w.detach().clone() for key, w in weights.items() if w is not None}, assign=True
+    )
+    return plain

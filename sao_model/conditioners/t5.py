@@ -1,0 +1,158 @@
+"""Text through a frozen T5 encoder (paper 2.2; Raffel et al. 2020): 128 tokens, padding as exact zeros.
+
+Either a published encoder by name or folder, whose weights are fetched and never stored in a checkpoint, or,
+with `pretrained = ""`, a small one with random weights whose tokeniser needs no file: it tells prompts apart,
+which is all that tests and offline runs want. It is stored.
+
+    B batch   S tokens   C width
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, Self, cast
+
+import torch
+from torch import Tensor, nn
+
+from sao_data.errors import UsageError
+
+PAD, END, FIRST_WORD = 0, 1, 2  # token ids of the hashed-word tokeniser; the first two as T5 has them
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """Shape and origin of the encoder; the defaults are t5-base, as in the released model."""
+
+    pretrained: str = "t5-base"  # Hugging Face name or folder; '' = random weights, words as hashed tokens
+    tokenizer: str = ""  # name or folder; '' = where the encoder is
+    max_tokens: int = 128  # "max_length"; a longer prompt is cut, and the cut is logged
+    half: bool = False  # run in float16, as SAT does (1.4e-3 rms away from float32)
+    width: int = 768
+    num_layers: int = 12
+    num_heads: int = 12
+    head_dim: int = 64
+    ff_dim: int = 3072
+    vocab_size: int = 32_128
+    seed: int = 0  # of the random weights
+    terms: str = ""  # licence of published weights, for `sao model`
+
+
+class Tokenize(Protocol):
+    """Token ids of each prompt with the end token, neither padded nor cut."""
+
+    def __call__(self, prompts: Sequence[str]) -> list[list[int]]: ...
+
+
+class Text(nn.Module):
+    """Prompts to tokens of the encoder's width."""
+
+    def __init__(self, config: Config) -> None:
+        super().__init__()
+        self.config = config
+        self.encoder = _frozen(_random_encoder(config), config)
+        self.tokenize: Tokenize | None = None if config.pretrained else _hashed_words(config.vocab_size)
+
+    def train(self, mode: bool = True) -> Self:
+        """Stay in evaluation mode: the frozen encoder never drops anything out."""
+        return super().train(False)
+
+    def fetch(self) -> None:
+        """Replace the encoder by the published weights and tokeniser; nothing to do for a random one."""
+        if self.config.pretrained:
+            self.encoder = _frozen(_pretrained_encoder(self.config), self.config)
+            self.tokenize = _pretrained_tokenizer(self.config)
+
+    def forward(self, prompts: Sequence[str]) -> Tensor:
+        """Text (B, S, C); positions after the end token are zero."""
+        device = next(self.encoder.parameters()).device
+        ids_BS, mask_BS = (x.to(device) for x in self.tokens(prompts))
+        with torch.no_grad():
+            hidden_BSC = self.encoder(input_ids=ids_BS, attention_mask=mask_BS).last_hidden_state
+        return cast("Tensor", hidden_BSC.float() * mask_BS[..., None])
+
+    def tokens(self, prompts: Sequence[str]) -> tuple[Tensor, Tensor]:
+        """Token ids and mask, (B, S) each, padded to `max_tokens`; says which prompts are cut."""
+        assert self.tokenize is not None, "fetch() first"
+        window = self.config.max_tokens
+        ids_BS = torch.full((len(prompts), window), PAD)
+        mask_BS = torch.zeros_like(ids_BS)
+        for row, (prompt, ids) in enumerate(zip(prompts, self.tokenize(prompts), strict=True)):
+            if len(ids) > window:
+                log.warning("prompt of %d tokens cut to %d: %.60r…", len(ids), window, prompt)
+                ids = [*ids[: window - 1], ids[-1]]  # the end token stays
+            ids_BS[row, : len(ids)] = torch.tensor(ids)
+            mask_BS[row, : len(ids)] = 1
+        return ids_BS, mask_BS
+
+
+def build(config: Config) -> Text:
+    """Make a conditioner; `fetch()` then gets the weights of a published encoder."""
+    return Text(config)
+
+
+def _frozen(encoder: nn.Module, config: Config) -> nn.Module:
+    return (encoder.half() if config.half else encoder).eval().requires_grad_(False)
+
+
+def _random_encoder(config: Config) -> nn.Module:
+    """A T5 encoder of this shape, the same for the same seed; without memory if to be fetched."""
+    from transformers import T5Config, T5EncoderModel
+
+    shape = T5Config(
+        vocab_size=config.vocab_size,
+        d_model=config.width,
+        d_kv=config.head_dim,
+        d_ff=config.ff_dim,
+        num_layers=config.num_layers,
+        num_heads=config.num_heads,
+    )
+    device = torch.device("meta") if config.pretrained else torch.get_default_device()
+    with torch.random.fork_rng(devices=[]), device:
+        torch.default_generator.manual_seed(config.seed)
+        return cast("nn.Module", T5EncoderModel(shape))
+
+
+def _pretrained_encoder(config: Config) -> nn.Module:
+    from transformers import T5EncoderModel
+
+    where = f"prompt: pretrained = {config.pretrained!r}"
+    try:
+        encoder = T5EncoderModel.from_pretrained(config.pretrained, dtype=torch.float32)
+    except OSError as error:
+        first = str(error).strip().splitlines()[0]
+        raise UsageError(f"{where}: {first}; give a folder with a T5 encoder, or go online once") from error
+    shape = encoder.config
+    found = (shape.d_model, shape.num_layers, shape.num_heads, shape.d_kv, shape.d_ff, shape.vocab_size)
+    wanted = (
+        config.width, config.num_layers, config.num_heads, config.head_dim, config.ff_dim, config.vocab_size
+    )  # fmt: skip
+    if found != wanted:
+        raise UsageError(
+            f"{where}: its width, layers, heads, head_dim, ff_dim and vocab_size are {found}, not {wanted}"
+        )
+    return cast("nn.Module", encoder)
+
+
+def _pretrained_tokenizer(config: Config) -> Tokenize:
+    from transformers import AutoTokenizer
+
+    tokenizer: Any = AutoTokenizer.from_pretrained(config.tokenizer or config.pretrained)
+    tokenizer.model_max_length = 1_000_000  # we cut, and say so
+    return lambda prompts: cast("list[list[int]]", tokenizer(list(prompts))["input_ids"])
+
+
+def _hashed_words(vocab_size: int) -> Tokenize:
+    """Each word or sign, whatever its case, as one of `vocab_size` tokens chosen by its hash."""
+
+    def token(word: str) -> int:
+        number = int.from_bytes(hashlib.sha256(word.encode()).digest()[:8])
+        return FIRST_WORD + number % (vocab_size - FIRST_WORD)
+
+    return lambda prompts: [[*map(token, re.findall(r"\w+|[^\w\s]", p.casefold())), END] for p in prompts]

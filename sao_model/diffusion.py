@@ -1,0 +1,68 @@
+"""The diffusion maths: angles, velocities, and the loss (v-objective; Salimans & Ho 2022, appendix D).
+
+Time t runs over [0, 1]; a noised latent is alpha x0 + sigma noise with alpha = cos(pi t / 2) and
+sigma = sin(pi t / 2).
+
+    B batch   D latent channels   L latents
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+from torch.quasirandom import SobolEngine
+
+Velocity = Callable[[Tensor, Tensor], Tensor]  # (x_BDL, t_B) -> v_BDL
+
+
+def alpha_sigma(t_B: Tensor) -> tuple[Tensor, Tensor]:
+    """Shares of signal and noise at time t, shaped (B, 1, 1)."""
+    angle = t_B[:, None, None] * (math.pi / 2)
+    return angle.cos(), angle.sin()
+
+
+def noised(x0_BDL: Tensor, noise_BDL: Tensor, t_B: Tensor) -> Tensor:
+    """The latent at time t: alpha x0 + sigma noise."""
+    alpha, sigma = alpha_sigma(t_B)
+    return alpha * x0_BDL + sigma * noise_BDL
+
+
+def v_target(x0_BDL: Tensor, noise_BDL: Tensor, t_B: Tensor) -> Tensor:
+    """What the model learns to say: alpha noise - sigma x0."""
+    alpha, sigma = alpha_sigma(t_B)
+    return alpha * noise_BDL - sigma * x0_BDL
+
+
+def to_denoised(v_BDL: Tensor, x_BDL: Tensor, t_B: Tensor) -> Tensor:
+    """Estimate of the clean latent: alpha x - sigma v."""
+    alpha, sigma = alpha_sigma(t_B)
+    return alpha * x_BDL - sigma * v_BDL
+
+
+def to_noise(v_BDL: Tensor, x_BDL: Tensor, t_B: Tensor) -> Tensor:
+    """Estimate of the noise: sigma x + alpha v."""
+    alpha, sigma = alpha_sigma(t_B)
+    return sigma * x_BDL + alpha * v_BDL
+
+
+def timesteps(seed: int, num_drawn: int = 0) -> SobolEngine:
+    """A source of training times, uniform and evenly spread (scrambled Sobol, as SAT draws them), that has
+    already given `num_drawn`: a run resumes where it stopped. Use `draw`."""
+    engine = SobolEngine(1, scramble=True, seed=seed)  # type: ignore[no-untyped-call]
+    if num_drawn:
+        engine.fast_forward(num_drawn)  # type: ignore[no-untyped-call]
+    return engine
+
+
+def draw(engine: SobolEngine, num: int, device: torch.device | str = "cpu") -> Tensor:
+    """The next `num` times, (num,) in [0, 1]."""
+    return engine.draw(num)[:, 0].to(device)
+
+
+def v_loss(velocity: Velocity, x0_BDL: Tensor, noise_BDL: Tensor, t_B: Tensor) -> Tensor:
+    """Mean squared error of the velocity, everywhere: silence after the end is learned (paper 2.3)."""
+    v_BDL = velocity(noised(x0_BDL, noise_BDL, t_B), t_B)
+    return (v_BDL.float() - v_target(x0_BDL, noise_BDL, t_B)).square().mean()

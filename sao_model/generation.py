@@ -1,0 +1,102 @@
+"""A sound from a checkpoint: FILE.wav, and FILE.json that says how it was made."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import soundfile
+from torch import Tensor
+
+from sao_data import config as configs
+from sao_data.errors import UsageError
+from sao_model import checkpoint, run
+from sao_model.model import Progress, check_request, device
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """One generation; the defaults are the paper's (5.1)."""
+
+    prompt: str = ""
+    seconds: float = 10.0
+    steps: int = 100
+    cfg_scale: float = 7.0
+    seed: int = 0
+    negative_prompt: str = ""
+    sampler: str = "dpmpp-2m-sde"
+    device: str = ""  # "" = the GPU if there is one
+
+
+def generate(folder: str, config: Config, out: Path, progress: Progress | None = None) -> Path:
+    """Write the wav (16 bit) and its facts; UsageError for what the model cannot do, before it is loaded."""
+    if out.suffix != ".wav":
+        raise UsageError(f"--out {out}: want a name that ends in .wav")
+    where = device(config.device or _best_device())
+    found = run.resolve(folder)
+    described = checkpoint.describe(found)
+    request = config.prompt, config.seconds
+    check_request(
+        described.config, *request, steps=config.steps, cfg_scale=config.cfg_scale, sampler=config.sampler
+    )
+    model = checkpoint.load(found).to(where).eval()
+    audio = model.generate(
+        config.prompt,
+        config.seconds,
+        steps=config.steps,
+        cfg_scale=config.cfg_scale,
+        seed=config.seed,
+        negative_prompt=config.negative_prompt,
+        sampler=config.sampler,
+        progress=progress,
+    )
+    peak = write_wav(out, audio, described.config.sample_rate)
+    facts = configs.canonical(config)
+    assert isinstance(facts, dict)
+    facts |= {
+        "ran_on": str(where),
+        "model": described.config.name,
+        "model_digest": _digests(described),
+        "peak": peak,
+        "scaled_by": round(1 / peak, 6) if peak > 1 else 1.0,
+    }
+    out.with_suffix(".json").write_text(
+        json.dumps(facts, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+    )
+    return out
+
+
+def is_made(folder: str, config: Config, out: Path) -> bool:
+    """Was this sound made already, by this model and these settings?"""
+    try:
+        facts = json.loads(out.with_suffix(".json").read_text())
+    except (FileNotFoundError, ValueError):
+        return False
+    wanted = configs.canonical(config)
+    assert isinstance(wanted, dict)
+    wanted |= {"model_digest": _digests(checkpoint.describe(run.resolve(folder)))}
+    return out.exists() and all(facts.get(key) == value for key, value in wanted.items())
+
+
+def write_wav(path: Path, audio_CT: Tensor, sample_rate: int) -> float:
+    """Publish audio as a 16-bit WAV, scaled down if its peak is above full scale; return the peak."""
+    samples_CT = audio_CT.numpy()
+    peak = float(np.abs(samples_CT).max())
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".tmp-{path.name}")
+    soundfile.write(temporary, (samples_CT / max(peak, 1.0)).T, sample_rate, subtype="PCM_16", format="WAV")
+    os.replace(temporary, path)
+    return peak
+
+
+def _digests(described: checkpoint.Description) -> dict[str, str]:
+    return {name: part.sha256 for name, part in described.parts.items() if part.sha256}
+
+
+def _best_device() -> str:
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"

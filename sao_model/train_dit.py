@@ -1,0 +1,160 @@
+"""Train the diffusion transformer on latents of a frozen codec, told text and timing (paper 2.3, 4.2).
+
+One step after the other, in a fixed order: step, ema, log, save.
+
+    B batch   C channels   T samples   D latent channels   L latents
+"""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from sao_data.errors import UsageError
+from sao_data.provenance import Dataset
+from sao_data.stream import Stream, StreamBatch, StreamConfig
+from sao_model import checkpoint, diffusion, ema, optimiser, preset, run
+from sao_model.model import StableAudio, build
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """The defaults are the paper's where it says, else the released model's."""
+
+    model: str = "stable_audio_open"  # preset or TOML file
+    seed: int = 0
+    batch_size: int = 256  # all processes together (64 GPUs, 4 each: paper 4.2)
+    dropout: float = 0.1  # of the conditioning, for guidance (not in the paper; the published default)
+    checkpointing: bool = True  # recompute blocks in the backward pass
+    precision: str = "no"
+    stream: StreamConfig = field(default_factory=StreamConfig)  # the window is the model's
+    optimiser: optimiser.Config = field(default_factory=optimiser.Config)
+    ema: ema.Config = field(default_factory=ema.Config)
+    pace: run.Pace = field(default_factory=run.Pace)
+
+
+def train(
+    config: Config, dataset: Dataset, vae: str, out: Path, *, resume: str, progress: run.Progress
+) -> Path:
+    """Train into the run folder `out` with the codec of checkpoint `vae`; return the last checkpoint."""
+    accelerator = run.make_accelerator(config.precision)
+    found = run.to_resume(out, resume)
+    state = run.read_state(found, config) if found else run.LoopState()
+    model = _model(config, vae, found).to(accelerator.device)
+    model.dit.checkpointing = config.checkpointing
+    optim = optimiser.make(_trained(model).values(), config.optimiser)
+    wrapped, optim = accelerator.prepare(model, optim)
+    average = ema.Ema(model, config.ema)
+    if found:
+        _restore(found, model, optim, average)
+    times = diffusion.timesteps(config.seed, state.step * config.batch_size)
+    here = run.Run(out, accelerator, config, config.pace, progress)
+    here.start(state)
+    with _stream(config, model.config, dataset, accelerator, state) as stream:
+        for step in itertools.count(state.step + 1):
+            if step > config.pace.steps:
+                break
+            batch = next(stream)
+            generator = run.generator(config.seed, step, accelerator.process_index)
+            t_B = diffusion.draw(times, config.batch_size)[_share(accelerator, config.batch_size)]
+            rate = optimiser.set_rate(optim, config.optimiser, step - 1)
+            loss = _loss(wrapped, model, batch, t_B.to(accelerator.device), generator, config)
+            accelerator.backward(loss)
+            if config.optimiser.clip:
+                accelerator.clip_grad_norm_(wrapped.parameters(), config.optimiser.clip)
+            optim.step()
+            optim.zero_grad()
+            average.update(model)
+            state = run.LoopState(step=step, stream=batch.state)
+            here.advance()
+            if here.due(step, config.pace.log_every) or here.due(step, config.pace.save_every):
+                here.log(step, loss=loss, rate=rate, epoch=batch.state.position / stream.num_samples)
+            if here.due(step, config.pace.save_every) and accelerator.is_main_process:
+                files = run.loop_files(config, state, dataset, stream, _pretrained(model.config))
+                _save(here.checkpoint_folder(step), model, optim, average, files)
+                here.prune()
+    here.finish()
+    accelerator.wait_for_everyone()
+    accelerator.end_training()
+    return run.resolve(out)
+
+
+def _loss(
+    wrapped: nn.Module,
+    model: StableAudio,
+    batch: StreamBatch,
+    t_B: Tensor,
+    generator: torch.Generator,
+    config: Config,
+) -> Tensor:
+    """Velocity error on sampled latents: the codec stays frozen, and is sampled anew each time."""
+    x_BCT = torch.from_numpy(batch.audio).to(model.device)
+    with torch.no_grad():
+        latents_BDL = model.codec.encode(x_BCT).sample(generator)
+    prompts = [sample.prompt for sample in batch.samples]
+    start = [float(sample.seconds_start) for sample in batch.samples]
+    total = [float(sample.seconds_total) for sample in batch.samples]
+    loss: Tensor = wrapped(
+        latents_BDL, prompts, start, total, t_B=t_B, generator=generator, dropout=config.dropout
+    )
+    return loss
+
+
+def _stream(
+    config: Config, shape: preset.Config, dataset: Dataset, accelerator: Any, state: run.LoopState
+) -> Stream:
+    return Stream(
+        dataset,
+        replace(config.stream, seed=config.seed, window_frames=shape.num_frames),
+        batch_size=config.batch_size,
+        rank=accelerator.process_index,
+        world_size=accelerator.num_processes,
+        state=state.stream,
+    )
+
+
+def _share(accelerator: Any, batch_size: int) -> slice:
+    """This process's part of a global batch, as the stream deals it."""
+    rank, world = accelerator.process_index, accelerator.num_processes
+    return slice(rank * batch_size // world, (rank + 1) * batch_size // world)
+
+
+def _model(config: Config, vae: str, found: Path | None) -> StableAudio:
+    """The model to train, codec and text encoder frozen: of a checkpoint, or new from the seed."""
+    if found:
+        model = checkpoint.load(found)
+    else:
+        model = build(preset.read(config.model), seed=config.seed)
+        loaded = checkpoint.load_codec(run.resolve(vae))
+        if loaded.config != model.config.codec:
+            raise UsageError(f"--vae {vae}: another codec than model = {config.model!r}: {loaded.config}")
+        model.codec = loaded
+    model.codec.requires_grad_(False)
+    model.text.requires_grad_(False)
+    return model
+
+
+def _pretrained(shape: preset.Config) -> list[str]:
+    name = getattr(shape.prompt.config, "pretrained", "")
+    return [name] if name else []
+
+
+def _trained(model: StableAudio) -> dict[str, nn.Parameter]:
+    return {name: p for name, p in model.named_parameters() if p.requires_grad}
+
+
+def _save(folder: Path, model: StableAudio, optim: Any, average: ema.Ema, files: dict[str, bytes]) -> None:
+    """A whole model with averaged weights, and beside them what a resume needs."""
+    tensors = {"training": run.training_tensors(_trained(model), optim.optimizer, average)}
+    with average.applied(model):
+        checkpoint.save(model, folder, tensors=tensors, files=files)
+
+
+def _restore(folder: Path, model: StableAudio, optim: Any, average: ema.Ema) -> None:
+    tensors = checkpoint.load_tensors(folder, "training")
+    run.load_training(tensors, _trained(model), optim.optimizer, average)

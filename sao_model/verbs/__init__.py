@@ -1,0 +1,1 @@
+"""Verbs of `sao` about models: one file each."""

@@ -1,0 +1,85 @@
+"""Run the whole job on something small that needs nothing: sounds in, a dataset, a model, a sound out.
+
+48 made-up recordings become shards and a report; the dataset is verified; a tiny VAE and DiT train on the
+shards for some steps; a sound is generated. A second run finds everything finished.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sao_data.provenance import Dataset
+    from sao_model.run import Progress
+
+HELP = "the whole job in small: dataset, report, a tiny model, a sound"
+
+_PROMPT = "rain on a tin roof"
+_SECONDS = 3.0
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--out", metavar="DIR", default="", help="where (default: out/demo in the repository)"
+    )
+    parser.add_argument(
+        "--executor", choices=("ray", "local"), default="ray", help="Ray cluster or this process"
+    )
+    parser.add_argument("--data-only", action="store_true", help="end at the verified dataset")
+
+
+def run(args: argparse.Namespace) -> int:
+    from contextlib import closing
+
+    from sao_data import executor, ingest, launch, manifest, progress, summary
+    from sao_data.errors import IntegrityError
+    from sao_data.provenance import open_dataset, verify
+
+    chosen = manifest.load(launch.manifests_folder() / "demo.toml")
+    url = launch.output(args.out, chosen.name)
+    with closing(progress.make()) as shown:
+        with closing(executor.make(args.executor)) as runner:
+            result = ingest.run(chosen, url, runner, shown)
+        dataset = open_dataset(url)
+        findings = verify(dataset)
+        if findings:
+            raise IntegrityError(f"{url}: {len(findings)} findings, the first: {findings[0]}")
+        lines = [] if args.data_only else _train_and_generate(dataset, Path(url), shown)
+    summary.show(result, more=lines)
+    return 0
+
+
+def _train_and_generate(dataset: Dataset, out: Path, shown: Progress) -> list[str]:
+    """Train the tiny VAE, the tiny DiT, generate; return what the box says of them."""
+    import torch
+
+    from sao_data import config as configs
+    from sao_data.launch import manifests_folder
+    from sao_model import generation, train_dit, train_vae
+
+    torch.set_num_threads(2)
+    training = manifests_folder() / "training"
+    vae_config = configs.parse(
+        train_vae.Config, configs.read_toml(training / "vae_tiny.toml"), where="vae_tiny.toml"
+    )
+    dit_config = configs.parse(
+        train_dit.Config, configs.read_toml(training / "dit_tiny.toml"), where="dit_tiny.toml"
+    )
+    vae, dit, sound = out / "models" / "vae", out / "models" / "dit", out / "generated.wav"
+    train_vae.train(vae_config, dataset, vae, resume="auto", progress=shown)
+    last = train_dit.train(dit_config, dataset, str(vae), dit, resume="auto", progress=shown)
+    asked = generation.Config(prompt=_PROMPT, seconds=_SECONDS, steps=20, device="cpu")
+    if not generation.is_made(str(last), asked, sound):
+        shown.start("generate", asked.steps, "steps")
+        generation.generate(str(last), asked, sound, lambda *_: shown.advance(1))
+        shown.finish()
+    return [
+        f"[bold]model[/bold]        {dit}",
+        f"[bold]sound[/bold]        {sound}   [dim]“{_PROMPT}”[/dim]",
+        "",
+        f"{vae_config.pace.steps} steps of a tiny VAE and {dit_config.pace.steps} of a tiny DiT: "
+        "good for seeing the road, for nothing else yet.",
+        "The real one: manifests/training/vae.toml and dit.toml on many GPUs (README, “The real thing”).",
+    ]

@@ -1,0 +1,72 @@
+"""What a model is made of: parameters, bytes, dtype, digest and licence terms of every part.
+
+X is a preset (tiny, stable_audio_open), a TOML file or a checkpoint folder. Nothing is loaded or downloaded:
+parts are counted on PyTorch's meta device. `digest` is the sha256 of a stored part, '' if it is not stored.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sao_model.checkpoint import Part
+
+HELP = "what a model is made of: parameters, bytes, digests, terms"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("model", metavar="X", help="preset, TOML file or checkpoint folder")
+    parser.add_argument("--json", action="store_true", help="as one JSON object")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Write a table, or {name, parts, total}, to standard output."""
+    name, parts = _described(args.model)
+    if args.json:
+        table = {
+            "name": name,
+            "parts": {key: _facts(part) for key, part in parts.items()},
+            "total": sum(part.parameters for part in parts.values()),
+        }
+        sys.stdout.write(json.dumps(table, indent=1, ensure_ascii=False) + "\n")
+        return 0
+    sys.stdout.write(f"{name}\n")
+    for key, part in parts.items():
+        digest = f"sha256 {part.sha256[:12]}" if part.sha256 else "not stored"
+        sys.stdout.write(
+            f"{key:14s}{part.parameters:>15,d} parameters {part.bytes / 2**20:>10,.1f} MiB  {part.dtype:10s}"
+            f"{digest}  {part.terms or 'terms not stated'}\n"
+        )
+    sys.stdout.write(f"{'total':14s}{sum(part.parameters for part in parts.values()):>15,d} parameters\n")
+    return 0
+
+
+def _described(name: str) -> tuple[str, dict[str, Part]]:
+    """Name and parts; a checkpoint says them in model.json, anything else is counted without memory."""
+    from sao_model import checkpoint, preset
+
+    if Path(name).is_dir():
+        description = checkpoint.describe(name)
+        return description.config.name, description.parts
+    import torch
+
+    from sao_model.model import StableAudio
+
+    config = preset.read(name)
+    with torch.device("meta"):
+        model = StableAudio(config)
+    return config.name, checkpoint.measure(model)
+
+
+def _facts(part: Part) -> dict[str, int | str]:
+    return {
+        "parameters": part.parameters,
+        "bytes": part.bytes,
+        "dtype": part.dtype,
+        "digest": part.sha256,
+        "terms": part.terms,
+    }

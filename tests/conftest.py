@@ -1,0 +1,119 @@
+"""What many tests share: a real Ray cluster and a demo dataset, each made once, when first asked for."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import secrets
+import shutil
+import socket
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests import processes
+
+_NOT_COPIED = shutil.ignore_patterns(".*", "out", "build", "dist", "__pycache__")
+_OBJECT_STORE = 100_000_000  # bytes; our tasks carry names, not audio
+_CLUSTER_PORTS = (
+    "--port",
+    "--dashboard-port",
+    "--ray-client-server-port",
+    "--dashboard-agent-listen-port",
+    "--dashboard-agent-grpc-port",
+    "--runtime-env-agent-port",
+    "--metrics-export-port",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cluster:
+    """A running cluster."""
+
+    address: str  # HOST:PORT for RAY_ADDRESS
+    jobs: str  # http://HOST:PORT for `ray job submit`
+    root: Path  # a copy of the repository; `ray start` ran there
+    mark: str  # in the environment of every process it started
+
+    def env(self, **extra: str) -> dict[str, str]:
+        """For a program that is to join this cluster."""
+        return processes.environment(RAY_ADDRESS=self.address, RAY_AUTH_MODE="disabled", **extra)
+
+    def submit_env(self, **extra: str) -> dict[str, str]:
+        """For `ray job submit`."""
+        return processes.environment(RAY_API_SERVER_ADDRESS=self.jobs, RAY_AUTH_MODE="disabled", **extra)
+
+    def workers(self, task: str) -> list[int]:
+        """Processes that are running a task of this name just now."""
+        return [
+            pid
+            for pid in processes.marked(self.mark)
+            if processes.command_line(pid).startswith(f"ray::{task}")
+        ]
+
+
+@pytest.fixture(scope="session")
+def repository_copy() -> Iterator[Path]:
+    """A copy of the working tree, so that no test touches a developer's out/."""
+    with tempfile.TemporaryDirectory(prefix="sao-copy-", dir="/tmp") as folder:
+        copy = Path(folder) / "sao"
+        shutil.copytree(processes.ROOT, copy, ignore=_NOT_COPIED)
+        yield copy
+
+
+@pytest.fixture(scope="session")
+def ray_cluster(repository_copy: Path) -> Iterator[Cluster]:
+    """A real cluster, started with `ray start` in the copy of the repository."""
+    if importlib.util.find_spec("ray") is None:
+        pytest.skip("Ray is not installed")
+    with running_cluster(repository_copy, RAY_AUTH_MODE="disabled") as cluster:
+        yield cluster
+
+
+@contextlib.contextmanager
+def running_cluster(root: Path, **extra: str) -> Iterator[Cluster]:
+    """A cluster of one node and two CPUs, started in `root`; ended by the ids of its own processes."""
+    with tempfile.TemporaryDirectory(prefix="sao-ray-", dir="/tmp", ignore_cleanup_errors=True) as folder:
+        mark = f"SAO_TEST_CLUSTER={secrets.token_hex(8)}"
+        try:
+            yield _start_cluster(root, Path(folder), mark, extra)
+        finally:
+            processes.kill_marked(mark)  # never `ray stop`: it ends every cluster of the machine
+
+
+@pytest.fixture(scope="session")
+def demo_dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The demo as `--executor local` builds it."""
+    out = tmp_path_factory.mktemp("demo") / "out"
+    status, said = processes.ran(*processes.INGEST, "--executor", "local", "--out", str(out))
+    assert status == 0, said
+    return out
+
+
+def _start_cluster(root: Path, folder: Path, mark: str, extra: dict[str, str]) -> Cluster:
+    ports = _free_ports(len(_CLUSTER_PORTS))
+    options = [part for name, port in zip(_CLUSTER_PORTS, ports, strict=True) for part in (name, str(port))]
+    name, _, value = mark.partition("=")
+    env = processes.environment(**extra, **{name: value})
+    log = folder / "start.log"
+    with log.open("w") as file:  # a file: its daemons inherit it and would hold a pipe open for ever
+        started = subprocess.run(
+            [str(processes.BIN / "ray"), "start", "--head", "--num-cpus", "2", "--disable-usage-stats",
+             "--object-store-memory", str(_OBJECT_STORE), "--temp-dir", str(folder),
+             "--dashboard-host", "127.0.0.1", "--include-log-monitor", "false", *options],
+            cwd=root, env=env, stdout=file, stderr=file, timeout=120, check=False,
+        )  # fmt: skip
+    assert started.returncode == 0, log.read_text()
+    return Cluster(address=f"127.0.0.1:{ports[0]}", jobs=f"http://127.0.0.1:{ports[1]}", root=root, mark=mark)
+
+
+def _free_ports(num: int) -> list[int]:
+    with contextlib.ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(num)]
+        for item in sockets:
+            item.bind(("127.0.0.1", 0))
+        return [item.getsockname()[1] for item in sockets]

@@ -1,0 +1,276 @@
+"""Training continues after a kill as if there had been none, and says what is wrong before it begins."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from sao_data import config as configs
+from sao_data.errors import IntegrityError, UsageError
+from sao_data.provenance import Dataset, open_dataset
+from sao_model import checkpoint, generation, optimiser, run, train_dit, train_vae
+from tests.datasets_made import Quiet, build, load, tone_wav, write_folder
+
+ROOT = Path(__file__).resolve().parents[2]
+TINY = """
+name = "mini"
+num_latents = 16
+[codec]
+width = 4
+multiples = [1, 2]
+strides = [8, 8]
+latent_dim = 4
+[dit]
+latent_dim = 4
+width = 64
+num_layers = 1
+num_heads = 1
+cross_dim = 64
+global_dim = 128
+[prompt]
+plugin = "t5"
+pretrained = ""
+max_tokens = 8
+width = 64
+num_layers = 1
+num_heads = 1
+head_dim = 64
+ff_dim = 64
+vocab_size = 64
+[seconds_start]
+plugin = "seconds"
+width = 64
+[seconds_total]
+plugin = "seconds"
+width = 64
+"""
+
+
+class Silent(Quiet):
+    def start(self, step: str, total: int | None, unit: str = "") -> None: ...
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    tmp = tmp_path_factory.mktemp("training")
+    folder = write_folder(tmp / "in", 8)
+    for n in range(8):
+        (folder / f"tone-{n:03d}.wav").write_bytes(tone_wav(200 + 50 * n))
+    build(load(tmp, folder), tmp / "out")
+    return open_dataset(str(tmp / "out"))
+
+
+@pytest.fixture(scope="module")
+def mini(tmp_path_factory: pytest.TempPathFactory) -> str:
+    path = tmp_path_factory.mktemp("preset") / "mini.toml"
+    path.write_text(TINY)
+    return str(path)
+
+
+def vae_config(mini: str, **changes: object) -> train_vae.Config:
+    table: configs.Table = {
+        "model": mini,
+        "batch_size": 2,
+        "stream": {"window_frames": 2048},
+        "losses": {"fft_sizes": [256, 64], "adversarial": 0.0, "feature_matching": 0.0},
+        "pace": {"steps": 4, "log_every": 1, "save_every": 2},
+    }
+    return configs.parse(train_vae.Config, table | changes, where="test")
+
+
+def dit_config(mini: str, **changes: object) -> train_dit.Config:
+    table: configs.Table = {
+        "model": mini,
+        "batch_size": 2,
+        "pace": {"steps": 4, "log_every": 1, "save_every": 2},
+    }
+    return configs.parse(train_dit.Config, table | changes, where="test")
+
+
+@pytest.fixture(scope="module")
+def vae(dataset: Dataset, mini: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("vae") / "run"
+    train_vae.train(vae_config(mini), dataset, out, resume="auto", progress=Silent())
+    return out
+
+
+def losses(out: Path) -> list[tuple[int, float]]:
+    return [
+        (line["step"], line["loss"]) for line in map(json.loads, (out / "log.jsonl").read_text().splitlines())
+    ]
+
+
+def tensors(out: Path) -> dict[str, torch.Tensor]:
+    return load_file(run.resolve(out) / "training.safetensors")
+
+
+def test_a_vae_run_stopped_half_way_continues_bit_for_bit(
+    vae: Path, dataset: Dataset, mini: str, tmp_path: Path
+) -> None:
+    half = vae_config(mini, pace={"steps": 2, "log_every": 1, "save_every": 2})
+    train_vae.train(half, dataset, tmp_path / "run", resume="auto", progress=Silent())
+    train_vae.train(vae_config(mini), dataset, tmp_path / "run", resume="auto", progress=Silent())
+    assert losses(tmp_path / "run") == losses(vae)
+    whole, continued = tensors(vae), tensors(tmp_path / "run")
+    assert whole.keys() == continued.keys()
+    assert all(torch.equal(whole[name], continued[name]) for name in whole)
+
+
+def test_a_dit_run_stopped_half_way_continues_bit_for_bit(
+    vae: Path, dataset: Dataset, mini: str, tmp_path: Path
+) -> None:
+    whole, halves = tmp_path / "whole", tmp_path / "halves"
+    train_dit.train(dit_config(mini), dataset, str(vae), whole, resume="auto", progress=Silent())
+    half = dit_config(mini, pace={"steps": 2, "log_every": 1, "save_every": 2})
+    train_dit.train(half, dataset, str(vae), halves, resume="auto", progress=Silent())
+    train_dit.train(dit_config(mini), dataset, str(vae), halves, resume="auto", progress=Silent())
+    assert losses(whole) == losses(halves)
+    ours, theirs = tensors(whole), tensors(halves)
+    assert all(torch.equal(ours[name], theirs[name]) for name in ours)
+    facts = json.loads((run.resolve(whole) / "training_data.json").read_text())
+    assert (facts["dataset"], facts["step"]) == ("made", 4)
+    assert sum(shard["draws"] for shard in facts["shards"]) == 4 * 2
+
+
+def test_a_checkpoint_is_a_model_that_generates(
+    vae: Path, dataset: Dataset, mini: str, tmp_path: Path
+) -> None:
+    train_dit.train(dit_config(mini), dataset, str(vae), tmp_path / "run", resume="auto", progress=Silent())
+    asked = generation.Config(prompt="a tone", seconds=0.02, steps=2, device="cpu")
+    out = generation.generate(str(tmp_path / "run"), asked, tmp_path / "a" / "x.wav")
+    import soundfile
+
+    audio, rate = soundfile.read(out)
+    assert (audio.shape, rate) == ((882, 2), 44_100)
+    facts = json.loads(out.with_suffix(".json").read_text())
+    assert (facts["prompt"], facts["seed"], facts["model"]) == ("a tone", 0, "mini")
+    assert set(facts["model_digest"]) == {"vae", "dit", "conditioners", "text_encoder"}
+    assert generation.is_made(str(tmp_path / "run"), asked, out)
+    again = generation.generate(str(tmp_path / "run"), asked, tmp_path / "y.wav")
+    assert again.read_bytes() == out.read_bytes()
+    other = generation.Config(prompt="a tone", seconds=0.02, steps=2, seed=1, device="cpu")
+    assert not generation.is_made(str(tmp_path / "run"), other, out)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"seconds": 99.0}, "longer than the model's window"),
+        ({"prompt": " "}, "prompt: empty"),
+        ({"sampler": "ddim"}, "no 'ddim'"),
+        ({"device": "cuda:7"}, "GPUs here; use --device cpu|none that PyTorch knows"),
+    ],
+)
+def test_what_cannot_be_generated_is_said(
+    dit: Path, tmp_path: Path, changes: dict[str, object], message: str
+) -> None:
+    table: configs.Table = {"prompt": "x", "seconds": 0.01, "steps": 1, "device": "cpu"}
+    asked = configs.parse(generation.Config, table | changes, where="test")
+    with pytest.raises(UsageError, match=message):
+        generation.generate(str(dit), asked, tmp_path / "x.wav")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.fixture(scope="module")
+def dit(vae: Path, dataset: Dataset, mini: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("dit") / "run"
+    short = dit_config(mini, pace={"steps": 1, "save_every": 1})
+    train_dit.train(short, dataset, str(vae), out, resume="auto", progress=Silent())
+    return out
+
+
+def test_a_codec_checkpoint_is_no_whole_model(vae: Path) -> None:
+    with pytest.raises(UsageError, match=r"holds no dit and no conditioners.*; give a checkpoint"):
+        checkpoint.load(run.resolve(vae))
+
+
+def test_resume_refuses_other_settings_and_an_unwanted_start(
+    vae: Path, dataset: Dataset, mini: str, tmp_path: Path
+) -> None:
+    with pytest.raises(UsageError, match="made with another batch_size: was 2, now 4"):
+        train_vae.train(vae_config(mini, batch_size=4), dataset, vae, resume="auto", progress=Silent())
+    with pytest.raises(UsageError, match="has step-00000004 already; --resume auto continues"):
+        train_vae.train(vae_config(mini), dataset, vae, resume="never", progress=Silent())
+    with pytest.raises(UsageError, match="neither a checkpoint"):
+        train_vae.train(vae_config(mini), dataset, tmp_path, resume=str(tmp_path), progress=Silent())
+
+
+def test_bad_settings_are_named_before_anything_is_made(dataset: Dataset, mini: str, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    with pytest.raises(UsageError, match="8 samples cannot fill a global batch of 64"):
+        train_vae.train(vae_config(mini, batch_size=64), dataset, out, resume="auto", progress=Silent())
+    odd = vae_config(mini, stream={"window_frames": 1000})
+    with pytest.raises(UsageError, match="window_frames 1000 is no multiple of 64"):
+        train_vae.train(odd, dataset, out, resume="auto", progress=Silent())
+    with pytest.raises(UsageError, match="need discriminators"):
+        vae_config(mini, losses={"adversarial": 0.1})
+    with pytest.raises(UsageError, match="no such model"):
+        train_vae.train(vae_config("nosuch"), dataset, out, resume="auto", progress=Silent())
+
+
+def test_a_loss_that_is_not_finite_ends_the_run_and_saves_nothing(
+    dataset: Dataset, mini: str, tmp_path: Path
+) -> None:
+    wild = vae_config(mini, optimiser={"lr": 1e30, "warmup": 0.0})
+    with pytest.raises(IntegrityError, match=r"lower optimiser\.lr"):
+        train_vae.train(wild, dataset, tmp_path / "run", resume="auto", progress=Silent())
+    for folder in run.checkpoints(tmp_path / "run"):
+        assert all(value.isfinite().all() for value in checkpoint.load_tensors(folder, "training").values())
+
+
+def test_only_the_newest_checkpoints_are_kept(dataset: Dataset, mini: str, tmp_path: Path) -> None:
+    pace = {"steps": 5, "save_every": 1, "keep_last": 2}
+    train_vae.train(vae_config(mini, pace=pace), dataset, tmp_path / "run", resume="auto", progress=Silent())
+    assert [p.name for p in run.checkpoints(tmp_path / "run")] == ["step-00000004", "step-00000005"]
+
+
+def test_the_rate_is_the_published_curve() -> None:
+    config = optimiser.Config(lr=1.0, inv_gamma=100.0, power=0.5, warmup=0.9)
+    assert optimiser.rate(config, 0) == pytest.approx(0.1)
+    assert optimiser.rate(config, 300) == pytest.approx(0.5, rel=1e-6)
+
+
+def test_two_machines_train_and_resume_together(dataset: Dataset, mini: str, tmp_path: Path) -> None:
+    """`accelerate launch` as two machines on loopback, twice: two steps, then two more."""
+    preset = tmp_path / "vae.toml"
+    text = (
+        f'model = "{mini}"\nbatch_size = 4\n[stream]\nwindow_frames = 2048\n[losses]\nfft_sizes = [256, 64]\n'
+    )
+    preset.write_text(text + "adversarial = 0.0\nfeature_matching = 0.0\n")
+    for steps in (2, 4):
+        pace = [f"pace.steps={steps}", "pace.log_every=1", "pace.save_every=2"]
+        sets = [part for value in pace for part in ("--set", value)]
+        script = [ROOT / "pipelines" / "train_vae.py", "--config", preset, "--data", dataset.storage.url]
+        ended = _launch_two([*script, "--out", tmp_path / "run", *sets])
+        assert [code for code, _ in ended] == [0, 0], ended
+    assert [step for step, _ in losses(tmp_path / "run")] == [1, 2, 3, 4]
+    facts = json.loads((run.resolve(tmp_path / "run") / "training_data.json").read_text())
+    assert sum(shard["draws"] for shard in facts["shards"]) == 4 * 4
+
+
+def _launch_two(script: list[object]) -> list[tuple[int, str]]:
+    import os
+    import socket
+
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    accelerate = [sys.executable, "-m", "accelerate.commands.launch", "--multi_gpu", "--num_machines", "2"]
+    common = ["--num_processes", "2", "--main_process_ip", "127.0.0.1", "--main_process_port", str(port)]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    launched = [
+        subprocess.Popen(
+            [*accelerate, *common, "--machine_rank", str(rank), *map(str, script)],
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=ROOT, env=environment,
+        )
+        for rank in (0, 1)
+    ]  # fmt: skip
+    ended = []
+    for process in launched:
+        output, _ = process.communicate(timeout=120)
+        ended.append((process.returncode, output[-2000:]))
+    return ended
