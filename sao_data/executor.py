@@ -8,15 +8,11 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import os
-import signal
-import socket
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
+from sao_data import cluster
 from sao_data.errors import SaoError, Stopped, UsageError
 
 A = TypeVar("A")
@@ -25,13 +21,7 @@ log = logging.getLogger(__name__)
 
 NUM_ATTEMPTS = 3
 NAMES = ("ray", "local")
-TOKEN_FIX = (
-    "Ray's token authentication is on (a file ~/.ray/auth_token, or RAY_AUTH_MODE=token where the cluster "
-    "was started): set RAY_AUTH_MODE=token for this command too, or RAY_AUTH_MODE=disabled for both "
-    "`ray start` and this command."
-)
 
-_CONNECT_SECONDS = 5.0  # Ray itself tries for minutes when nothing listens at the address
 _CANCEL_SECONDS = 5.0
 
 
@@ -115,7 +105,7 @@ class RayExecutor:
             while waiting or running:
                 while waiting and len(running) < window:
                     running.append(task.remote(unit, waiting.pop()))
-                with _signals_heard():
+                with cluster.signals_heard():
                     done, running = ray.wait(running, num_returns=1, timeout=1.0)
                 for reference in done:
                     yield _result(ray, reference)
@@ -153,12 +143,12 @@ class RayExecutor:
     def close(self) -> None:
         self._services.clear()
         if self._connected:
-            with _own_sigterm():
+            with cluster.own_sigterm():
                 self._ray().shutdown()
             self._connected = False
 
     def _ray(self) -> Any:
-        _use_token_if_there()  # before the import, which reads it
+        cluster.use_token_if_there()  # before the import, which reads it
         try:
             import ray
         except ImportError as error:
@@ -167,7 +157,7 @@ class RayExecutor:
                 "--executor local"
             ) from error
         if not self._connected:
-            _connect(ray)
+            cluster.connect(ray)
             self._connected = True
         return ray
 
@@ -209,7 +199,7 @@ def _result(ray: Any, reference: Any) -> Any:
     """What a task returned; its SaoError as it was raised; Stopped for weather that outlasted the retries."""
     errors = ray.exceptions
     try:
-        with _signals_heard():
+        with cluster.signals_heard():
             return ray.get(reference)
     except errors.RayTaskError as error:
         cause = error.cause
@@ -232,17 +222,6 @@ def _result(ray: Any, reference: Any) -> Any:
         raise Stopped(message) from error
 
 
-@contextlib.contextmanager
-def _signals_heard() -> Iterator[None]:
-    """What a signal handler raises inside Ray's compiled code comes out as a SystemError; turn it back."""
-    try:
-        yield
-    except SystemError as error:
-        if isinstance(error.__cause__, SaoError):
-            raise error.__cause__ from None
-        raise
-
-
 def _gave_up(error: OSError) -> Stopped:
     return Stopped(f"a unit failed {NUM_ATTEMPTS} times ({error}); nothing is lost: mend it and run again")
 
@@ -255,88 +234,3 @@ def _cancel(ray: Any, running: list[Any]) -> None:
         ray.cancel(reference)
     with contextlib.suppress(ray.exceptions.RayError):
         ray.wait(running, num_returns=len(running), timeout=_CANCEL_SECONDS)
-
-
-def _connect(ray: Any) -> None:
-    """Join the cluster there is, or start a local one; UsageError within seconds if the one named is not
-    there."""
-    if ray.is_initialized():
-        return
-    address = os.environ.get("RAY_ADDRESS", "")
-    _check_address(address)
-    where = {"address": "local"} if not address and _is_last_cluster_gone() else {}
-    try:
-        # No address and no resources: either would clash with a cluster or a job that is already there.
-        with _own_sigterm(), _signals_heard():
-            ray.init(logging_level=logging.WARNING, log_to_driver=False, **where)
-    except ConnectionError as error:  # somebody listens, but not a cluster that talks to us
-        raise UsageError(f"{_nobody_there(address, error)}.\nIf there is one: {TOKEN_FIX}") from error
-    except ray.exceptions.AuthenticationError as error:
-        raise UsageError(f"Ray refuses the connection: {error}\n{TOKEN_FIX}") from error
-    except SystemExit as error:  # Ray's own SIGTERM handler, while it was connecting
-        raise Stopped("SIGTERM received; nothing is lost: run the same command again to continue") from error
-
-
-@contextlib.contextmanager
-def _own_sigterm() -> Iterator[None]:
-    """Put our handler back: Ray's own ends the run with status 15 and no message, and its shutdown with
-    none."""
-    stop = signal.getsignal(signal.SIGTERM)
-    try:
-        yield
-    finally:
-        if threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGTERM, stop)
-
-
-def _use_token_if_there() -> None:
-    """`ray start` turns token authentication on where there is a token; joining a cluster does not by
-    itself."""
-    if (Path.home() / ".ray" / "auth_token").exists():
-        os.environ.setdefault("RAY_AUTH_MODE", "token")
-
-
-def _check_address(address: str) -> None:
-    """Is RAY_ADDRESS something `ray.init` can join, and does anybody listen there?"""
-    if address in ("", "auto", "local"):
-        return
-    if address.startswith(("http://", "https://")):
-        raise UsageError(
-            f"RAY_ADDRESS={address} is the job server's address: submit with `ray job submit -- "
-            "pipelines/ingest.py …`, or set RAY_ADDRESS to HOST:PORT of the cluster (port 6379 by default), "
-            "or unset it"
-        )
-    if not address.rpartition(":")[2].isdigit():
-        raise UsageError(f"RAY_ADDRESS={address}: want HOST:PORT of the cluster, or unset it")
-    if error := _refusal(address):
-        raise _nobody_there(address, error)
-
-
-def _is_last_cluster_gone() -> bool:
-    """Did `ray start` leave the address of a cluster that is dead by now? Ray would wait for it for ever."""
-    folder = os.environ.get("RAY_TMPDIR") or os.environ.get("TMPDIR") or "/tmp"
-    try:
-        address = (Path(folder) / "ray" / "ray_current_cluster").read_text().strip()
-    except OSError:
-        return False
-    if not address.rpartition(":")[2].isdigit() or not _refusal(address):
-        return False
-    log.warning("the Ray cluster last started here (%s) is gone; starting a local one", address)
-    return True
-
-
-def _refusal(address: str) -> OSError | None:
-    """The error of connecting to HOST:PORT, None if somebody listens."""
-    host, _, port = address.removeprefix("ray://").rpartition(":")
-    try:
-        socket.create_connection((host.strip("[]"), int(port)), timeout=_CONNECT_SECONDS).close()
-    except OSError as error:
-        return error
-    return None
-
-
-def _nobody_there(address: str, error: OSError) -> UsageError:
-    return UsageError(
-        f"no Ray cluster answers{' at ' + address if address else ''} ({error}); start one with "
-        "`ray start --head`, unset RAY_ADDRESS, or use --executor local"
-    )

@@ -1,8 +1,6 @@
 """Both executors, played through the same scenarios; Ray on a real cluster, in a process of its own."""
 
 import json
-import os
-import socket
 import time
 from pathlib import Path
 from typing import Any
@@ -79,61 +77,3 @@ def test_ray_does_not_keep_the_signal_handler(answers: Any) -> None:
 def test_unknown_executors_are_refused_with_the_known_ones() -> None:
     with pytest.raises(UsageError, match="slurm: want one of ray, local"):
         executor.make("slurm")
-
-
-@pytest.mark.parametrize(
-    ("address", "message"),
-    [
-        ("127.0.0.1:{closed}", "no Ray cluster answers at 127.0.0.1:"),
-        ("ray://127.0.0.1:{closed}", "use --executor local"),
-        ("http://127.0.0.1:8265", "is the job server's address: submit with `ray job submit"),
-        ("somewhere", "want HOST:PORT"),
-    ],
-)
-def test_an_address_that_leads_nowhere_is_refused_with_the_fix(address: str, message: str) -> None:
-    with socket.socket() as taken:  # bound and not listening: nobody else can listen there
-        taken.bind(("127.0.0.1", 0))
-        given = address.format(closed=taken.getsockname()[1])
-        with pytest.raises(UsageError) as caught:
-            executor._check_address(given)
-    assert message in str(caught.value)
-
-
-@pytest.mark.parametrize("address", ["", "auto", "local"])
-def test_addresses_that_ray_resolves_itself_are_left_to_it(address: str) -> None:
-    executor._check_address(address)
-
-
-def test_somebody_listening_is_enough_to_try() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        executor._check_address(f"127.0.0.1:{server.getsockname()[1]}")
-
-
-def test_the_address_of_a_dead_cluster_is_not_waited_for(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("RAY_TMPDIR", str(tmp_path))
-    assert not executor._is_last_cluster_gone()
-    (tmp_path / "ray").mkdir()
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port = server.getsockname()[1]
-        (tmp_path / "ray" / "ray_current_cluster").write_text(f"127.0.0.1:{port}")
-        assert not executor._is_last_cluster_gone()
-    assert executor._is_last_cluster_gone()
-
-
-@pytest.mark.parametrize(
-    ("has_token", "mode", "then"), [(True, "", "token"), (True, "disabled", "disabled"), (False, "", "")]
-)
-def test_a_token_is_used_unless_somebody_said_otherwise(
-    has_token: bool, mode: str, then: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.setenv("RAY_AUTH_MODE", mode)
-    if not mode:
-        monkeypatch.delenv("RAY_AUTH_MODE")
-    if has_token:
-        (tmp_path / ".ray").mkdir()
-        (tmp_path / ".ray" / "auth_token").touch()
-    executor._use_token_if_there()
-    assert os.environ.get("RAY_AUTH_MODE", "") == then

@@ -31,7 +31,7 @@ ORDER = [
     ["dedupe", "split"],
     ["manifest"],
     ["owner", "reviews"],
-    ["executor"],
+    ["cluster", "executor"],
     ["stage"],
     ["shards"],
     ["attribution"],
