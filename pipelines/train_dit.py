@@ -7,12 +7,16 @@ The same command continues from the run's last checkpoint, on any number of proc
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from contextlib import closing
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))  # a fresh clone runs this without installing the package
+os.environ.setdefault(
+    "OMP_WAIT_POLICY", "PASSIVE"
+)  # CPU threads that spin starve each other and the decoders
 
 EPILOG = """examples:
   accelerate launch pipelines/train_dit.py --config manifests/training/dit_tiny.toml --data out/demo \

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import secrets
 import signal
 import socket
 import threading
@@ -48,11 +49,20 @@ def connect(ray: Any) -> None:
         raise Stopped("SIGTERM received; nothing is lost: run the same command again to continue") from error
 
 
-def use_token_if_there() -> None:
-    """`ray start` turns token authentication on where there is a token; joining a cluster does not by
-    itself."""
+def prepare_token() -> None:
+    """Settle token authentication before Ray is imported, which reads it.
+
+    Joining a cluster: use the token there is, as `ray start` does. Starting a local one of our own: a token
+    for this run alone. Left to itself Ray would write ~/.ray/auth_token then, which turns authentication on
+    for the next `ray start`, and `ray job submit` would be refused.
+    """
+    if "RAY_AUTH_MODE" in os.environ:
+        return
     if (Path.home() / ".ray" / "auth_token").exists():
-        os.environ.setdefault("RAY_AUTH_MODE", "token")
+        os.environ["RAY_AUTH_MODE"] = "token"
+    elif not os.environ.get("RAY_ADDRESS") and not _is_cluster_here():
+        os.environ["RAY_AUTH_MODE"] = "token"
+        os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
 
 
 @contextlib.contextmanager
@@ -96,15 +106,26 @@ def check_address(address: str) -> None:
 
 def is_last_cluster_gone() -> bool:
     """Did `ray start` leave the address of a cluster that is dead by now? Ray would wait for it for ever."""
+    address = _last_cluster()
+    if not address or not _refusal(address):
+        return False
+    log.warning("the Ray cluster last started here (%s) is gone; starting a local one", address)
+    return True
+
+
+def _is_cluster_here() -> bool:
+    address = _last_cluster()
+    return bool(address) and _refusal(address) is None
+
+
+def _last_cluster() -> str:
+    """HOST:PORT of the cluster last started on this machine by `ray start`, '' if there is no word of one."""
     folder = os.environ.get("RAY_TMPDIR") or os.environ.get("TMPDIR") or "/tmp"
     try:
         address = (Path(folder) / "ray" / "ray_current_cluster").read_text().strip()
     except OSError:
-        return False
-    if not address.rpartition(":")[2].isdigit() or not _refusal(address):
-        return False
-    log.warning("the Ray cluster last started here (%s) is gone; starting a local one", address)
-    return True
+        return ""
+    return address if address.rpartition(":")[2].isdigit() else ""
 
 
 def _refusal(address: str) -> OSError | None:

@@ -148,7 +148,7 @@ class RayExecutor:
             self._connected = False
 
     def _ray(self) -> Any:
-        cluster.use_token_if_there()  # before the import, which reads it
+        cluster.prepare_token()  # before the import, which reads it
         try:
             import ray
         except ImportError as error:

@@ -83,6 +83,7 @@ class Run:
         self._config = configs.canonical(config)
         self._progress = progress
         self._began = time.monotonic()
+        self._noted: dict[str, tuple[Tensor, int]] = {}
 
     def start(self, state: LoopState) -> None:
         """Make the folder, keep the log up to the state, show the progress."""
@@ -102,9 +103,17 @@ class Run:
         if self._accelerator.is_main_process:
             self._progress.advance(1)
 
-    def log(self, step: int, **values: float | Tensor) -> None:
-        """Append a line; tensors are averaged over the processes. A loss that is not finite ends the run."""
-        numbers = {name: self._mean(value) for name, value in values.items()}
+    def note(self, **values: Tensor) -> None:
+        """Add a step's losses to what the next log line averages; nothing is copied from the device."""
+        for name, value in values.items():
+            total, num = self._noted.get(name, (torch.zeros_like(value.detach(), dtype=torch.float64), 0))
+            self._noted[name] = total + value.detach(), num + 1
+
+    def log(self, step: int, **values: float) -> None:
+        """Append a line: losses since the last one, averaged over steps and processes. One that is not finite
+        ends the run."""
+        numbers = {name: self._mean(total / num) for name, (total, num) in self._noted.items()} | values
+        self._noted.clear()
         bad = [name for name, number in numbers.items() if not math.isfinite(number)]
         if bad:
             raise IntegrityError(
@@ -132,11 +141,8 @@ class Run:
         if self._accelerator.is_main_process:
             self._progress.finish()
 
-    def _mean(self, value: float | Tensor) -> float:
-        if not isinstance(value, Tensor):
-            return float(value)
-        reduced = self._accelerator.reduce(value.detach().float().mean(), reduction="mean")
-        return float(reduced)
+    def _mean(self, value: Tensor) -> float:
+        return float(self._accelerator.reduce(value.float(), reduction="mean"))
 
     def _trim_log(self, step: int) -> None:
         """Lines of steps that are about to be done again would stand there twice."""

@@ -7,7 +7,6 @@ One step after the other, in a fixed order: step, ema, log, save.
 
 from __future__ import annotations
 
-import itertools
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -54,11 +53,9 @@ def train(
         _restore(found, model, optim, average)
     times = diffusion.timesteps(config.seed, state.step * config.batch_size)
     here = run.Run(out, accelerator, config, config.pace, progress)
-    here.start(state)
     with _stream(config, model.config, dataset, accelerator, state) as stream:
-        for step in itertools.count(state.step + 1):
-            if step > config.pace.steps:
-                break
+        here.start(state)
+        for step in range(state.step + 1, config.pace.steps + 1):
             batch = next(stream)
             generator = run.generator(config.seed, step, accelerator.process_index)
             t_B = diffusion.draw(times, config.batch_size)[_share(accelerator, config.batch_size)]
@@ -72,8 +69,9 @@ def train(
             average.update(model)
             state = run.LoopState(step=step, stream=batch.state)
             here.advance()
+            here.note(loss=loss)
             if here.due(step, config.pace.log_every) or here.due(step, config.pace.save_every):
-                here.log(step, loss=loss, rate=rate, epoch=batch.state.position / stream.num_samples)
+                here.log(step, rate=rate, epoch=batch.state.position / stream.num_samples)
             if here.due(step, config.pace.save_every) and accelerator.is_main_process:
                 files = run.loop_files(config, state, dataset, stream, _pretrained(model.config))
                 _save(here.checkpoint_folder(step), model, optim, average, files)

@@ -8,7 +8,6 @@ join with their own file.) One step after the other, in a fixed order: step, ema
 
 from __future__ import annotations
 
-import itertools
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -73,11 +72,9 @@ def train(config: Config, dataset: Dataset, out: Path, *, resume: str, progress:
     if found:
         _restore(found, vae, optim, average)
     here = run.Run(out, accelerator, config, config.pace, progress)
-    here.start(state)
     with _stream(config, dataset, accelerator, state) as stream:
-        for step in itertools.count(state.step + 1):
-            if step > config.pace.steps:
-                break
+        here.start(state)
+        for step in range(state.step + 1, config.pace.steps + 1):
             batch = next(stream)
             x_BCT = torch.from_numpy(batch.audio).to(accelerator.device)
             rate = optimiser.set_rate(optim, config.optimiser, step - 1)
@@ -92,8 +89,9 @@ def train(config: Config, dataset: Dataset, out: Path, *, resume: str, progress:
             average.update(vae)
             state = run.LoopState(step=step, stream=batch.state)
             here.advance()
+            here.note(**terms)
             if here.due(step, config.pace.log_every) or here.due(step, config.pace.save_every):
-                here.log(step, **terms, rate=rate, epoch=batch.state.position / stream.num_samples)
+                here.log(step, rate=rate, epoch=batch.state.position / stream.num_samples)
             if here.due(step, config.pace.save_every) and accelerator.is_main_process:
                 files = run.loop_files(config, state, dataset, stream, [])
                 _save(here.checkpoint_folder(step), shape, vae, optim, average, files)

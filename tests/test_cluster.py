@@ -52,20 +52,46 @@ def test_the_address_of_a_dead_cluster_is_not_waited_for(
 
 
 @pytest.mark.parametrize(
-    ("has_token", "mode", "then"), [(True, "", "token"), (True, "disabled", "disabled"), (False, "", "")]
+    ("has_token", "mode", "address", "then"),
+    [
+        (True, "", "", "token"),
+        (True, "disabled", "", "disabled"),
+        (True, "", "127.0.0.1:6379", "token"),
+        (False, "", "127.0.0.1:6379", ""),
+    ],
 )
 def test_a_token_is_used_unless_somebody_said_otherwise(
-    has_token: bool, mode: str, then: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    has_token: bool, mode: str, address: str, then: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.setenv("RAY_AUTH_MODE", mode)
-    if not mode:
-        monkeypatch.delenv("RAY_AUTH_MODE")
+    clean_environment(tmp_path, monkeypatch)
+    for name, value in (("RAY_AUTH_MODE", mode), ("RAY_ADDRESS", address)):
+        if value:
+            monkeypatch.setenv(name, value)
     if has_token:
         (tmp_path / ".ray").mkdir()
         (tmp_path / ".ray" / "auth_token").touch()
-    cluster.use_token_if_there()
+    cluster.prepare_token()
     assert os.environ.get("RAY_AUTH_MODE", "") == then
+    assert "RAY_AUTH_TOKEN" not in os.environ
+
+
+def test_a_local_cluster_of_our_own_gets_a_token_that_is_written_nowhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clean_environment(tmp_path, monkeypatch)
+    cluster.prepare_token()
+    assert os.environ["RAY_AUTH_MODE"] == "token"
+    assert len(os.environ["RAY_AUTH_TOKEN"]) == 64
+    assert list(tmp_path.iterdir()) == []
+
+
+def clean_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No cluster, no token, no word of either; what is set later is taken back."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("RAY_TMPDIR", str(tmp_path))
+    for name in ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_ADDRESS"):
+        monkeypatch.setenv(name, "")
+        monkeypatch.delenv(name)
 
 
 def test_a_stop_that_ray_wrapped_comes_out_as_it_was() -> None:

@@ -26,9 +26,8 @@ def run(args: argparse.Namespace) -> int:
     counts, facts = dataset.facts["counts"], dataset.facts
     if findings:
         name = f"{facts['name']} {facts['version']}"
-        sys.stdout.write(
-            f"{len(findings)} findings in {name}: restore the files, or delete its work/ and run the ingest again\n"
-        )
+        fix = "restore the files, or delete its work/ and run the ingest again"
+        sys.stdout.write(f"{len(findings)} findings in {name}: {fix}\n")
         return 1
     sys.stdout.write(
         f"OK {facts['name']} {facts['version']}: {counts['kept']} recordings, {counts['samples']} samples in "

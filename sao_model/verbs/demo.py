@@ -59,7 +59,9 @@ def _train_and_generate(dataset: Dataset, out: Path, shown: Progress) -> list[st
     from sao_data.launch import manifests_folder
     from sao_model import generation, train_dit, train_vae
 
-    torch.set_num_threads(2)
+    torch.set_num_threads(
+        1
+    )  # convolutions this small gain nothing from a second, and lose much to other work
     training = manifests_folder() / "training"
     vae_config = configs.parse(
         train_vae.Config, configs.read_toml(training / "vae_tiny.toml"), where="vae_tiny.toml"

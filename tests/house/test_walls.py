@@ -88,6 +88,19 @@ def test_the_packages_know_only_their_neighbours(path: Path) -> None:
         assert top not in ("torchaudio", "torchcodec"), f"{path} imports {top}"
 
 
+FOR_MODELS = {"records", "config", "errors", "plugins", "storage", "audio", "shards", "stream", "prompts"}
+FOR_MODELS |= {"provenance", "embedders"}
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "sao_model").rglob("*.py")), ids=str)
+def test_models_know_only_a_few_rooms(path: Path) -> None:
+    if path.parent.name == "verbs":
+        return  # an entry point wires
+    for module, _ in imports(path):
+        if module.startswith("sao_data."):
+            assert room(module) in FOR_MODELS, f"{path} imports {module}"
+
+
 @pytest.mark.parametrize("path", SOURCES, ids=str)
 def test_ray_is_spelled_in_the_executor_only_inside_functions(path: Path) -> None:
     top_level = set(map(id, ast.parse(path.read_text()).body))

@@ -210,6 +210,7 @@ def test_bad_settings_are_named_before_anything_is_made(dataset: Dataset, mini: 
         vae_config(mini, losses={"adversarial": 0.1})
     with pytest.raises(UsageError, match="no such model"):
         train_vae.train(vae_config("nosuch"), dataset, out, resume="auto", progress=Silent())
+    assert not out.exists()
 
 
 def test_a_loss_that_is_not_finite_ends_the_run_and_saves_nothing(
