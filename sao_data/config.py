@@ -25,7 +25,7 @@ Location = Annotated[str, "location"]
 Table = dict[str, Any]  # parsed TOML before it is checked
 T = TypeVar("T")
 
-_STRICT = ConfigDict(extra="forbid", strict=True)
+_STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
 
 def read_toml(path: Path) -> Table:

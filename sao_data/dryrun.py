@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 def forecast(plan: Plan, storage: Storage, listed: listing.Listing) -> Summary:
     """Counts after listing and deciding; `warnings` say how much work a run would be."""
-    from sao_data.ingest import make_units, unfinished
+    from sao_data.ingest import drop_duplicates, make_units, to_pack, unfinished
 
     manifest = plan.manifest
     answers = reviews.read(storage)
@@ -39,6 +39,7 @@ def forecast(plan: Plan, storage: Storage, listed: listing.Listing) -> Summary:
         reasons[(listing.NAME, rejection.reason)] += 1
     units = make_units(plan, listing.parts(listed, manifest.num_buckets), nums, answers)
     todo = unfinished(units, storage)
+    num_packed = "some" if todo else len(to_pack(drop_duplicates(units), storage))
     num_todo = sum(unit.num_rows for unit in todo)
     return Summary(
         name=manifest.name,
@@ -53,7 +54,8 @@ def forecast(plan: Plan, storage: Storage, listed: listing.Listing) -> Summary:
         num_bytes=0,
         warnings=(
             f"{len(todo)} of {len(units)} buckets ({num_todo} recordings) would be prepared now.",
+            f"Shards of {num_packed} of {len(units)} buckets would be written.",
             "Filters and duplicates need the audio: a run may leave out more than is counted here.",
         ),
-        changed=bool(todo),
+        changed=bool(num_packed),
     )

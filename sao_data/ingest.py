@@ -7,6 +7,7 @@ and a finished dataset is recognised without starting a worker.
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 from collections import defaultdict
 from collections.abc import Callable, Iterable
@@ -20,10 +21,11 @@ from sao_data.executor import Executor
 from sao_data.ids import bucket_of
 from sao_data.manifest import Limits, Manifest
 from sao_data.plugins import Source
+from sao_data.publish import FILE as DATASET
 from sao_data.publish import publish
 from sao_data.records import Clip, Decision, Rejection
 from sao_data.reviews import Answer
-from sao_data.stage import Bucket, Part, Stage, part_of, run_stage
+from sao_data.stage import Bucket, Part, Stage, is_complete, part_of, run_stage
 from sao_data.stages import listing
 from sao_data.stages.caption import WriteCaptions
 from sao_data.stages.curate import Curate
@@ -130,7 +132,9 @@ def run(manifest: Manifest, url: str, executor: Executor, progress: Progress) ->
         owner.claim(storage, manifest)
         units = _list(plan, sources, storage, progress)
         units = _prepare_all(units, storage, executor, progress)
-        units = _drop_duplicates(units, progress)
+        progress.start("compare", None)
+        units = drop_duplicates(units)
+        progress.finish()
         _pack_all(units, storage, executor, progress)
         progress.start("publish", None)
         summary = publish(storage, manifest, [_finished(unit) for unit in units])
@@ -179,7 +183,7 @@ def unfinished(units: list[Unit], storage: Storage) -> list[Unit]:
     for unit in units:
         bucket = planned(unit)
         parts = [part for name, part in bucket.parts.items() if name != listing.NAME]
-        if not all(storage.exists(part.kept) for part in parts):
+        if not all(is_complete(storage, part) for part in parts):
             found.append(unit)
     return found
 
@@ -193,7 +197,7 @@ def _checked_sources(plan: Plan) -> tuple[Source, ...]:
 
 def _list(plan: Plan, sources: tuple[Source, ...], storage: Storage, progress: Progress) -> list[Unit]:
     progress.start("list", None)
-    listed = listing.ask(plan.manifest, list(sources), lambda _: progress.advance(1))
+    listed = listing.ask(plan.manifest, list(sources), progress.advance)
     if not listed.num_offered:
         raise MatchedNothing(
             f"{plan.manifest.name}: the sources offer no recordings; check their path and listing"
@@ -214,18 +218,19 @@ def _prepare_all(units: list[Unit], storage: Storage, executor: Executor, progre
     return units
 
 
-def _drop_duplicates(units: list[Unit], progress: Progress) -> list[Unit]:
+def drop_duplicates(units: list[Unit]) -> list[Unit]:
     """The global stage: every bucket learns which of its recordings another bucket (or it) has already."""
-    import dataclasses
-
-    progress.start("compare", None)
     fingerprints = (item for unit in units for item in _fingerprints(planned(unit)))
     duplicates = find_duplicates(fingerprints, units[0].plan.manifest.dedupe)
     by_bucket: dict[int, list[Rejection]] = defaultdict(list)
     for rejection in duplicates:
         by_bucket[bucket_of(rejection.id, len(units))].append(rejection)
-    progress.finish()
     return [dataclasses.replace(u, dropped=tuple(by_bucket[u.listed.bucket])) for u in units]
+
+
+def to_pack(units: list[Unit], storage: Storage) -> list[Unit]:
+    """Units whose shards are not those that they would write."""
+    return [u for u in units if not u.packing().is_complete(storage, u.packing().part(planned(u)))]
 
 
 def _fingerprints(bucket: Bucket) -> Iterable[Fingerprint]:
@@ -236,7 +241,9 @@ def _fingerprints(bucket: Bucket) -> Iterable[Fingerprint]:
 
 
 def _pack_all(units: list[Unit], storage: Storage, executor: Executor, progress: Progress) -> None:
-    todo = [u for u in units if not u.packing().is_complete(storage, u.packing().part(planned(u)))]
+    todo = to_pack(units, storage)
+    if todo:
+        storage.delete(DATASET)  # from here on the shards are not what it says
     _map(executor, pack, todo, units, "pack", progress)
 
 

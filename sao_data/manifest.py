@@ -94,6 +94,8 @@ def _build(table: config.Table, *, where: str) -> Manifest:
     built: dict[str, Any] = {}
     for key in ("source", "filter"):
         items = _items(table, key, where)
+        if key == "source":
+            _check_names(items, where)
         built[key] = tuple(
             _plugin(_PLUGIN_TABLES[key], item, f"{where}: {key}.{n}") for n, item in enumerate(items)
         )
@@ -141,6 +143,21 @@ def _check(manifest: _Plain, where: str) -> None:
         raise UsageError(f"{where}: limit {manifest.limit}: want 0 (all) or more")
     if not 0.0 <= manifest.limits.max_reject_share <= 1.0:
         raise UsageError(f"{where}: limits.max_reject_share {manifest.limits.max_reject_share}: want 0 to 1")
+
+
+def _check_names(items: list[config.Table], where: str) -> None:
+    """Two sources of a kind that make ids from a name must each be given one, or their works would mix."""
+    seen: set[str] = set()
+    for number, item in enumerate(items):
+        plugin = item.get("plugin")
+        if isinstance(plugin, str) and "name" not in item:
+            fields = plugins.load("sources", plugin, where=where).Config.__dataclass_fields__
+            if plugin in seen and "name" in fields:
+                raise UsageError(
+                    f'{where}: source.{number}: a second {plugin} without a name; give it one (name = "…"): '
+                    "ids are made from it"
+                )
+            seen.add(plugin)
 
 
 def _plugin(kind: str, table: config.Table, where: str) -> Plugin:

@@ -17,7 +17,7 @@ _LEFTOVERS = {"lock"}
 def check(storage: Storage, manifest: Manifest) -> None:
     """Raise UsageError if the directory is another dataset's, another format's, or holds somebody's files."""
     if not storage.exists(FILE):
-        others = set(storage.names()) - _LEFTOVERS
+        others = set(storage.entries()) - _LEFTOVERS
         if others:
             raise UsageError(
                 f"{storage.url}: not empty and no sao dataset (found {min(others)}); choose another --out"
@@ -39,12 +39,13 @@ def read(storage: Storage) -> dict[str, object]:
         owner = json.loads(storage.read(FILE))
     except ValueError as error:
         raise UsageError(f"{storage.url}/{FILE}: not valid JSON ({error}); is this a sao dataset?") from error
+    if not isinstance(owner, dict):
+        raise UsageError(f"{storage.url}/{FILE}: not an object; is this a sao dataset?")
     if owner.get("format") != FORMAT or owner.get("format_version") != FORMAT_VERSION:
         raise UsageError(
             f"{storage.url}: format {owner.get('format')} {owner.get('format_version')}, this reads {FORMAT} "
             f"{FORMAT_VERSION}; use the version of sao that made it, or build into another --out"
         )
-    assert isinstance(owner, dict)
     return owner
 
 

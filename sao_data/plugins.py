@@ -59,6 +59,8 @@ def names(kind: str) -> tuple[str, ...]:
 
 def load(kind: str, name: str, *, where: str = "manifest") -> ModuleType:
     """Import the plugin `name` of a kind; UsageError with the nearest name if there is none."""
+    if name.startswith(".") or name.endswith("."):
+        raise UsageError(f"{where}: {name!r} is no module; write a plugin's name or a dotted path")
     if "." in name:
         module_name = name
     elif name in names(kind):

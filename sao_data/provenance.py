@@ -5,15 +5,18 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from sao_data import catalogue, evidence, owner, shards, tables
-from sao_data.errors import MatchedNothing, UsageError
+from sao_data.errors import IntegrityError, MatchedNothing, UsageError
 from sao_data.publish import FILE, SAMPLES, SHARDS, root_digest
 from sao_data.records import CatalogueRow, SampleRow, Shard
 from sao_data.storage import Storage, open_storage
+
+_KEYS = {"name", "version", "root_digest", "manifest", "counts", "rejected_by_reason", "evidence", "files"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +45,11 @@ def open_dataset(url: str) -> Dataset:
     try:
         facts = json.loads(storage.read(FILE))
     except ValueError as error:
-        raise UsageError(f"{storage.url}/{FILE}: not valid JSON ({error}); run the ingest again") from error
+        raise IntegrityError(
+            f"{storage.url}/{FILE}: not valid JSON ({error}); run the ingest again"
+        ) from error
+    if not isinstance(facts, dict) or _KEYS - facts.keys():
+        raise IntegrityError(f"{storage.url}/{FILE}: not the facts of a dataset; run the ingest again")
     return Dataset(storage=storage, facts=facts)
 
 
@@ -88,8 +95,11 @@ def _verify_files(dataset: Dataset) -> Iterator[str]:
         elif hashlib.sha256(dataset.storage.read(name)).hexdigest() != wanted:
             yield f"{name}: content is not what dataset.json says"
     sealed = {name: sha for name, sha in files.items() if _is_sealed(name)}
-    if root_digest(sealed) != dataset.facts["root_digest"]:
-        yield "dataset.json: the root digest does not follow from the files it lists"
+    root = root_digest(sealed, dataset.facts["manifest"])
+    if root != dataset.facts["root_digest"]:
+        yield "dataset.json: the root digest does not follow from the manifest and files it lists"
+    if dataset.facts["version"] != dataset.facts["root_digest"][:12]:
+        yield f"dataset.json: version {dataset.facts['version']} is not the start of the root digest"
 
 
 def _is_sealed(name: str) -> bool:
@@ -116,24 +126,35 @@ def _verify_evidence(dataset: Dataset) -> Iterator[str]:
 
 def _verify_numbers(dataset: Dataset) -> Iterator[str]:
     """The catalogue, the sample index and dataset.json must tell the same story."""
-    packed: dict[str, int] = {}
-    for sample in dataset.samples():
-        packed[sample.recording_id] = packed.get(sample.recording_id, 0) + 1
-    offered = kept = 0
+    packed = Counter(sample.recording_id for sample in dataset.samples())
+    found: Counter[str] = Counter(samples=packed.total(), shards=len(dataset.shards()))
+    reasons: Counter[str] = Counter()
     for row in dataset.catalogue():
-        offered += row.num_offers
-        kept += row.kept
         num_samples = packed.pop(row.id, 0)
+        found.update(offered=row.num_offers, kept=int(row.kept), clips=row.num_clips)
+        found["milliseconds"] += round((row.seconds or 0.0) * 1000)
+        reasons["duplicate_id"] += row.num_offers - 1
+        reasons[row.reason] += not row.kept
         if num_samples != row.num_clips or row.kept != (num_samples > 0):
             yield f"{row.id}: {row.num_clips} clips by the catalogue, {num_samples} in the shards"
         if row.kept and row.verdict != "allow":
             yield f"{row.id}: is in the dataset, its verdict is {row.verdict}"
     for recording_id in sorted(packed):
         yield f"{recording_id}: is in a shard, not in the catalogue"
+    yield from _verify_counts(dataset, found, {name: num for name, num in reasons.items() if num})
+
+
+def _verify_counts(dataset: Dataset, found: Counter[str], reasons: dict[str, int]) -> Iterator[str]:
     counts = dataset.facts["counts"]
-    for what, number in (("offered", offered), ("kept", kept)):
-        if counts[what] != number:
-            yield f"dataset.json: {counts[what]} {what}, the catalogue has {number}"
+    found["rejected"] = sum(reasons.values())
+    for what in ("offered", "kept", "rejected", "clips", "samples", "shards"):
+        if counts.get(what) != found[what]:
+            yield f"dataset.json: {counts.get(what)} {what}, the tables have {found[what]}"
+    seconds = round(found["milliseconds"] / 1000, 3)
+    if counts.get("seconds") != seconds:
+        yield f"dataset.json: {counts.get('seconds')} seconds, the catalogue has {seconds}"
+    if dataset.facts["rejected_by_reason"] != reasons:
+        yield "dataset.json: rejected_by_reason is not what the catalogue says"
 
 
 def _raw(dataset: Dataset, digest: str) -> str:

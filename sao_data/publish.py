@@ -8,7 +8,7 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
-from sao_data import __version__, catalogue, evidence, owner, reviews, shards, tables
+from sao_data import __version__, catalogue, config, evidence, owner, reviews, shards, tables
 from sao_data.attribution.card import dataset_card
 from sao_data.attribution.croissant import croissant
 from sao_data.attribution.info import DatasetInfo, info_from
@@ -44,25 +44,29 @@ def publish(storage: Storage, manifest: Manifest, finished: list[Finished]) -> S
     written |= dict(_evidence(finished))
     digests = {name: _sha256(data) for name, data in written.items()}
     digests |= {f"{shards.FOLDER}/{shard.name}": shard.sha256 for shard in packed}
-    root = root_digest(digests)
-    info = info_of(manifest, rows, packed, root)
-    changed = [write_if_changed(storage, name, data) for name, data in written.items()]
+    root = root_digest(digests, manifest.described())
+    answers = reviews.read(storage)
+    info = info_of(manifest, rows, packed, root, _without_effect(manifest, rows, answers))
+    changed = [_put(storage, name, data) for name, data in written.items()]
     for name, data in report_files(info, rows):
-        changed.append(write_if_changed(storage, name, data))
+        changed.append(_put(storage, name, data))
         digests[name] = _sha256(data)
-    reviews.write(storage, reviews.read(storage), _waiting(rows))
+    reviews.write(storage, _waiting(rows))
     _remove_stale(storage, digests)
     changed.append(write_if_changed(storage, FILE, _dataset_json(manifest, info, root, digests)))
-    _tidy(storage, finished)
+    _tidy(storage, finished, keep_blobs=manifest.work.keep)
     return summary_of(info, storage.url, rows, changed=any(changed))
 
 
-def root_digest(digests: dict[str, str]) -> str:
-    """Merkle root over shards, tables and evidence: names and contents, in the order of their names."""
-    return evidence.merkle_root([_sha256(f"{name}\n{digests[name]}".encode()) for name in sorted(digests)])
+def root_digest(digests: dict[str, str], described: object) -> str:
+    """Merkle root over manifest, shards, tables and evidence: names and contents, ordered by name."""
+    leaves = digests | {"manifest": config.digest(described)}
+    return evidence.merkle_root([_sha256(f"{name}\n{leaves[name]}".encode()) for name in sorted(leaves)])
 
 
-def info_of(manifest: Manifest, rows: list[CatalogueRow], packed: list[Shard], root: str) -> DatasetInfo:
+def info_of(
+    manifest: Manifest, rows: list[CatalogueRow], packed: list[Shard], root: str, warnings: tuple[str, ...]
+) -> DatasetInfo:
     """What reports say about the dataset as a whole."""
     return info_from(
         rows,
@@ -74,6 +78,7 @@ def info_of(manifest: Manifest, rows: list[CatalogueRow], packed: list[Shard], r
         policy=policy_lines(manifest.policy),
         release=release_lines(manifest.release),
         contact=manifest.contact,
+        warnings=warnings,
     )
 
 
@@ -109,11 +114,40 @@ def summary_of(info: DatasetInfo, url: str, rows: Iterable[CatalogueRow], *, cha
     )
 
 
+def _put(storage: Storage, name: str, data: bytes) -> bool:
+    """Write a file that dataset.json speaks of; the old dataset.json goes first, lest it speak falsely."""
+    if storage.exists(name) and storage.size(name) == len(data) and storage.read(name) == data:
+        return False
+    storage.delete(FILE)
+    storage.write(name, data)
+    return True
+
+
 def _evidence(finished: list[Finished]) -> Iterable[tuple[str, bytes]]:
     for bucket, _ in finished:
         raw = [row.raw for row in bucket.rows(LIST, Listed)]
         if raw:
             yield evidence.pack(raw)
+
+
+def _without_effect(
+    manifest: Manifest, rows: list[CatalogueRow], answers: dict[str, reviews.Answer]
+) -> tuple[str, ...]:
+    """Answers and block lists that change nothing: most often a typing error, so it is said."""
+    rules = {row.id: row.rule for row in rows}
+    idle = [
+        f"{reviews.FILE}: allow for {answer.id} has no effect: {rules[answer.id]} is not up for review."
+        for answer in answers.values()
+        if answer.verdict == "allow"
+        and rules.get(answer.id, "allowed_by_review") not in ("allowed_by_review", "allowed")
+    ]
+    idle += [f"{reviews.FILE}: {name} was never offered." for name in answers if name not in rules]
+    idle += [
+        f"policy.block_ids: {name} was never offered."
+        for name in manifest.policy.block_ids
+        if name not in rules
+    ]
+    return tuple(sorted(idle))
 
 
 def _waiting(rows: list[CatalogueRow]) -> list[tuple[str, str]]:
@@ -155,13 +189,13 @@ def _remove_stale(storage: Storage, digests: dict[str, str]) -> None:
                 storage.delete(name)
 
 
-def _tidy(storage: Storage, finished: list[Finished]) -> None:
-    """Parts of earlier settings and blobs that were kept for them."""
+def _tidy(storage: Storage, finished: list[Finished], *, keep_blobs: bool) -> None:
+    """Parts of earlier settings, and blobs: packing deletes them, but may have been killed before it did."""
     current = {part.stem for bucket, _ in finished for part in bucket.parts.values()}
     stages = {part.stage for bucket, _ in finished for part in bucket.parts.values()}
     for stage in sorted(stages):
         for name in storage.names(f"{WORK}/{stage}"):
-            if name.split(".", 1)[0] not in current:
+            if name.split(".", 1)[0] not in current or (name.endswith(".blob") and not keep_blobs):
                 storage.delete(name)
 
 

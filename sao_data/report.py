@@ -9,6 +9,7 @@ import json
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from sao_data import config
 from sao_data.attribution.info import DatasetInfo, info_from
@@ -26,9 +27,11 @@ def write(dataset: Dataset, out: Storage, checkpoint: str | None = None) -> Data
     rows, shards = list(dataset.catalogue()), dataset.shards()
     warnings: tuple[str, ...] = ()
     if checkpoint:
-        seen, step = _seen(dataset, Path(checkpoint))
+        seen, step, elsewhere = _seen(dataset, Path(checkpoint))
         rows, shards = _only_seen(rows, seen), _seen_shards(dataset, seen)
         warnings = (f"Only the works that the checkpoint {Path(checkpoint).name} had seen by step {step:,}.",)
+        more = (f"A part of it was trained on {other}: see the report of that." for other in elsewhere)
+        warnings += tuple(more)
     info = _info(dataset, rows, shards, warnings)
     for name, data in files(info, rows):
         write_if_changed(out, name, data)
@@ -56,28 +59,61 @@ def _info(
     )
 
 
-def _seen(dataset: Dataset, checkpoint: Path) -> tuple[list[SampleRow], int]:
+def _seen(dataset: Dataset, checkpoint: Path) -> tuple[list[SampleRow], int, list[str]]:
     """Samples whose bit is set in CKPT/training_data.json, and the step; refuses another dataset's
     checkpoint."""
-    path = checkpoint / "training_data.json" if checkpoint.is_dir() else checkpoint
+    path = _training_data(checkpoint)
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
-        shards = {entry["name"]: entry for entry in data["shards"]}
-        name, root, step = data["dataset"], data["root_digest"], int(data["step"])
+        step = int(data["step"])
+        histories = [
+            data,
+            *(p["training_data"] for p in data.get("pretrained", []) if p.get("training_data")),
+        ]
+        here, elsewhere = _by_dataset(dataset, histories)
     except FileNotFoundError as error:
         raise UsageError(
             f"{path}: not there; --checkpoint takes a checkpoint folder made by training"
         ) from error
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UsageError(f"{path}: not a training_data.json ({error!r})") from error
-    if root != dataset.facts["root_digest"]:
-        here = f"{dataset.facts['name']} {dataset.facts['version']}"
-        raise UsageError(f"{path}: trained on {name} {root[:12]}, this is {here}; give --data that version")
+    if not here:
+        given = f"{dataset.facts['name']} {dataset.facts['version']}"
+        raise UsageError(
+            f"{path}: trained on {', '.join(elsewhere)}, this is {given}; give --data that version"
+        )
     in_order: dict[str, list[SampleRow]] = {}
     for row in sorted(dataset.samples(), key=lambda row: (row.shard, row.flac_offset)):
         in_order.setdefault(row.shard, []).append(row)
-    rows = [row for shard, rows in in_order.items() for row in _picked(rows, shards.get(shard), path)]
-    return rows, step
+    seen = {
+        row.key: row
+        for history in here
+        for shard, rows in in_order.items()
+        for row in _picked(rows, history.get(shard), path)
+    }
+    return list(seen.values()), step, elsewhere
+
+
+History = dict[str, dict[str, object]]  # shard name -> its entry in training_data.json
+
+
+def _by_dataset(dataset: Dataset, histories: list[dict[str, Any]]) -> tuple[list[History], list[str]]:
+    """Histories over this dataset version, and the names of other datasets that parts were trained on."""
+    here, elsewhere = [], []
+    for history in histories:
+        if history["root_digest"] == dataset.facts["root_digest"]:
+            here.append({str(entry["name"]): entry for entry in history["shards"]})
+        else:
+            elsewhere.append(f"{history['dataset']} {history['root_digest'][:12]}")
+    return here, sorted(set(elsewhere))
+
+
+def _training_data(checkpoint: Path) -> Path:
+    """training_data.json of a checkpoint folder, or of a run's latest checkpoint."""
+    if checkpoint.is_dir() and not (checkpoint / "training_data.json").exists():
+        found = sorted(checkpoint.glob("checkpoints/step-*/training_data.json"))
+        return found[-1] if found else checkpoint / "training_data.json"
+    return checkpoint / "training_data.json" if checkpoint.is_dir() else checkpoint
 
 
 def _picked(rows: list[SampleRow], entry: dict[str, object] | None, path: Path) -> list[SampleRow]:

@@ -126,10 +126,15 @@ def part_of(stage: Stage, bucket: Bucket) -> Part:
     return Part(stage=stage.name, bucket=bucket.index, digest=digest)
 
 
+def is_complete(storage: Storage, part: Part) -> bool:
+    """Are both tables of the part there? The kept rows are published last."""
+    return storage.exists(part.kept) and storage.exists(part.rejected)
+
+
 def run_stage(stage: Stage, bucket: Bucket, *, need_blob: bool = False) -> Part:
     """Make this stage's part for the bucket unless it is there; add it to the bucket."""
     part = part_of(stage, bucket)
-    complete = bucket.storage.exists(part.kept) and (not need_blob or bucket.storage.exists(part.blob))
+    complete = is_complete(bucket.storage, part) and (not need_blob or bucket.storage.exists(part.blob))
     if not complete:
         _make(stage, bucket, part)
     bucket.parts[stage.name] = part
@@ -155,7 +160,7 @@ def publish_rows(
 ) -> Part:
     """Publish a part that no stage made."""
     part, kept, rejected = content_part(stage, bucket, cls, rows, rejections)
-    if not storage.exists(part.kept):
+    if not is_complete(storage, part):
         storage.write(part.rejected, rejected)
         storage.write(part.kept, kept)
     return part

@@ -35,6 +35,7 @@ class Storage(Protocol):
     def read(self, name: str) -> bytes: ...
     def open(self, name: str) -> BinaryIO: ...
     def names(self, folder: str = "") -> list[str]: ...
+    def entries(self) -> list[str]: ...
     def write(self, name: str, data: bytes) -> None: ...
     def staged(self, name: str) -> contextlib.AbstractContextManager[Path]: ...
     def delete(self, name: str) -> None: ...
@@ -89,6 +90,12 @@ class LocalStorage:
         prefix = f"{folder}/" if folder else ""
         found = (e.name for e in os.scandir(path) if e.is_file() and not e.name.startswith(_TEMPORARY))
         return sorted(prefix + name for name in found)
+
+    def entries(self) -> list[str]:
+        """Whatever lies directly under the root, folders included, temporaries of ours apart."""
+        if not self.root.is_dir():
+            return []
+        return sorted(e.name for e in os.scandir(self.root) if not e.name.startswith(_TEMPORARY))
 
     def write(self, name: str, data: bytes) -> None:
         with self.staged(name) as temporary:
@@ -193,6 +200,12 @@ class ObjectStorage:
         return sorted(
             prefix + e["name"].rstrip("/").rsplit("/", 1)[-1] for e in entries if e["type"] == "file"
         )
+
+    def entries(self) -> list[str]:
+        self._fs.invalidate_cache()
+        if not self._fs.isdir(self._root):
+            return []
+        return sorted(name.rstrip("/").rsplit("/", 1)[-1] for name in self._fs.ls(self._root, detail=False))
 
     def write(self, name: str, data: bytes) -> None:
         self._fs.pipe_file(self._path(name), data)

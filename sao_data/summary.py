@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import shlex
+import shutil
+import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -84,7 +88,7 @@ def show(summary: Summary, *, dry_run: bool = False, more: Sequence[str] = ()) -
     else:
         state = "made" if summary.changed else "was complete already"
         title = f"{summary.name} {state}: version {summary.version}"
-        lines = [*where_lines(summary), *more, "", "[bold]next[/bold]", *next_lines(url)]
+        lines = [*where_lines(summary), *more, "", "[bold]next[/bold]", *map(escape, next_lines(summary.url))]
     console = Console()
     if not console.is_terminal:  # a log has no width; paths must stay in one piece
         console.width = max(100, max(len(line) for line in (*lines, *summary.warnings)) + 8)
@@ -93,4 +97,6 @@ def show(summary: Summary, *, dry_run: bool = False, more: Sequence[str] = ()) -
 
 def next_lines(url: str) -> list[str]:
     """Commands that make sense now."""
-    return [f"  sao verify {url}", f"  sao status {url}", f"  sao why {url} ID"]
+    sao = "sao" if shutil.which("sao") else shlex.quote(str(Path(sys.executable).parent / "sao"))
+    where = shlex.quote(url)
+    return [f"  {sao} verify {where}", f"  {sao} status {where}", f"  {sao} why {where} ID"]

@@ -14,6 +14,7 @@ import typing
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
+from sao_data.errors import IntegrityError
 from sao_data.storage import Storage
 
 if TYPE_CHECKING:
@@ -52,13 +53,18 @@ def read(storage: Storage, name: str, cls: type[T]) -> list[T]:
 
 def iterate(storage: Storage, name: str, cls: type[T]) -> Iterator[T]:
     """Rows of a table, one row group in memory at a time."""
+    import pyarrow as pa
     import pyarrow.parquet as pq
 
-    with storage.open(name) as file:
-        parquet = pq.ParquetFile(file)
-        for group in range(parquet.num_row_groups):
-            for row in parquet.read_row_group(group).to_pylist():
-                yield _record(cls, row)
+    try:
+        with storage.open(name) as file:
+            parquet = pq.ParquetFile(file)
+            for group in range(parquet.num_row_groups):
+                for row in parquet.read_row_group(group).to_pylist():
+                    yield _record(cls, row)
+    except (pa.ArrowException, KeyError) as error:
+        fix = "delete work/ there and run the same command again"
+        raise IntegrityError(f"{storage.url}/{name}: damaged ({error}); {fix}") from error
 
 
 def schema(cls: type) -> pa.Schema:

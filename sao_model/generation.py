@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,7 @@ import soundfile
 from torch import Tensor
 
 from sao_data import config as configs
-from sao_data.errors import UsageError
+from sao_data.errors import IntegrityError, UsageError
 from sao_model import checkpoint, run
 from sao_model.model import Progress, check_request, device
 
@@ -33,8 +34,10 @@ class Config:
 
 def generate(folder: str, config: Config, out: Path, progress: Progress | None = None) -> Path:
     """Write the wav (16 bit) and its facts; UsageError for what the model cannot do, before it is loaded."""
-    if out.suffix != ".wav":
-        raise UsageError(f"--out {out}: want a name that ends in .wav")
+    if out.suffix != ".wav" or out.parent.is_file():
+        raise UsageError(f"--out {out}: want a name that ends in .wav, in a folder")
+    if not 0 <= config.seed < 2**63:
+        raise UsageError(f"seed: {config.seed}; give a number from 0 to 2^63 - 1")
     where = device(config.device or _best_device())
     found = run.resolve(folder)
     described = checkpoint.describe(found)
@@ -85,6 +88,10 @@ def write_wav(path: Path, audio_CT: Tensor, sample_rate: int) -> float:
     """Publish audio as a 16-bit WAV, scaled down if its peak is above full scale; return the peak."""
     samples_CT = audio_CT.numpy()
     peak = float(np.abs(samples_CT).max())
+    if not math.isfinite(peak):
+        raise IntegrityError(
+            f"{path}: the model gave samples that are not finite; lower cfg_scale or use other weights"
+        )
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".tmp-{path.name}")
     soundfile.write(temporary, (samples_CT / max(peak, 1.0)).T, sample_rate, subtype="PCM_16", format="WAV")

@@ -186,7 +186,13 @@ def to_resume(out: Path, resume: str) -> Path | None:
         return None
     if resume == "auto":
         return found[-1] if found else None
-    return resolve(resume)
+    given = resolve(resume)
+    if found and given.resolve() in [path.resolve() for path in found[:-1]]:
+        raise UsageError(
+            f"{given}: {out} has {found[-1].name} already, in the way; give another --out, or "
+            "delete the later checkpoints"
+        )
+    return given
 
 
 def read_state(checkpoint: Path, config: Any, free: tuple[str, ...] = ("pace",)) -> LoopState:
@@ -210,7 +216,7 @@ def read_state(checkpoint: Path, config: Any, free: tuple[str, ...] = ("pace",))
 
 
 def loop_files(
-    config: Any, state: LoopState, dataset: Dataset, stream: Stream, pretrained: list[str]
+    config: Any, state: LoopState, dataset: Dataset, stream: Stream, pretrained: list[dict[str, Any]]
 ) -> dict[str, bytes]:
     """loop.json and training_data.json of a checkpoint."""
     facts = dataset.facts
@@ -255,6 +261,13 @@ def load_training(
         named[name].copy_(value)
     average.load_state_dict(under("ema|"))
     optimiser.load_state(optim, named, under("optimiser|"))
+
+
+def origin(part: str, checkpoint: Path, sha256: str) -> dict[str, Any]:
+    """What `pretrained` says of a part trained before: its digest, and what that training had seen."""
+    path = checkpoint / DATA
+    data = json.loads(path.read_text()) if path.exists() else None
+    return {"part": part, "sha256": sha256, "training_data": data}
 
 
 def generator(seed: int, step: int, rank: int) -> torch.Generator:

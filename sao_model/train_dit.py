@@ -44,7 +44,8 @@ def train(
     accelerator = run.make_accelerator(config.precision)
     found = run.to_resume(out, resume)
     state = run.read_state(found, config) if found else run.LoopState()
-    model = _model(config, vae, found).to(accelerator.device)
+    codec_from = run.resolve(vae)
+    model = _model(config, codec_from, found).to(accelerator.device)
     model.dit.checkpointing = config.checkpointing
     optim = optimiser.make(_trained(model).values(), config.optimiser)
     wrapped, optim = accelerator.prepare(model, optim)
@@ -73,7 +74,7 @@ def train(
             if here.due(step, config.pace.log_every) or here.due(step, config.pace.save_every):
                 here.log(step, rate=rate, epoch=batch.state.position / stream.num_samples)
             if here.due(step, config.pace.save_every) and accelerator.is_main_process:
-                files = run.loop_files(config, state, dataset, stream, _pretrained(model.config))
+                files = run.loop_files(config, state, dataset, stream, _pretrained(model.config, codec_from))
                 _save(here.checkpoint_folder(step), model, optim, average, files)
                 here.prune()
     here.finish()
@@ -122,13 +123,14 @@ def _share(accelerator: Any, batch_size: int) -> slice:
     return slice(rank * batch_size // world, (rank + 1) * batch_size // world)
 
 
-def _model(config: Config, vae: str, found: Path | None) -> StableAudio:
+def _model(config: Config, vae: Path, found: Path | None) -> StableAudio:
     """The model to train, codec and text encoder frozen: of a checkpoint, or new from the seed."""
     if found:
+        _check_same_codec(found, vae)
         model = checkpoint.load(found)
     else:
         model = build(preset.read(config.model), seed=config.seed)
-        loaded = checkpoint.load_codec(run.resolve(vae))
+        loaded = checkpoint.load_codec(vae)
         if loaded.config != model.config.codec:
             raise UsageError(f"--vae {vae}: another codec than model = {config.model!r}: {loaded.config}")
         model.codec = loaded
@@ -137,9 +139,19 @@ def _model(config: Config, vae: str, found: Path | None) -> StableAudio:
     return model
 
 
-def _pretrained(shape: preset.Config) -> list[str]:
+def _check_same_codec(found: Path, vae: Path) -> None:
+    """A run goes on with the codec it began with: latents of another one mean something else."""
+    if checkpoint.describe(found).parts["vae"].sha256 != checkpoint.describe(vae).parts["vae"].sha256:
+        raise UsageError(
+            f"--vae {vae}: not the codec that {found} was trained with; give that one, or another --out"
+        )
+
+
+def _pretrained(shape: preset.Config, vae: Path) -> list[dict[str, Any]]:
+    """Parts that were trained before: the codec, with what it had seen, and a published text encoder."""
+    parts = [run.origin("vae", vae, checkpoint.describe(vae).parts["vae"].sha256)]
     name = getattr(shape.prompt.config, "pretrained", "")
-    return [name] if name else []
+    return [*parts, {"part": "text_encoder", "name": name}] if name else parts
 
 
 def _trained(model: StableAudio) -> dict[str, nn.Parameter]:

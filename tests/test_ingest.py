@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from sao_data import workbench
-from sao_data.errors import Locked, MatchedNothing, Stopped, UsageError
+from sao_data.errors import IntegrityError, Locked, MatchedNothing, Stopped, UsageError
 from sao_data.executor import LocalExecutor
 from sao_data.provenance import open_dataset, verify
 from sao_data.records import CatalogueRow
@@ -107,7 +107,7 @@ def test_work_may_be_deleted(tmp_path: Path) -> None:
     build(chosen, tmp_path / "out")
     before = tree(tmp_path / "out", work=True)
     shutil.rmtree(tmp_path / "out" / "work")
-    assert not build(chosen, tmp_path / "out").changed
+    build(chosen, tmp_path / "out")
     assert tree(tmp_path / "out", work=True) == before
 
 
@@ -292,6 +292,11 @@ def test_another_dataset_and_somebodys_files_are_not_touched(tmp_path: Path) -> 
     with pytest.raises(UsageError, match=r"not empty and no sao dataset \(found thesis\.txt\)"):
         build(load(tmp_path, folder), tmp_path / "mine")
     assert [p.name for p in (tmp_path / "mine").iterdir()] == ["thesis.txt"]
+    (tmp_path / "theirs" / "shards").mkdir(parents=True)
+    (tmp_path / "theirs" / "shards" / "my-own.tar").write_text("x")
+    with pytest.raises(UsageError, match=r"not empty and no sao dataset \(found shards\)"):
+        build(load(tmp_path, folder), tmp_path / "theirs")
+    assert (tmp_path / "theirs" / "shards" / "my-own.tar").exists()
 
 
 def test_a_directory_in_use_is_not_entered(tmp_path: Path) -> None:
@@ -322,3 +327,77 @@ def test_an_object_store_gets_the_same_files(tmp_path: Path) -> None:
     )
     assert verify(open_dataset(url)) == []
     assert not ingest.run(chosen, url, LocalExecutor(), Quiet()).changed
+
+
+def test_a_rebuild_that_is_stopped_leaves_no_false_dataset_json(tmp_path: Path) -> None:
+    folder = write_folder(tmp_path / "in", 6)
+    build(load(tmp_path, folder), tmp_path / "out")
+    with pytest.raises(Stopped):
+        build(
+            load(tmp_path, folder, "[cut]\nmax_seconds = 1\n[split]\nvalidation_share = 0.5"),
+            tmp_path / "out",
+            Counting(5),
+        )
+    with pytest.raises(UsageError, match="not finished"):
+        open_dataset(str(tmp_path / "out"))
+
+
+def test_a_file_that_arrives_late_is_taken_in(tmp_path: Path) -> None:
+    import json
+
+    from sao_data import manifest
+
+    def listed(sound_id: int) -> str:
+        row = {"id": sound_id, "name": f"{sound_id}", "username": "a", "license": BY, "type": "wav"}
+        return json.dumps(row)
+
+    (tmp_path / "fs" / "audio").mkdir(parents=True)
+    (tmp_path / "fs" / "sounds.jsonl").write_text(
+        "\n".join(map(listed, (1, 2))) + "\n" + '{"id": 1, "type": "exe"}\n'
+    )
+    (tmp_path / "fs" / "audio" / "1.wav").write_bytes(tone_wav(300))
+    (tmp_path / "fs.toml").write_text(
+        f'name = "fs"\nnum_buckets = 2\n[[source]]\nplugin = "freesound"\npath = "{tmp_path}/fs"\n'
+    )
+    first = build(manifest.load(tmp_path / "fs.toml"), tmp_path / "out")
+    assert (first.offered, first.kept) == (3, 1)
+    assert set(first.rejected) == {("fetch", "missing_file", 1), ("list", "duplicate_id", 1)}
+    (tmp_path / "fs" / "audio" / "2.wav").write_bytes(tone_wav(400))
+    assert build(manifest.load(tmp_path / "fs.toml"), tmp_path / "out").kept == 2
+    build(manifest.load(tmp_path / "fs.toml"), tmp_path / "fresh")
+    assert tree(tmp_path / "out", work=True) == tree(tmp_path / "fresh", work=True)
+
+
+def test_a_persons_deny_always_wins_and_their_notes_stay(tmp_path: Path) -> None:
+    folder = write_folder(tmp_path / "in", 3, licenses=(BY, PDM, NC))
+    chosen, out = load(tmp_path, folder), tmp_path / "out"
+    build(chosen, out)
+    (out / "reviews.csv").write_text(
+        "id,verdict,who,when,note,seen\n"
+        "folder:tone-000-wav,deny,Ada,2026-11-22,asked for removal,x\n"
+        "folder:tone-001-wav,,Ada,,mailed the author,\n"
+        "folder:tone-002-wav,allow,Ada,,,\nfolder:nobody,deny,Ada,,,\n"
+    )
+    summary = build(chosen, out)
+    assert summary.kept == 0
+    assert catalogue(out)["folder:tone-000-wav"].rule == "denied_by_review"
+    text = (out / "reviews.csv").read_text()
+    assert "mailed the author" in text
+    assert "asked for removal,x" in text
+    assert any("folder:nobody was never offered" in warning for warning in summary.warnings)
+    assert any("allow for folder:tone-002-wav has no effect" in warning for warning in summary.warnings)
+
+
+@pytest.mark.parametrize("stage", ["list", "decide", "normalise", "curate", "pack"])
+def test_a_damaged_or_missing_part_is_named_or_made_again(tmp_path: Path, stage: str) -> None:
+    chosen, out = load(tmp_path, write_folder(tmp_path / "in", 3), num_buckets=1), tmp_path / "out"
+    build(chosen, out)
+    before = tree(out, work=True)
+    for path in sorted((out / "work" / stage).glob("*.*.parquet")):
+        path.unlink()  # the second table of the part
+    build(chosen, out)
+    assert tree(out, work=True) == before
+    (path,) = (p for p in (out / "work" / stage).glob("*.parquet") if p.name.count(".") == 1)
+    path.write_bytes(path.read_bytes()[:40])
+    with pytest.raises(IntegrityError, match=r"damaged .*delete work/ there and run the same command again"):
+        build(chosen, out)

@@ -57,6 +57,16 @@ def test_defaults_are_enough(tmp_path: Path) -> None:
         (GOOD + "[limits]\nmax_reject_share = 2\n", r"max_reject_share 2"),
         ("limit = -1\n" + GOOD, r"limit -1"),
         (GOOD.replace('"synthetic"', '"no.such.module"'), r"cannot import 'no\.such\.module'"),
+        (
+            GOOD + '[[filter]]\nplugin = "min_seconds"\nseconds = nan\n',
+            r"seconds: Input should be a finite number",
+        ),
+        (
+            GOOD + '[[filter]]\nplugin = "min_seconds"\nseconds = -5.0\n',
+            r"filter min_seconds: seconds -5.0: want 0",
+        ),
+        (GOOD.replace('"synthetic"', '".foo"'), r"'\.foo' is no module"),
+        (GOOD + '[[source]]\nplugin = "folder"\n' * 2, r"source\.2: a second folder without a name"),
         (GOOD.replace('"synthetic"', '"sao_data.records"'), r"is no plugin: it lacks Config and build"),
     ],
 )

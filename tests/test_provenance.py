@@ -53,9 +53,52 @@ def test_a_changed_number_or_seal_in_dataset_json_is_found(built: Path, tmp_path
     changed["root_digest"] = "0" * 64
     changed["evidence"]["merkle_root"] = "0" * 64
     findings = verify(Dataset(storage=dataset.storage, facts=changed))
-    assert "dataset.json: the root digest does not follow from the files it lists" in findings
+    assert "dataset.json: the root digest does not follow from the manifest and files it lists" in findings
     assert "evidence: the Merkle root in dataset.json is not that of its files" in findings
     assert any(finding.startswith("dataset.json: 10 kept") for finding in findings)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("version", "deadbeef"),
+        ("rejected_by_reason", {}),
+        ("manifest", {"policy": {"families": ["BY-NC"]}}),
+        ("counts", {"offered": 12, "kept": 9, "seconds": 1e9}),
+    ],
+)
+def test_no_fact_in_dataset_json_can_be_changed_unseen(
+    built: Path, tmp_path: Path, key: str, value: object
+) -> None:
+    dataset = copy(built, tmp_path)
+    assert any(
+        "dataset.json" in f
+        for f in verify(Dataset(storage=dataset.storage, facts=dataset.facts | {key: value}))
+    )
+
+
+def test_a_damaged_table_is_named_with_the_fix(built: Path, tmp_path: Path) -> None:
+    dataset = copy(built, tmp_path)
+    path = tmp_path / "out" / "catalogue.parquet"
+    path.write_bytes(path.read_bytes()[:50])
+    with pytest.raises(IntegrityError, match=r"catalogue\.parquet: damaged"):
+        why(dataset, "folder:tone-000-wav")
+    (tmp_path / "out" / "dataset.json").write_text("{}")
+    with pytest.raises(IntegrityError, match="not the facts of a dataset"):
+        open_dataset(str(tmp_path / "out"))
+
+
+def test_works_that_a_part_was_trained_on_before_are_reported_too(built: Path, tmp_path: Path) -> None:
+    dataset = open_dataset(str(built))
+    shard = next(s for s in dataset.shards() if s.num_samples > 1)
+    vae = checkpoint(dataset, tmp_path / "vae", {shard.name: [0]})
+    heard = json.loads((vae / "training_data.json").read_text())
+    far = heard | {"dataset": "far", "root_digest": "e" * 64}
+    origins = [{"part": "vae", "training_data": heard}, {"part": "x", "training_data": far}]
+    ckpt = checkpoint(dataset, tmp_path / "dit", {shard.name: [1]}, pretrained=origins)
+    info = report.write(dataset, open_storage(str(tmp_path / "report")), str(ckpt))
+    assert info.kept == 2
+    assert any("far eeeeeeeeeeee" in warning for warning in info.warnings)
 
 
 def test_why_tells_of_kept_and_left_out(built: Path) -> None:

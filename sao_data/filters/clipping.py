@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from sao_data.errors import UsageError
 from sao_data.records import Clip, Recording
 
 
@@ -12,6 +13,10 @@ class Config:
     """How much clipping a clip may hold."""
 
     max_share: float = 0.01  # of its samples, 0 to 1
+
+    def __post_init__(self) -> None:
+        if not 0.0 <= self.max_share <= 1.0:
+            raise UsageError(f"filter clipping: max_share {self.max_share}: want 0 to 1")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

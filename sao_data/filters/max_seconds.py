@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from sao_data.errors import UsageError
 from sao_data.records import SAMPLE_RATE, Clip, Recording
 
 
@@ -12,6 +13,10 @@ class Config:
     """The longest clip that is kept."""
 
     seconds: float = 600.0  # clips are cut at cut.max_seconds, by default 600: then this rejects none
+
+    def __post_init__(self) -> None:
+        if self.seconds < 0:
+            raise UsageError(f"filter max_seconds: seconds {self.seconds}: want 0 or more")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from sao_data.errors import UsageError
 from sao_data.records import Clip, Recording
 
 
@@ -16,6 +17,10 @@ class Config:
     """How much silence a clip may hold."""
 
     max_share: float = 0.9  # of its blocks, 0 to 1; a wholly silent clip is rejected even at 1
+
+    def __post_init__(self) -> None:
+        if not 0.0 <= self.max_share <= 1.0:
+            raise UsageError(f"filter silence: max_share {self.max_share}: want 0 to 1")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

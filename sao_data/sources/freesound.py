@@ -17,6 +17,7 @@ file type Freesound does not have; it would become part of a path). The API name
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 from collections.abc import Iterator
@@ -93,8 +94,19 @@ class Freesound:
         name = _file_name(sound_id, _rows.text(row, "type"), present)
         verbatim = raw.decode("utf-8")
         return Offer(
-            recording=_recording(row, sound_id, str(Path(self.config.audio, name)), verbatim), raw=verbatim
+            recording=_recording(
+                row, sound_id, str(Path(self.config.audio, name)), verbatim, self._sha256(name)
+            ),
+            raw=verbatim,
         )
+
+    def _sha256(self, name: str) -> str:
+        """Of the file as it lies here, so that one replaced or added later is noticed; '' if absent."""
+        path = Path(self.config.path, self.config.audio, name)
+        if not path.is_file():
+            return ""
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def build(config: Config) -> Freesound:
@@ -102,7 +114,7 @@ def build(config: Config) -> Freesound:
     return Freesound(config=config)
 
 
-def _recording(row: _rows.Row, sound_id: int, audio_url: str, raw: str) -> Recording:
+def _recording(row: _rows.Row, sound_id: int, audio_url: str, raw: str, sha256: str) -> Recording:
     username = _rows.text(row, "username")
     claim, url = _rows.split_licence(_rows.text(row, "license"))
     md5 = _rows.text(row, "md5").lower()
@@ -126,6 +138,7 @@ def _recording(row: _rows.Row, sound_id: int, audio_url: str, raw: str) -> Recor
         is_remix=row.get("is_remix") is True,
         media=_media(row),
         md5=md5 if _MD5.fullmatch(md5) else "",
+        sha256=sha256,
         retrieved_at=_rows.text(row, "retrieved_at"),
         evidence=_rows.sha256_of(raw),
     )

@@ -43,9 +43,9 @@ class Decide:
                 sink.reject(row.recording.id, decision.rule, decision.detail)
 
     def decision(self, recording: Recording, answer: Answer | None) -> Decision:
-        """The policy's decision; a person's answer counts only where the policy asks for one."""
+        """The policy's decision; a person may deny anything, and allow what is up for review."""
         decision = decide(recording, self.policy, self.release)
-        if decision.verdict != "review" or answer is None:
+        if answer is None or (answer.verdict == "allow" and decision.verdict != "review"):
             return decision
         rule = "allowed_by_review" if answer.verdict == "allow" else "denied_by_review"
         detail = f"a person answered {answer.verdict} (was: {decision.rule})"

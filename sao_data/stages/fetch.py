@@ -45,7 +45,7 @@ class Fetch:
         recording = row.recording
         try:
             file = self.sources[row.source_index].open(recording)
-        except FileNotFoundError:
+        except (FileNotFoundError, IsADirectoryError):
             sink.reject(recording.id, "missing_file", f"{recording.audio_url} is listed but not there")
             return
         with file:

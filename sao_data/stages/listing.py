@@ -48,7 +48,7 @@ class Listing:
 
 
 def ask(manifest: Manifest, sources: list[Source], tick: Callable[[int], None] | None = None) -> Listing:
-    """Collect every source's offers; `tick` hears the running count."""
+    """Collect every source's offers; `tick` hears of each."""
     listing = Listing(rows={}, rejections=[])
     for index, source in enumerate(sources):
         offers: Iterator[Offer | Rejection] = source.offers()
@@ -58,7 +58,13 @@ def ask(manifest: Manifest, sources: list[Source], tick: Callable[[int], None] |
             else:
                 _add(listing, offer, index)
             if tick:
-                tick(listing.num_offered)
+                tick(1)
+    for rejection in [
+        r for r in listing.rejections if r.id in listing.rows
+    ]:  # a bad second offer of a good one
+        listing.rejections.remove(rejection)
+        row = listing.rows[rejection.id]
+        listing.rows[rejection.id] = dataclasses.replace(row, num_offers=row.num_offers + 1)
     return listing
 
 

@@ -61,7 +61,7 @@ class Pack:
 
     def is_complete(self, storage: Storage, part: Part) -> bool:
         """Is the part published, and are its shards still there?"""
-        if not storage.exists(part.kept):
+        if not storage.exists(part.kept) or not storage.exists(f"{part.stem}.shards.parquet"):
             return False
         names = [(f"{shards.FOLDER}/{shard.name}", shard.num_bytes) for shard in read_shards(storage, part)]
         return all(storage.exists(name) and storage.size(name) == size for name, size in names)

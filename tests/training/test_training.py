@@ -162,6 +162,7 @@ def test_a_checkpoint_is_a_model_that_generates(
         ({"seconds": 99.0}, "longer than the model's window"),
         ({"prompt": " "}, "prompt: empty"),
         ({"sampler": "ddim"}, "no 'ddim'"),
+        ({"seed": -1}, "seed: -1"),
         ({"device": "cuda:7"}, "GPUs here; use --device cpu|none that PyTorch knows"),
     ],
 )
@@ -275,3 +276,30 @@ def _launch_two(script: list[object]) -> list[tuple[int, str]]:
         output, _ = process.communicate(timeout=120)
         ended.append((process.returncode, output[-2000:]))
     return ended
+
+
+def test_a_model_that_gives_no_numbers_publishes_nothing(dit: Path, tmp_path: Path) -> None:
+    asked = generation.Config(prompt="x", seconds=0.01, steps=2, cfg_scale=1e38, device="cpu")
+    with pytest.raises(IntegrityError, match="not finite"):
+        generation.generate(str(dit), asked, tmp_path / "x.wav")
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_older_checkpoint_of_the_same_run_is_refused_before_any_work(
+    dataset: Dataset, mini: str, vae: Path
+) -> None:
+    older = run.checkpoints(vae)[0]
+    with pytest.raises(UsageError, match="step-00000004 already, in the way"):
+        train_vae.train(vae_config(mini), dataset, vae, resume=str(older), progress=Silent())
+
+
+def test_a_dit_run_keeps_its_codec_and_names_what_that_has_heard(
+    vae: Path, dit: Path, dataset: Dataset, mini: str, tmp_path: Path
+) -> None:
+    facts = json.loads((run.resolve(dit) / "training_data.json").read_text())
+    (origin,) = facts["pretrained"]
+    assert (origin["part"], origin["training_data"]["dataset"]) == ("vae", "made")
+    train_vae.train(vae_config(mini, seed=5), dataset, tmp_path / "other", resume="auto", progress=Silent())
+    longer = dit_config(mini, pace={"steps": 2, "save_every": 1})
+    with pytest.raises(UsageError, match="not the codec that"):
+        train_dit.train(longer, dataset, str(tmp_path / "other"), dit, resume="auto", progress=Silent())
