@@ -40,8 +40,11 @@ DOCUMENTS = (
     "docs/dataset.md",
     "docs/licences.md",
     "docs/attribution.md",
+    "docs/training.md",
     "manifests/README.md",
 )
+
+Settings = dict[str, Any]  # what is configured -> its Config
 
 _PART = re.compile(r"(<!-- generated: ([a-z0-9-]+) -->\n).*?(<!-- end generated -->)", re.DOTALL)
 _LONG_CALL = re.compile(r"^(?=.{111})(\w+ = \w+\()(.*)\)$")  # as `ruff format` wraps it
@@ -50,6 +53,7 @@ _SHARED = (
     records.Recording,
     records.CatalogueRow,
 )  # whose comments speak for their namesakes
+_LEADING = {"of", "with", "where", "the", "in", "are"}
 _ARROW = (("list<element: ", "list<"), ("list<item: ", "list<"), ("double", "float64"))
 
 
@@ -157,6 +161,75 @@ def sheet(columns: tuple[str, ...], name: str) -> str:
     return _table(("column", "meaning"), rows)
 
 
+def trainings() -> str:
+    """Every key and table of the two training presets, with the defaults of each."""
+    from sao_data.windows import PromptConfig, StreamConfig
+    from sao_model import ema, losses, optimiser, run, train_dit, train_vae
+
+    vae, dit = train_vae.Config(), train_dit.Config()
+    parts = ["### Top level", _defaults({"train_vae": vae, "train_dit": dit})]
+    for name in ("pace", "optimiser", "ema", "stream"):
+        values = {"train_vae": getattr(vae, name), "train_dit": getattr(dit, name)}
+        parts += [f"### `[{name}]`", meaning(train_vae.Config, name), _defaults(values)]
+    assert typing.get_type_hints(train_dit.Config)["stream"] is StreamConfig
+    prompt: Settings = {"train_vae and train_dit": PromptConfig()}
+    parts += ["### `[stream.prompt]`", meaning(StreamConfig, "prompt"), _defaults(prompt)]
+    weights: Settings = {"train_vae": vae.losses}
+    parts += ["### `[losses]`", meaning(train_vae.Config, "losses"), _defaults(weights)]
+    assert {type(x) for x in (vae.pace, vae.optimiser, vae.ema, vae.losses)} == {
+        run.Pace,
+        optimiser.Config,
+        ema.Config,
+        losses.Config,
+    }
+    return "\n\n".join(parts)
+
+
+def model_presets() -> str:
+    """Every key of a model file, with what the shipped ones say."""
+    from sao_model import preset
+
+    shipped: dict[str, Any] = {name: preset.read(name) for name in preset.presets()}
+    parts = ["### Top level", _defaults(shipped)]
+    for name in ("codec", "dit"):
+        parts += [f"### `[{name}]`", meaning(preset.Config, name)]
+        parts += [_defaults({key: getattr(shape, name) for key, shape in shipped.items()})]
+    for name, plugin in (("prompt", "t5"), ("seconds_total", "seconds")):
+        chosen = {key: getattr(shape, name) for key, shape in shipped.items()}
+        assert {conditioner.plugin for conditioner in chosen.values()} == {plugin}
+        head = "`[seconds_start]` and `[seconds_total]`" if plugin == "seconds" else f"`[{name}]`"
+        parts += [f'### {head}, `plugin = "{plugin}"`', meaning(preset.Config, name)]
+        parts += [_defaults({key: conditioner.config for key, conditioner in chosen.items()})]
+    return "\n\n".join(parts)
+
+
+def model_sizes() -> str:
+    """Parameters of the shipped models, counted."""
+    import torch
+
+    from sao_model import checkpoint, preset
+    from sao_model.model import StableAudio
+
+    with torch.device("meta"):
+        counted = {
+            name: checkpoint.measure(StableAudio(preset.read(name))) for name in sorted(preset.presets())
+        }
+    rows = [
+        [f"`{part}`", *(f"{parts[part].parameters:,d}" for parts in counted.values())]
+        for part in checkpoint.PARTS
+    ]
+    sums = (sum(part.parameters for part in parts.values()) for parts in counted.values())
+    rows.append(["total", *(f"{number:,d}" for number in sums)])
+    return _table(("part", *(f"`{name}`" for name in counted)), rows)
+
+
+def generation_fields() -> str:
+    """Every field of a generation."""
+    from sao_model import generation
+
+    return _settings(generation.Config)
+
+
 PARTS: dict[str, Callable[[], str]] = {
     "shards": lambda: columns(records.Shard),
     "samples": lambda: columns(records.SampleRow),
@@ -169,17 +242,27 @@ PARTS: dict[str, Callable[[], str]] = {
     "families": families,
     "attribution-csv": lambda: sheet(sheets.COLUMNS, "attribution_csv"),
     "dropped-csv": lambda: sheet(sheets.DROPPED_COLUMNS, "dropped_csv"),
+    "trainings": trainings,
+    "generation": generation_fields,
+    "models": model_presets,
+    "model-sizes": model_sizes,
 }
 
 
 def meaning(cls: type, field: str) -> str:
     """What a field means; KeyError, with both names, where nobody says."""
-    if said := "; ".join(filter(None, (written().get(_key(cls), {}).get(field), comments(cls).get(field)))):
-        return said
+    said, comment = written().get(_key(cls), {}).get(field, ""), comments(cls).get(field, "")
+    if said or comment:
+        return f"{said}{_joint(said) if comment else ''}{comment}" if said else comment
     for namesake in _SHARED:
         if borrowed := comments(namesake).get(field):
             return borrowed
     raise KeyError(f"{_key(cls)}.{field}: no comment beside it, and nothing in docs/meanings.toml")
+
+
+def _joint(said: str) -> str:
+    """What stands between the words and the comment: nothing but a blank where the words lead over to it."""
+    return " " if said.endswith((",", ":")) or said.split()[-1] in _LEADING else "; "
 
 
 @functools.cache
@@ -228,6 +311,31 @@ def _settings(cls: type, names: Iterable[str] | None = None) -> str:
         for name in names or fields
     )
     return _table(("key", "type", "default", "meaning"), rows)
+
+
+def _defaults(settings: Settings) -> str:
+    """The fields of one Config class, or of several that share fields, one column of values for each."""
+    hints: dict[str, Any] = {}
+    owners: dict[str, type] = {}
+    for value in settings.values():
+        for name, hint in typing.get_type_hints(type(value)).items():
+            if not _is_table(hint):
+                hints.setdefault(name, hint)
+                owners.setdefault(name, type(value))
+    rows = (
+        (
+            f"`{name}`",
+            _type(hint),
+            *(_value(getattr(value, name, None)) for value in settings.values()),
+            meaning(owners[name], name),
+        )
+        for name, hint in hints.items()
+    )
+    return _table(("key", "type", *settings, "meaning"), rows)
+
+
+def _value(value: object) -> str:
+    return "–" if value is None else f"`{json.dumps(value)}`"
 
 
 def _is_table(hint: object) -> bool:

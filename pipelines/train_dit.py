@@ -37,7 +37,7 @@ def main() -> int:
     table = configs.read_toml(Path(args.config))
     configs.apply_set(table, args.set)
     config = configs.parse(train_dit.Config, table, where=args.config)
-    out = Path(launch.output(args.out, "dit", ROOT))
+    out = launch.output_folder(args.out, "dit", ROOT)
     with closing(progress.make()) as shown:
         last = train_dit.train(
             config, open_dataset(args.data), args.vae, out, resume=args.resume, progress=shown
@@ -59,7 +59,7 @@ def parse_arguments() -> argparse.Namespace:
     )
     add("--data", metavar="DIR", required=True, help="dataset directory or URL")
     add("--vae", metavar="CKPT", required=True, help="checkpoint or run of train_vae")
-    add("--out", metavar="RUN", required=True, help="run folder: log, checkpoints, samples")
+    add("--out", metavar="RUN", required=True, help="run folder: log, checkpoints")
     add("--set", metavar="KEY=VALUE", action="append", default=[], help="override a field of the config")
     add(
         "--resume",

@@ -35,7 +35,7 @@ def main() -> int:
     table = configs.read_toml(Path(args.config))
     configs.apply_set(table, args.set)
     config = configs.parse(train_vae.Config, table, where=args.config)
-    out = Path(launch.output(args.out, "vae", ROOT))
+    out = launch.output_folder(args.out, "vae", ROOT)
     with closing(progress.make()) as shown:
         last = train_vae.train(config, open_dataset(args.data), out, resume=args.resume, progress=shown)
     launch.note(f"checkpoint {last}")
@@ -54,7 +54,7 @@ def parse_arguments() -> argparse.Namespace:
         help="training preset (TOML), e.g. manifests/training/vae.toml",
     )
     add("--data", metavar="DIR", required=True, help="dataset directory or URL")
-    add("--out", metavar="RUN", required=True, help="run folder: log, checkpoints, samples")
+    add("--out", metavar="RUN", required=True, help="run folder: log, checkpoints")
     add("--set", metavar="KEY=VALUE", action="append", default=[], help="override a field of the config")
     add(
         "--resume",

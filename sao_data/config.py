@@ -15,7 +15,7 @@ import tomllib
 import types
 import typing
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, TypeVar, cast
 
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
@@ -48,7 +48,7 @@ def parse(cls: type[T], table: Table, *, where: str) -> T:
     for key, hint in typing.get_type_hints(cls).items():
         inner = _dataclass_in(hint)
         if inner and isinstance(values.get(key), dict):
-            values[key] = parse(inner, values[key], where=f"{where}: [{key}]")
+            values[key] = _over_default(cls, key, inner, values[key], f"{where}: [{key}]")
     try:
         checked = _model(cls).model_validate(_tuples(values))
     except ValidationError as error:
@@ -125,6 +125,16 @@ def digest(*parts: object) -> str:
         [canonical(part) for part in parts], sort_keys=True, ensure_ascii=False, allow_nan=False
     )
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _over_default(cls: type, key: str, inner: type[T], table: Table, where: str) -> T:
+    """An inner table changes what it names; the rest stays as the outer class has it."""
+    given = parse(inner, table, where=where)
+    factory = next(f.default_factory for f in dataclasses.fields(cls) if f.name == key)
+    if factory is dataclasses.MISSING:
+        return given
+    default: Any = factory()
+    return cast("T", dataclasses.replace(default, **{name: getattr(given, name) for name in table}))
 
 
 def _model(cls: type) -> type[BaseModel]:

@@ -40,6 +40,13 @@ def output(given: str, name: str, root: Path = ROOT) -> str:
     return str(path)
 
 
+def output_folder(given: str, name: str, root: Path = ROOT) -> Path:
+    """Like `output`, for what needs a local folder."""
+    if "://" in given:
+        raise UsageError(f"--out {given}: a training writes to a local or mounted folder; give a path")
+    return Path(output(given, name, root))
+
+
 def in_job_copy(path: Path) -> bool:
     """Does this path lie in the unpacked copy that `ray job submit --working-dir` makes?"""
     return "working_dir_files" in path.parts and any(part.startswith("_ray_pkg_") for part in path.parts)

@@ -37,6 +37,7 @@ log = logging.getLogger(__name__)
 CHECKPOINTS = "checkpoints"
 LOOP = "loop.json"
 DATA = "training_data.json"
+_READING = ("num_threads", "num_prefetch", "verify", "num_retries", "retry_seconds")
 
 
 class Progress(Protocol):
@@ -89,6 +90,8 @@ class Run:
         """Make the folder, keep the log up to the state, show the progress."""
         if self._accelerator.is_main_process:
             self.out.mkdir(parents=True, exist_ok=True)
+            for leftover in (self.out / CHECKPOINTS).glob(".tmp-*"):  # of a run killed while it saved
+                shutil.rmtree(leftover)
             _write(self.out / "config.json", _json(self._config))
             self._trim_log(state.step)
             self._progress.start("train", self.pace.steps, "steps")
@@ -203,8 +206,7 @@ def read_state(checkpoint: Path, config: Any, free: tuple[str, ...] = ("pace",))
         raise UsageError(
             f"{checkpoint}: no {LOOP}: a model, but not one that training can continue"
         ) from error
-    now, then = configs.canonical(config), facts["config"]
-    assert isinstance(now, dict)
+    now, then = _deciding(configs.canonical(config)), _deciding(facts["config"])
     changed = [key for key in now if key not in free and now[key] != then.get(key)]
     if changed:
         raise UsageError(
@@ -213,6 +215,12 @@ def read_state(checkpoint: Path, config: Any, free: tuple[str, ...] = ("pace",))
             "continue with the same settings, or train into another --out"
         )
     return configs.parse(LoopState, facts["state"], where=str(checkpoint / LOOP))
+
+
+def _deciding(config: Any) -> dict[str, Any]:
+    """Settings that decide what is learned; how fast samples are read does not."""
+    stream = {key: value for key, value in config["stream"].items() if key not in _READING}
+    return {**config, "stream": stream}
 
 
 def loop_files(
@@ -242,7 +250,12 @@ def training_tensors(
         ("ema|", average.state_dict()),
         ("optimiser|", optimiser.state(optim, named)),
     )
-    return {f"{prefix}{name}": value.detach() for prefix, part in parts for name, value in part.items()}
+    # Copies: the caller saves while the averages stand in for the weights.
+    return {
+        f"{prefix}{name}": value.detach().to("cpu", copy=True)
+        for prefix, part in parts
+        for name, value in part.items()
+    }
 
 
 @torch.no_grad()

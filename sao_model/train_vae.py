@@ -93,7 +93,7 @@ def train(config: Config, dataset: Dataset, out: Path, *, resume: str, progress:
             if here.due(step, config.pace.log_every) or here.due(step, config.pace.save_every):
                 here.log(step, rate=rate, epoch=batch.state.position / stream.num_samples)
             if here.due(step, config.pace.save_every) and accelerator.is_main_process:
-                files = run.loop_files(config, state, dataset, stream, [])
+                files = run.loop_files(config, state, dataset, stream, _origins(config))
                 _save(here.checkpoint_folder(step), shape, vae, optim, average, files)
                 here.prune()
     here.finish()
@@ -139,6 +139,14 @@ def _codec(config: Config, shape: preset.Config, found: Path | None) -> codec.Co
         )
     vae.encoder.requires_grad_(not config.freeze_encoder)
     return vae
+
+
+def _origins(config: Config) -> list[dict[str, Any]]:
+    """The codec this run began with, and what that had seen (stage 2 goes on from stage 1)."""
+    if not config.start_from:
+        return []
+    start = run.resolve(config.start_from)
+    return [run.origin("vae", start, checkpoint.describe(start).parts["vae"].sha256)]
 
 
 def _trained(vae: codec.Codec) -> dict[str, nn.Parameter]:

@@ -99,3 +99,13 @@ def test_unreadable_manifests_say_so(tmp_path: Path, text: str | None, message: 
         path.write_text(text)
     with pytest.raises(UsageError, match=message):
         config.read_toml(path)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preset:
+    inner: Inner = field(default_factory=lambda: Inner(depth=7, names=("z",)))
+
+
+def test_an_inner_table_changes_only_what_it_names() -> None:
+    made = config.parse(Preset, {"inner": {"names": ["b"]}}, where="m.toml")
+    assert made.inner == Inner(depth=7, names=("b",))

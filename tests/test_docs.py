@@ -23,6 +23,7 @@ from types import ModuleType
 import numpy as np
 import pytest
 import soundfile
+from accelerate.commands.launch import launch_command_parser
 
 from sao_data import cli, config, evidence, manifest, plugins, records, report
 from sao_data.attribution import sheets
@@ -32,6 +33,22 @@ from sao_data.audio.rejected import Reason
 from sao_data.licences.policy import Policy, Release
 from sao_data.provenance import open_dataset, verify
 from sao_data.storage import open_storage
+from sao_data.windows import PromptConfig, StreamConfig
+from sao_model import (
+    checkpoint,
+    codec,
+    dit,
+    ema,
+    generation,
+    losses,
+    optimiser,
+    preset,
+    released,
+    run,
+    train_dit,
+    train_vae,
+)
+from sao_model.conditioners import seconds, t5
 from tests.datasets_made import BY, build, tone_wav
 from tests.house.test_walls import ORDER
 from tests.made import flac_bytes, noise, to_pcm
@@ -115,10 +132,17 @@ def test_no_meaning_is_written_for_what_does_not_exist() -> None:
     classes = [records.Shard, records.SampleRow, records.CatalogueRow, manifest.Manifest, Release, Policy]
     classes += [h for h in typing.get_type_hints(manifest.Manifest).values() if dataclasses.is_dataclass(h)]
     classes += [plugins.load(kind, name).Config for kind in plugins.KINDS for name in plugins.names(kind)]
+    classes += [*model_configs(), PromptConfig, StreamConfig, run.Pace]
     known = {generate._key(cls): {field.name for field in dataclasses.fields(cls)} for cls in classes}
     known |= {"attribution_csv": set(sheets.COLUMNS), "dropped_csv": set(sheets.DROPPED_COLUMNS)}
     for table, fields in generate.written().items():
         assert set(fields) <= known[table], table
+
+
+def model_configs() -> list[type]:
+    """The Config classes of the model road; on the page they go by their modules' names."""
+    modules = (codec, dit, ema, generation, losses, optimiser, preset, seconds, t5, train_dit, train_vae)
+    return [module.Config for module in modules]
 
 
 # ------------------------------------------------------------------------------------------------- manifests
@@ -131,6 +155,67 @@ MANIFESTS = sorted(p for p in (ROOT / "manifests").glob("*.toml") if p.name != "
 @pytest.mark.parametrize("path", MANIFESTS, ids=lambda path: path.name)
 def test_every_shipped_manifest_loads(path: Path) -> None:
     assert manifest.load(path).name == path.stem
+
+
+TRAININGS = {"vae": train_vae.Config, "dit": train_dit.Config}
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "manifests/training").glob("*.toml")), ids=lambda p: p.name)
+def test_every_training_preset_loads_and_is_listed(path: Path) -> None:
+    loaded = config.parse(TRAININGS[path.stem.split("_")[0]], config.read_toml(path), where=path.name)
+    assert loaded.model in preset.presets()
+    assert f"[training/{path.name}](training/{path.name})" in read("manifests/README.md")
+
+
+@pytest.mark.parametrize("name", preset.presets())
+def test_every_model_preset_loads_and_is_listed(name: str) -> None:
+    assert preset.read(name).name == name
+    assert f"[models/{name}.toml](models/{name}.toml)" in read("manifests/README.md")
+
+
+def test_the_example_of_a_training_preset_loads(tmp_path: Path) -> None:
+    (example,) = blocks("docs/training.md", "toml")
+    (tmp_path / "example.toml").write_text(example)
+    loaded = config.parse(train_vae.Config, config.read_toml(tmp_path / "example.toml"), where="example")
+    assert (loaded.model, loaded.batch_size, loaded.stream.window_frames) == ("tiny", 4, 16_384)
+    like = train_vae.Config().optimiser
+    assert (loaded.optimiser.betas, loaded.optimiser.inv_gamma) == (like.betas, like.inv_gamma)
+
+
+def test_the_paper_s_presets_are_the_paper_s_defaults() -> None:
+    for name, cls in TRAININGS.items():
+        path = ROOT / "manifests" / "training" / f"{name}.toml"
+        loaded, default = config.parse(cls, config.read_toml(path), where=name), cls()
+        for field in ("model", "batch_size", "optimiser", "ema", "stream"):
+            assert getattr(loaded, field) == getattr(default, field), (name, field)
+
+
+def test_every_file_of_a_run_is_documented(tmp_path: Path) -> None:
+    listing = next(body for body in blocks("docs/training.md", "text") if "RUN/" in body)
+    written = {
+        run.LOOP,
+        run.DATA,
+        checkpoint.FILE,
+        "training.safetensors",
+        *(f"{part}.safetensors" for part in checkpoint.PARTS),
+    }
+    assert [name for name in sorted(written) if f"    {name} " not in listing] == []
+    with_docstring = re.findall(r"^(RUN/\S+)", typing.cast("str", run.__doc__), re.MULTILINE)
+    assert [name.split("step-")[0] for name in with_docstring if name.split("step-")[0] not in listing] == []
+
+
+PARITY = ROOT.parent / "shared" / "data" / "parity" / "sat"
+
+
+@pytest.mark.skipif(not PARITY.exists(), reason="needs ../shared/data/parity, which is not here")
+def test_published_weights_become_a_checkpoint_as_documented(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "stable-audio-open-1.0").symlink_to(PARITY)
+    monkeypatch.chdir(tmp_path)
+    exec(blocks("docs/training.md", "python")[0], {})
+    parts = checkpoint.describe("released").parts
+    assert {part.terms for name, part in parts.items() if name != "text_encoder"} == {released.TERMS}
 
 
 def test_manifest_examples_load(tmp_path: Path) -> None:
@@ -284,6 +369,10 @@ def own_words(line: str) -> list[str]:
     words = shlex.split(line, comments=True)
     if words[:3] == ["ray", "job", "submit"] and "--" in words:
         words = words[words.index("--") + 1 :]
+    if words[:2] == ["accelerate", "launch"]:
+        at = next(number for number, word in enumerate(words) if word.endswith(".py"))
+        launch_command_parser().parse_args(words[2 : at + 1])  # SystemExit if an option does not exist
+        words = words[at:]
     if len(words) > 1 and Path(words[0]).name.startswith("python") and words[1].endswith(".py"):
         words = words[1:]
     return words
@@ -311,7 +400,7 @@ def test_commands_have_the_options_shown(document: str, line: str, monkeypatch: 
 
     monkeypatch.setattr(argparse.ArgumentParser, "parse_args", capture)
     try:
-        main([]) if words[0].endswith(("sao", "generate.py")) else main()
+        main([]) if words[0].endswith(("sao", "docs/generate.py")) else main()
     except Captured as caught:
         parse(caught.parser, words[1:])  # SystemExit if an option does not exist
     else:
@@ -381,20 +470,21 @@ def test_every_file_of_a_dataset_is_documented(example: Path) -> None:
 def test_root_digest_and_evidence_are_built_as_documented(example: Path) -> None:
     facts = json.loads((example / "out" / "dataset.json").read_text())
     sealed = [name for name in facts["files"] if name.endswith((".parquet", ".tar", ".jsonl.gz"))]
-    leaves = [
-        hashlib.sha256(f"{name}\n{facts['files'][name]}".encode()).hexdigest() for name in sorted(sealed)
-    ]
+    text = json.dumps([facts["manifest"]], sort_keys=True, ensure_ascii=False)
+    named = {name: facts["files"][name] for name in sealed}
+    named["manifest"] = hashlib.sha256(text.encode()).hexdigest()
+    leaves = [hashlib.sha256(f"{name}\n{named[name]}".encode()).hexdigest() for name in sorted(named)]
     assert facts["root_digest"] == tree_hash([bytes.fromhex(leaf) for leaf in leaves]).hex()
-    named = sorted(name[9:73] for name in sealed if name.startswith("evidence/"))
-    assert facts["evidence"]["merkle_root"] == tree_hash([bytes.fromhex(leaf) for leaf in named]).hex()
+    rows = sorted(name[9:73] for name in sealed if name.startswith("evidence/"))
+    assert facts["evidence"]["merkle_root"] == tree_hash([bytes.fromhex(leaf) for leaf in rows]).hex()
     dataset = open_dataset(str(example / "out"))
-    rows = {
+    kept = {
         digest
         for name in sealed
         if "evidence/" in name
         for digest in evidence.read_rows(dataset.storage, name)
     }
-    assert {row.evidence for row in dataset.catalogue()} == rows
+    assert {row.evidence for row in dataset.catalogue()} == kept
 
 
 def tree_hash(leaves: list[bytes]) -> bytes:

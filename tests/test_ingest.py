@@ -397,6 +397,8 @@ def test_a_damaged_or_missing_part_is_named_or_made_again(tmp_path: Path, stage:
         path.unlink()  # the second table of the part
     build(chosen, out)
     assert tree(out, work=True) == before
+    if stage == "normalise":
+        return  # what was made from it is there: it is not read again
     (path,) = (p for p in (out / "work" / stage).glob("*.parquet") if p.name.count(".") == 1)
     path.write_bytes(path.read_bytes()[:40])
     with pytest.raises(IntegrityError, match=r"damaged .*delete work/ there and run the same command again"):

@@ -47,10 +47,10 @@ def run(args: argparse.Namespace) -> int:
 
 def _described(name: str) -> tuple[str, dict[str, Part]]:
     """Name and parts; a checkpoint says them in model.json, anything else is counted without memory."""
-    from sao_model import checkpoint, preset
+    from sao_model import checkpoint, preset, run
 
     if Path(name).is_dir():
-        description = checkpoint.describe(name)
+        description = checkpoint.describe(run.resolve(name))
         return description.config.name, description.parts
     import torch
 

@@ -1,0 +1,278 @@
+"""The commands of the model road as a person calls them: exit codes, messages, what is left behind."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import soundfile
+import torch
+from safetensors.torch import load_file, save_file
+
+from tests import processes
+from tests.datasets_made import build, load, tone_wav, write_folder
+from tests.training.test_training import TINY
+
+ROOT = Path(__file__).resolve().parents[2]
+LAUNCH = [
+    "-m", "accelerate.commands.launch", "--cpu", "--num_processes", "1", "--num_machines", "1",
+    "--num_cpu_threads_per_process", "1", "--mixed_precision", "no", "--dynamo_backend", "no",
+]  # fmt: skip
+ENVIRONMENT = processes.environment(OMP_NUM_THREADS="1", CUDA_VISIBLE_DEVICES="", HF_HUB_OFFLINE="1")
+VAE_STEPS, SAVE_EVERY = 40, 10
+VAE = """
+model = "{model}"
+batch_size = 2
+[stream]
+window_frames = 2048
+[losses]
+fft_sizes = [256, 64]
+adversarial = 0.0
+feature_matching = 0.0
+[pace]
+steps = {steps}
+log_every = 1
+save_every = {save_every}
+"""
+DIT = """
+model = "{model}"
+batch_size = 2
+[pace]
+steps = 2
+log_every = 1
+save_every = 2
+"""
+
+Answer = subprocess.CompletedProcess[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Made:
+    """What the tests share: a dataset, two presets, a trained codec and a trained model."""
+
+    tmp: Path
+    data: Path
+    vae: Path  # runs
+    dit: Path
+
+    def train_vae(self, out: Path | str) -> list[str]:
+        config = self.tmp / "vae.toml"
+        return [_script("train_vae"), "--config", str(config), "--data", str(self.data), "--out", str(out)]
+
+    def train_dit(self, out: Path | str) -> list[str]:
+        preset = ["--config", str(self.tmp / "dit.toml"), "--data", str(self.data)]
+        return [_script("train_dit"), *preset, "--vae", str(self.vae), "--out", str(out)]
+
+    def generate(self, out: Path | str) -> list[str]:
+        asked = ["--prompt", "a tone", "--seconds", "0.02", "--steps", "2", "--seed", "7", "--device", "cpu"]
+        return [_script("generate"), "--model", str(self.dit), "--out", str(out), *asked]
+
+
+def run(*arguments: str | Path) -> Answer:
+    command = [sys.executable, *map(str, arguments)]
+    return subprocess.run(
+        command, capture_output=True, text=True, cwd=ROOT, env=ENVIRONMENT, check=False, timeout=120
+    )
+
+
+def latest(folder: Path) -> Path:
+    """The newest checkpoint of a run."""
+    return max((folder / "checkpoints").glob("step-*"))
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
+    tmp = tmp_path_factory.mktemp("model-commands")
+    folder = write_folder(tmp / "in", 8)
+    for n in range(8):
+        (folder / f"tone-{n:03d}.wav").write_bytes(tone_wav(200 + 50 * n))
+    build(load(tmp, folder), tmp / "data")
+    (tmp / "mini.toml").write_text(TINY.replace("num_layers = 1\nnum_heads = 1\ncross", "num_layers = 2\n"
+                                                "num_heads = 1\ncross"))  # fmt: skip
+    facts = {"model": tmp / "mini.toml", "steps": VAE_STEPS, "save_every": SAVE_EVERY}
+    (tmp / "vae.toml").write_text(VAE.format(**facts))
+    (tmp / "dit.toml").write_text(DIT.format(**facts))
+    made = Made(tmp=tmp, data=tmp / "data", vae=tmp / "vae", dit=tmp / "dit")
+    for command in (made.train_vae(made.vae), made.train_dit(made.dit)):
+        ended = run(*LAUNCH, *command)
+        assert ended.returncode == 0, ended.stderr
+    return made
+
+
+# ---------------------------------------------------------------------------------------------- the good road
+
+
+def test_training_leaves_a_log_and_checkpoints(made: Made) -> None:
+    lines = [json.loads(line) for line in (made.vae / "log.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines] == list(range(1, VAE_STEPS + 1))
+    assert {path.name for path in latest(made.vae).iterdir()} == {
+        "model.json", "vae.safetensors", "training.safetensors", "loop.json", "training_data.json",
+    }  # fmt: skip
+    assert {path.name for path in latest(made.dit).iterdir()} >= {
+        "dit.safetensors", "conditioners.safetensors", "text_encoder.safetensors", "vae.safetensors",
+    }  # fmt: skip
+
+
+def test_generate_writes_a_sound_of_the_length_asked_for_and_how_it_was_made(
+    made: Made, tmp_path: Path
+) -> None:
+    ended = run(*made.generate(tmp_path / "a" / "tone.wav"), "--set", "sampler=v-ddim")
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stdout.strip() == str(tmp_path / "a" / "tone.wav")
+    audio, rate = soundfile.read(tmp_path / "a" / "tone.wav")
+    assert (audio.shape, rate) == ((882, 2), 44_100)  # 0.02 s
+    facts = json.loads((tmp_path / "a" / "tone.json").read_text())
+    wanted = {
+        "prompt": "a tone",
+        "seconds": 0.02,
+        "steps": 2,
+        "seed": 7,
+        "sampler": "v-ddim",
+        "model": "mini",
+    }
+    assert wanted.items() <= facts.items()
+    stored = hashlib.sha256((latest(made.dit) / "dit.safetensors").read_bytes()).hexdigest()
+    assert facts["model_digest"]["dit"] == stored
+
+
+def test_a_report_credits_what_the_model_and_its_codec_have_seen(made: Made, tmp_path: Path) -> None:
+    data = json.loads((latest(made.dit) / "training_data.json").read_text())
+    assert sum(shard["draws"] for shard in data["shards"]) == 4  # two steps of two
+    codec = json.loads((latest(made.vae) / "training_data.json").read_text())
+    assert data["pretrained"][0]["training_data"] == codec
+    report = ["--data", made.data, "--out", tmp_path / "report", "--checkpoint", made.dit]
+    ended = run(_script("report"), *report)
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stdout.startswith("8 works by")
+
+
+def test_sao_model_counts_the_published_model_exactly() -> None:
+    ended = run("-m", "sao_data", "model", "stable_audio_open", "--json")
+    assert ended.returncode == 0, ended.stderr
+    table = json.loads(ended.stdout)
+    assert {name: part["parameters"] for name, part in table["parts"].items()} == {
+        "vae": 156_112_514, "dit": 1_056_828_544, "conditioners": 396_544, "text_encoder": 109_628_544,
+    }  # fmt: skip
+    assert table["total"] == 1_322_966_146
+
+
+def test_a_killed_training_continues_to_the_same_bits(made: Made, tmp_path: Path) -> None:
+    command = made.train_vae(tmp_path / "run")
+    process = processes.start(sys.executable, *command, env=ENVIRONMENT)
+    first = tmp_path / "run" / "checkpoints" / f"step-{SAVE_EVERY:08d}"
+    try:
+        processes.wait_for(lambda: first.exists() or process.poll() is not None, "the first checkpoint")
+    finally:
+        processes.kill_group(process)
+    _, said = process.communicate()
+    assert first.exists(), said
+    assert latest(tmp_path / "run").name != latest(made.vae).name, "it had finished before it was killed"
+    ended = run(*command)
+    assert ended.returncode == 0, ended.stderr
+    assert f"checkpoint {latest(tmp_path / 'run')}" in ended.stderr
+    whole, continued = (
+        load_file(latest(out) / "training.safetensors") for out in (made.vae, tmp_path / "run")
+    )
+    assert whole.keys() == continued.keys()
+    assert [name for name in whole if not torch.equal(whole[name], continued[name])] == []
+    assert _losses(tmp_path / "run") == _losses(made.vae)
+
+
+# ------------------------------------------------------------------------------------------------- mistakes
+
+
+MISTAKES: dict[str, tuple[str, list[str], int, str]] = {
+    "no such preset": ("train_vae", ["--config", "nope.toml"], 2, "nope.toml: no such"),
+    "unknown key": ("train_vae", ["--set", "pace.step=3"], 2, "unknown key 'step'; did you mean 'steps'?"),
+    "no dataset": ("train_vae", ["--data", "{tmp}/nowhere"], 2, "no dataset here"),
+    "no series": (
+        "train_vae", ["--set", 'stream.series=["validation"]'], 2,
+        "no samples in the series validation (there are: train)",
+    ),
+    "large batch": ("train_vae", ["--set", "batch_size=9"], 2, "8 samples cannot fill a global batch of 9"),
+    "no codec": ("train_dit", ["--vae", "{tmp}/nowhere"], 2, "neither a checkpoint (no model.json)"),
+    "no model": ("generate", ["--model", "{tmp}/nowhere"], 2, "neither a checkpoint (no model.json)"),
+    "half a model": ("generate", ["--model", "{vae}"], 2, "holds no dit and no conditioners"),
+    "no prompt": ("generate", ["--prompt", " "], 2, "prompt: empty; say what to generate"),
+    "long": ("generate", ["--seconds", "0.03"], 2, "seconds: 0.03 is longer than the model's window"),
+    "no GPU": ("generate", ["--device", "cuda"], 2, "PyTorch sees 0 GPUs here; use --device cpu"),
+    "no wav": ("generate", ["--out", "{tmp}/x.flac"], 2, "want a name that ends in .wav"),
+    "damaged": ("generate", ["--model", "{damaged}"], 5, "dit.safetensors: not the bytes that"),
+    "torn out": ("generate", ["--model", "{torn}"], 2, "missing: blocks.*.ff.out.weight (2)"),
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def mistakes(made: Made) -> dict[str, Answer]:
+    """Every mistake made, two at a time: most of each is importing PyTorch."""
+    places = {"tmp": made.tmp, "vae": made.vae, "dit": made.dit}
+    places |= {"damaged": _damaged(made), "torn": _torn(made)}
+
+    def make(name: str) -> Answer:
+        command, wrong, _, _ = MISTAKES[name]
+        right = getattr(made, command)(made.tmp / "mistakes" / f"{name}.wav")
+        return run(*right, *(word.format(**places) for word in wrong))
+
+    with ThreadPoolExecutor(2) as pool:
+        return dict(zip(MISTAKES, pool.map(make, MISTAKES), strict=True))
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_mistakes_end_with_their_code_and_a_way_out(mistakes: dict[str, Answer], name: str) -> None:
+    _, _, code, message = MISTAKES[name]
+    ended = mistakes[name]
+    assert (ended.returncode, message in ended.stderr) == (code, True), ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_mistakes_train_and_generate_nothing(made: Made, mistakes: dict[str, Answer]) -> None:
+    assert len(mistakes) == len(MISTAKES)
+    left = [path for path in (made.tmp / "mistakes").rglob("*") if path.is_file()]
+    assert [path for path in left if path.name != "config.json"] == []
+
+
+@pytest.mark.parametrize("name", ["train_vae", "train_dit", "generate"])
+def test_help_has_examples_and_brings_no_torch(name: str) -> None:
+    shown = run("-X", "importtime", _script(name), "--help")
+    assert shown.returncode == 0
+    assert f"pipelines/{name}.py" in shown.stdout.partition("examples:")[2]
+    imported = {line.rpartition("|")[2].strip() for line in shown.stderr.splitlines()}
+    assert ("argparse" in imported, "torch" in imported) == (True, False)
+
+
+def _script(name: str) -> str:
+    return str(ROOT / "pipelines" / f"{name}.py")
+
+
+def _losses(out: Path) -> list[tuple[int, float]]:
+    lines = map(json.loads, (out / "log.jsonl").read_text().splitlines())
+    return [(line["step"], line["loss"]) for line in lines]
+
+
+def _damaged(made: Made) -> Path:
+    """A copy of the model with one bit turned over."""
+    copy = shutil.copytree(latest(made.dit), made.tmp / "damaged")
+    path = copy / "dit.safetensors"
+    data = bytearray(path.read_bytes())
+    data[-1] ^= 1
+    path.write_bytes(data)
+    return copy
+
+
+def _torn(made: Made) -> Path:
+    """A copy of the model without some weights, as another program might have written it."""
+    copy = shutil.copytree(latest(made.dit), made.tmp / "torn")
+    path, model = copy / "dit.safetensors", copy / "model.json"
+    tensors = load_file(path)
+    save_file({name: t for name, t in tensors.items() if not name.endswith("ff.out.weight")}, path)
+    facts = json.loads(model.read_text())
+    facts["parts"]["dit"]["sha256"] = hashlib.sha256(path.read_bytes()).hexdigest()
+    model.write_text(json.dumps(facts))
+    return copy
