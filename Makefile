@@ -24,7 +24,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 demo: install    ## build the demo dataset into out/demo
 	@.venv/bin/sao demo
 
-test: install lint  ## lint, types and the whole test suite (about five minutes)
+test: install lint  ## lint, types and the whole test suite (under five minutes)
 	.venv/bin/python -m pytest -m 'not slow and not gpu'
 
 test-slow: install  ## the long forms: 20 kills, the whole odd-audio corpus

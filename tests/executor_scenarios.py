@@ -78,6 +78,10 @@ def abandoned_units_are_interrupted(executor: Executor, tmp: Path) -> Any:
     while not (tmp / "lingers").exists():
         time.sleep(0.05)
     running.close()  # type: ignore[attr-defined]
+    for _ in range(400):  # on a busy machine the interrupt may come after the wait for it
+        if (tmp / "lingers").read_text() == "interrupted":
+            break
+        time.sleep(0.05)
     return (tmp / "lingers").read_text()
 
 
@@ -148,8 +152,8 @@ def _overdraw(counter: Any, number: int) -> None:
 
 def _linger(log: Path, seconds: float) -> float:
     if seconds:
-        log.write_text("began")
         try:
+            log.write_text("began")
             for _ in range(int(seconds / 0.05)):
                 time.sleep(0.05)  # Ray interrupts between two bytecodes, not within a system call
         finally:

@@ -59,13 +59,20 @@ def ask(manifest: Manifest, sources: list[Source], tick: Callable[[int], None] |
                 _add(listing, offer, index)
             if tick:
                 tick(1)
-    for rejection in [
-        r for r in listing.rejections if r.id in listing.rows
-    ]:  # a bad second offer of a good one
-        listing.rejections.remove(rejection)
-        row = listing.rows[rejection.id]
-        listing.rows[rejection.id] = dataclasses.replace(row, num_offers=row.num_offers + 1)
+    _fold_rejections(listing)
     return listing
+
+
+def _fold_rejections(listing: Listing) -> None:
+    """A bad offer of an id that was also offered well counts as a repeat of it: one id, one row."""
+    others = []
+    for rejection in listing.rejections:
+        row = listing.rows.get(rejection.id)
+        if row is None:
+            others.append(rejection)
+        else:
+            listing.rows[rejection.id] = dataclasses.replace(row, num_offers=row.num_offers + 1)
+    listing.rejections = others
 
 
 def publish(storage: Storage, listing: Listing, num_buckets: int) -> list[Part]:

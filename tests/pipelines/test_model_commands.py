@@ -224,6 +224,7 @@ def mistakes(made: Made) -> dict[str, Answer]:
         return dict(zip(MISTAKES, pool.map(make, MISTAKES), strict=True))
 
 
+@pytest.mark.slow  # the same errors are tested in process by tests/training; here, as a person meets them
 @pytest.mark.parametrize("name", MISTAKES)
 def test_mistakes_end_with_their_code_and_a_way_out(mistakes: dict[str, Answer], name: str) -> None:
     _, _, code, message = MISTAKES[name]
