@@ -190,6 +190,7 @@ def test_a_second_run_into_the_same_directory_is_refused_and_names_the_first(
     assert_like(small, out)
 
 
+@pytest.mark.slow  # the local form runs always
 @pytest.mark.ray_cluster
 def test_sigterm_stops_a_run_on_ray_and_its_tasks(
     larger: Build, tmp_path: Path, ray_cluster: Cluster

@@ -153,6 +153,7 @@ def test_a_report_credits_what_the_model_and_its_codec_have_seen(made: Made, tmp
     assert ended.stdout.startswith("8 works by")
 
 
+@pytest.mark.slow  # counted in process by tests/parity too
 def test_sao_model_counts_the_published_model_exactly() -> None:
     ended = run("-m", "sao_data", "model", "stable_audio_open", "--json")
     assert ended.returncode == 0, ended.stderr
@@ -233,6 +234,7 @@ def test_mistakes_end_with_their_code_and_a_way_out(mistakes: dict[str, Answer],
     assert "Traceback" not in ended.stderr
 
 
+@pytest.mark.slow  # with the mistakes above
 def test_mistakes_train_and_generate_nothing(made: Made, mistakes: dict[str, Answer]) -> None:
     assert len(mistakes) == len(MISTAKES)
     left = [path for path in (made.tmp / "mistakes").rglob("*") if path.is_file()]

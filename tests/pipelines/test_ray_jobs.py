@@ -99,6 +99,7 @@ def test_the_address_of_a_cluster_that_is_gone_is_refused_with_the_fix(tmp_path:
     assert "start one with `ray start --head`, unset RAY_ADDRESS, or use --executor local" in log
 
 
+@pytest.mark.slow  # starts a second node
 def test_a_node_that_cannot_see_the_output_is_named(ray_cluster: Cluster, tmp_path: Path) -> None:
     hidden = tmp_path / "hidden"
     hidden.mkdir()
