@@ -56,6 +56,7 @@ class Recording:
     year: str = ""
     copyright_notice: str = ""
     requested_credit: str = ""  # the credit line the author asks for
+    category: str = ""  # the source's own class of sound; Freesound: BST code, "sp-s" is solo speech
     is_explicit: bool = False
     is_remix: bool = False
     media: MediaFacts = MediaFacts()
@@ -153,6 +154,7 @@ class Clip:
     flac_bytes: int
     blob_offset: int
     seek_points: tuple[SeekPoint, ...] = ()  # every 10 s
+    fingerprint: str = ""  # of the recording's first 120 s, on clip 0 only; '' = too short for one
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -262,6 +264,29 @@ class Rejection:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Objection:
+    """What speaks against a recording beyond its own licence and wish: its likeness to another, a screening
+    hit. `allow` is not a matter of rights: the recording is merely not needed (a duplicate)."""
+
+    recording_id: str
+    stage: str
+    verdict: Verdict
+    rule: str  # stable snake_case
+    detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """What is remembered of audio that was ever held, so that it can be recognised (fingerprints/)."""
+
+    recording_id: str
+    author_id: str
+    audio_sha256: str  # of the normalised 16-bit PCM
+    original_sha256: str
+    fingerprint: str  # Chromaprint, '' = too short for one
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CatalogueRow:
     """One recording ever offered and how it ended (catalogue.parquet)."""
 
@@ -279,7 +304,13 @@ class CatalogueRow:
     license_version: str
     license_url: str
     license_claim: str
+    license_field: str  # where the claim stood
     ai_preference: str
+    category: str  # the source's own class of sound
+    is_explicit: bool  # as the source marks it
+    is_remix: bool  # contains material from other works, by the source
+    media_seconds: float | None  # as the source states it
+    md5: str  # as the source states it
     verdict: str
     rule: str
     kept: bool
@@ -293,5 +324,6 @@ class CatalogueRow:
     changes: tuple[str, ...]
     shards: tuple[str, ...]
     original_sha256: str
+    audio_sha256: str  # of the normalised audio; '' if it was not normalised
     evidence: str
     retrieved_at: str
