@@ -23,12 +23,14 @@ UNKNOWN = "UNKNOWN"
 
 _LONGEST = 4_000  # characters; CC's own HTML snippet has 600
 _PUBLIC_DOMAIN_UNITS = ("zero", "mark", "certification", "publicdomain")
+_CUT_OFF = re.compile(r"[-(\u2010-\u2015]\s*$")
 _NO_FAMILY = ("no_license", "family_not_stated")  # witnesses that say nothing to agree or disagree with
 _REPAIRS = {
     "category": "the path of the deed URL puts it in the wrong category",
     "no_version": "the deed URL has no version",
     "query": "the deed URL carries further licence words behind it",
     "blank": "the deed URL has a blank in it",
+    "hidden": "the deed URL has invisible characters in it",
 }
 
 
@@ -53,6 +55,7 @@ class _Named:
     unit: Unit
     version: str = ""
     jurisdiction: str = ""
+    in_country: str = ""  # code of a country that words name, '' = none: there may be no port for it
 
 
 def parse(claim: str) -> Licence:
@@ -74,13 +77,14 @@ def parse_witnesses(url: str, name: str, *others: str) -> Licence:
 @functools.lru_cache(maxsize=65_536)
 def _parse(claim: str) -> Licence:
     known = table()
-    text = visible(urls.unwrap(claim)).strip()
+    raw = urls.unwrap(claim)
+    text = visible(raw).strip()
     if urls.lost_plus(text):
         return _undecided("lost_plus", "a blank where a plus may have been: Sampling or Sampling Plus?")
     mended = urls.mend(text, known)
     if mended:
         return _from_url(mended)
-    found = urls.find(_boilerplate().sub(" ", text), known)
+    found = urls.find(_boilerplate().sub(" ", raw), known)
     licence = _resolve(found, phrases.read(found.text, known), known)
     if licence.status == "named" and reorders(claim):
         return replace(licence, status="repairable", rule="reordered", why="holds characters that reorder it")
@@ -133,14 +137,18 @@ def _texts(
             missing.append(_unknown("no_such_license", "restrictions that no such licence has"))
             continue
         for version in said.versions or [""]:
-            _sort(_Named(unit=unit, version=version, jurisdiction=said.jurisdiction), named, missing)
+            place = said.jurisdiction if said.named_place else ""
+            text = _Named(unit=unit, version=version, jurisdiction=said.jurisdiction, in_country=place)
+            _sort(text, named, missing)
     return named, missing
 
 
 def _sort(text: _Named, named: list[_Named], missing: list[Licence]) -> None:
     unit, version = text.unit, text.version
     if not version or unit.exists(version, text.jurisdiction):
-        named.append(text)
+        named.append(replace(text, in_country=""))
+    elif text.in_country and version in unit.ports and unit.exists(version, "") and not unit.review_ports:
+        named.append(replace(text, jurisdiction=""))  # "Attribution 3.0 Finland": BY 3.0 beyond doubt
     elif unit.exists(version, "") or version in unit.ports:
         why = f"{unit.name} {version} was never published for {text.jurisdiction or 'no jurisdiction'!r}"
         bare = _Named(unit=unit, version=version if unit.exists(version, "") else "")
@@ -154,9 +162,11 @@ def _merge(named: list[_Named]) -> _Named | None:
     units = {text.unit.slug for text in named}
     versions = {text.version for text in named} - {""}
     ports = {text.jurisdiction for text in named} - {""}
-    if len(units) > 1 or len(versions) > 1 or len(ports) > 1:
+    places = {text.in_country for text in named} - {""}
+    if len(units) > 1 or len(versions) > 1 or len(ports | places) > 1:
         return None
-    return _Named(unit=named[0].unit, version="".join(versions), jurisdiction="".join(ports))
+    version, port, place = "".join(versions), "".join(ports), "".join(places - ports)
+    return _Named(unit=named[0].unit, version=version, jurisdiction=port, in_country=place)
 
 
 def _licence(text: _Named) -> Licence:
@@ -168,7 +178,7 @@ def _licence(text: _Named) -> Licence:
     parts = (unit.slug, version, port)
     url = f"https://creativecommons.org/{unit.category}/{'/'.join(p for p in parts if p)}/" if exact else ""
     status: Status = "named"
-    rule, why = ("named", "") if exact else ("version_not_stated", "the version is not stated")
+    rule, why = ("named", _unported(text)) if exact else ("version_not_stated", "the version is not stated")
     if unit.review:
         status, rule, why = "repairable", "retired_dedication", unit.review
     elif port and unit.review_ports:
@@ -181,6 +191,14 @@ def _licence(text: _Named) -> Licence:
         license_id=_id(unit, version, port), family=unit.family, version=version, jurisdiction=port, url=url,
         status=status, rule=rule, why=why,
     )  # fmt: skip
+
+
+def _unported(text: _Named) -> str:
+    """Say so where words name a country that the text was never ported to."""
+    if not text.in_country:
+        return ""
+    country = table().jurisdictions[text.in_country][0]
+    return f"{text.unit.name} {text.version} was never ported to {country}; taken as the unported text"
 
 
 def _id(unit: Unit, version: str, port: str) -> str:
@@ -238,6 +256,8 @@ def _doubt(found: urls.Found, reading: phrases.Reading) -> str:
         return f"words not understood: {' '.join(reading.strange)[:80]}"
     if "placeholder" in reading.kinds:
         return "says that the licence is not known"
+    if not found.deeds and _CUT_OFF.search(found.text):
+        return "ends in the middle: something may be cut off"
     if not found.deeds and not reading.plain():
         return "words that stand in any text, not a licence name"
     return ""

@@ -20,13 +20,18 @@ def contradiction(description: str) -> str:
     if not description:
         return ""
     text = " ".join(normalise(visible(unwrap(description[:_LONGEST]))).split())
-    for needs, pattern in _patterns():
-        match = pattern.search(text) if any(word in text for word in needs) else None
-        if match:
-            return match[0]
-    return ""
+    there = {word for word in _needs() if word in text}  # most descriptions hold none of them
+    if not there:
+        return ""
+    found = (pattern.search(text) for needs, pattern in _patterns() if not needs.isdisjoint(there))
+    return next((match[0] for match in found if match), "")
 
 
 @functools.cache
-def _patterns() -> tuple[tuple[tuple[str, ...], re.Pattern[str]], ...]:
-    return tuple((pattern.needs, re.compile(pattern.regex)) for pattern in table().contradictions)
+def _needs() -> tuple[str, ...]:
+    return tuple(sorted({word for needs, _ in _patterns() for word in needs}))
+
+
+@functools.cache
+def _patterns() -> tuple[tuple[frozenset[str], re.Pattern[str]], ...]:
+    return tuple((frozenset(item.needs), re.compile(item.regex)) for item in table().contradictions)

@@ -46,6 +46,7 @@ _RESTRICTED = {
     ("", frozenset({"nc", "nd"})): "nd-nc",
 }
 _SHORT_VERSIONS = {"1": "1.0", "3": "3.0", "4": "4.0"}  # not 2: that is 2.0, 2.1 or 2.5
+_ENDS: tuple[Kind, ...] = ("grant", "prose", "outside", "placeholder")  # what ends a licence name
 _CODES_THAT_ARE_WORDS = ("am", "at", "be", "in", "it", "my", "no")
 
 
@@ -57,13 +58,21 @@ class Said:
     restrictions: set[str] = field(default_factory=set)
     versions: list[str] = field(default_factory=list)
     jurisdiction: str = ""
+    named_place: bool = False  # the jurisdiction is a country's name, not a code (codes can be words)
     linked: bool = False  # "creative commons" stands right beside the name
+    granted: bool = False  # "licensed under the" stands right before the name
     weak: bool = False  # "by" or a foreign word for attribution, with no "creative commons" before it
 
     def slug(self) -> str:
         """The unit's slug; '' if nothing of that kind exists."""
         slug = _RESTRICTED.get((self.head, frozenset(self.restrictions)), "")
         return "by-nd-nc" if slug == "by-nc-nd" and self.versions == ["1.0"] else slug
+
+    def sure(self) -> bool:
+        """Is it a licence even in the middle of prose? "Licensed under attribution" is none."""
+        if self.linked or self.head in ("zero", "mark", "publicdomain"):
+            return True
+        return self.granted and (bool(self.versions) or self.head == "sampling+")
 
 
 @dataclass(slots=True, kw_only=True)
@@ -82,9 +91,9 @@ class Reading:
             slug = self.kinds <= {"by", "nc", "nd", "sa"}
             exact = all(said.versions or said.restrictions for said in self.said)
             return slug or (exact and self.kinds <= {"translated", "by", "nc", "nd", "sa", "label"})
-        if "prose" not in self.kinds:
+        if not self.kinds & {"prose", "grant"}:
             return True
-        return all(said.linked or said.head in ("zero", "mark", "publicdomain") for said in self.said)
+        return all(said.sure() for said in self.said)
 
     def beyond_doubt(self) -> bool:
         """Is a name here that prose cannot contain by chance ("by", "attribution" and "sampling" can)?"""
@@ -112,6 +121,7 @@ class _Reader:
         self.current = self.reading.loose
         self.ignore_version = False  # right after a licence outside the table: "GPL 3.0"
         self.after_cc = False  # only labels since "creative commons"
+        self.after_grant = False  # only labels and a version since "licensed under the"
         self.after_head = False  # only labels, restrictions and a version since a licence name
 
     def run(self) -> None:
@@ -128,7 +138,7 @@ class _Reader:
             end = at + len(words)
             if tuple(self.words[at:end]) != words or (words == (code,) and not self._code_may_end(end)):
                 continue
-            said.jurisdiction = code
+            said.jurisdiction, said.named_place = code, words != (code,)
             return len(words)
         return 0
 
@@ -139,7 +149,7 @@ class _Reader:
         if self.words[end - 1] in _CODES_THAT_ARE_WORDS:
             return False
         entry = self._match(end)
-        return entry is not None and entry.kind not in ("prose", "outside", "placeholder")
+        return entry is not None and entry.kind not in _ENDS
 
     def _phrase(self, at: int) -> int:
         entry = self._match(at)
@@ -170,8 +180,9 @@ class _Reader:
         if kind == "cc":
             self.after_cc = True
             self.current.linked |= self.after_head
-        elif kind in ("prose", "outside", "placeholder"):
+        elif kind in _ENDS:
             self.after_cc = self.after_head = False
+            self.after_grant = kind == "grant"
 
     def _match(self, at: int) -> Entry | None:
         for entry in self.known.phrases.get(self.words[at], ()):
@@ -194,6 +205,7 @@ class _Reader:
             self.current = Said(head=head, weak=weak)
             self.reading.said.append(self.current)
         self.current.linked |= self.after_cc
+        self.current.granted |= self.after_grant
         self.after_head = True
 
     def _version(self, at: int) -> int:
@@ -209,5 +221,5 @@ class _Reader:
 
     def _strange(self, at: int) -> int:
         self.reading.strange.append(self.words[at])
-        self.after_cc = self.after_head = False
+        self.after_cc = self.after_head = self.after_grant = False
         return 1

@@ -6,17 +6,24 @@ evidence. Denials come first: what no answer could rescue is not put before a pe
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, get_args
 
 from sao_data.errors import UsageError
 from sao_data.licences.claims import Licence, parse_witnesses
 from sao_data.licences.contradiction import contradiction
+from sao_data.licences.later import OnLaterRestriction
 from sao_data.licences.names import license_name
 from sao_data.licences.preference import NEVER, meets, normalise_preference
 from sao_data.records import Decision, Evidence, Family, Recording, Verdict
 
 FAMILIES = tuple(family for family in get_args(Family) if family not in ("OTHER", "UNKNOWN"))
+# Freesound's Broad Sound Taxonomy v1.1 (2025-07-25): a class, or one of its own classes.
+CATEGORIES = (
+    "m", "m-sp", "m-si", "m-m", "m-other", "is", "is-p", "is-s", "is-w", "is-k", "is-e", "is-other",
+    "sp", "sp-s", "sp-c", "sp-p", "sp-other", "fx", "fx-o", "fx-v", "fx-m", "fx-h", "fx-a", "fx-n", "fx-ex",
+    "fx-el", "fx-other", "ss", "ss-n", "ss-i", "ss-u", "ss-s", "ss-other",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,11 +34,17 @@ class Policy:
     unknown_preference: Literal["keep", "drop"] = "keep"  # uploaders whose wish is not on record
     block_ids: tuple[str, ...] = ()  # recording ids
     block_author_ids: tuple[str, ...] = ()  # "12345", or with its source "freesound:12345"
+    # Chromaprint fingerprints as fpcalc prints them, or sha256 of a file or of normalised audio
+    block_fingerprints: tuple[str, ...] = ()
+    block_categories: tuple[str, ...] = ()  # "sp" and all below it, or "sp-s" alone (Freesound's BST codes)
     # Whole Sampling+ works may be shared non-commercially only (clause 3(d)(ii)). accept: in non-commercial
     # releases, review in others; review: always; accept-commercial-risk: in all.
     sampling_plus: Literal["accept", "review", "accept-commercial-risk"] = "accept"
     contradiction: Literal["keep", "review"] = "review"  # the description takes back what the licence grants
     explicit: Literal["keep", "drop"] = "keep"  # recordings the source marks as explicit
+    # Works that contain others, which the API does not name and whose licences it does not state.
+    remix_policy: Literal["keep-flagged", "review", "drop"] = "keep-flagged"
+    on_later_restriction: OnLaterRestriction = field(default_factory=OnLaterRestriction)
 
     def __post_init__(self) -> None:
         """Refuse a policy that can allow nothing or names what does not exist."""
@@ -41,6 +54,11 @@ class Policy:
         for family in self.families:
             if family not in FAMILIES:
                 raise UsageError(f"policy: no licence family {family!r}; {there_are}")
+        for category in self.block_categories:
+            if category not in CATEGORIES:
+                raise UsageError(
+                    f"policy.block_categories: no category {category!r}; there are {', '.join(CATEGORIES)}"
+                )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,13 +172,22 @@ def _preference(raw: str, preference: str | None, policy: Policy, release: Relea
 
 
 def _contents(recording: Recording, policy: Policy) -> list[_Finding]:
+    """What the work is, rather than what its licence says."""
+    findings = []
     if recording.is_explicit and policy.explicit == "drop":
-        return [_Finding(verdict="deny", rule="explicit", detail="the source marks it as explicit")]
-    if policy.contradiction == "keep":
-        return []
-    words = contradiction(recording.description)
-    detail = f"the description says {words!r}"
-    return [_Finding(verdict="review", rule="description_contradicts", detail=detail)] if words else []
+        findings.append(_Finding(verdict="deny", rule="explicit", detail="the source marks it as explicit"))
+    category = recording.category
+    if category and {category, category.split("-")[0]} & set(policy.block_categories):
+        detail = f"the policy blocks the category {category}"
+        findings.append(_Finding(verdict="deny", rule="blocked_category", detail=detail))
+    if recording.is_remix and policy.remix_policy != "keep-flagged":
+        detail = "contains material from other works; the source does not say which"
+        verdict: Verdict = "deny" if policy.remix_policy == "drop" else "review"
+        findings.append(_Finding(verdict=verdict, rule="remix", detail=detail))
+    if policy.contradiction == "review" and (words := contradiction(recording.description)):
+        detail = f"the description says {words!r}"
+        findings.append(_Finding(verdict="review", rule="description_contradicts", detail=detail))
+    return findings
 
 
 def _evidence(recording: Recording) -> Evidence:

@@ -17,13 +17,15 @@ T = TypeVar("T")
 
 Kind = Literal[
     "cc", "attribution", "translated", "by", "zero", "mark", "dedication", "sampling_plus", "sampling",
-    "devnations", "public_domain", "nc", "nd", "sa", "compact", "label", "prose", "placeholder", "outside",
+    "devnations", "public_domain", "nc", "nd", "sa", "compact", "label", "grant", "prose", "placeholder",
+    "outside",
 ]  # fmt: skip
 
 _WORD_KINDS: tuple[Kind, ...] = (
     "cc", "attribution", "translated", "by", "zero", "mark", "dedication", "sampling_plus", "sampling",
     "devnations", "public_domain", "nc", "nd", "sa",
 )  # fmt: skip
+_FILLERS: tuple[Kind, ...] = ("label", "grant", "prose")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,6 +106,7 @@ class Table:
     preference_names: dict[str, str]  # value or alias -> value
     preference_wants: dict[str, dict[str, bool]]
     contradictions: tuple[Pattern, ...]
+    digest: str  # of all of this, comments apart: other words, other decisions
 
 
 @functools.cache
@@ -132,6 +135,7 @@ def read(raw: bytes) -> Table:
         preference_names={a: value for value, more in values.items() for a in (value, *more)},
         preference_wants=data["preference"]["wants"],
         contradictions=_group(Pattern, data["contradiction"]["pattern"]),
+        digest=config.digest(data),
     )
 
 
@@ -159,8 +163,7 @@ def _units(data: dict[str, Any]) -> tuple[Unit, ...]:
 def _phrases(words: dict[str, Any], outside: Iterable[Outside]) -> dict[str, tuple[Entry, ...]]:
     entries = [Entry(words=_split(p), kind=kind) for kind in _WORD_KINDS for p in words[kind]]
     entries += [Entry(words=(p,), kind="compact", unit=unit) for p, unit in words["compact"].items()]
-    entries += [Entry(words=_split(p), kind="label") for p in words["filler"]["label"]]
-    entries += [Entry(words=_split(p), kind="prose") for p in words["filler"]["prose"]]
+    entries += [Entry(words=_split(p), kind=kind) for kind in _FILLERS for p in words["filler"][kind]]
     entries += [Entry(words=_split(p), kind="placeholder") for p in words["placeholder"]["phrases"]]
     entries += [Entry(words=_split(p), kind="outside", outside=o) for o in outside for p in o.phrases]
     by_first: dict[str, list[Entry]] = {}

@@ -2,8 +2,8 @@
 
     https://creativecommons.org/{licenses|publicdomain}/{unit}/{version}/[{port}/][deed | legalcode | rdf]
 
-What deviates but can be read (blank in the path, wrong category, no version) is marked as a repair: a person
-looks.
+What deviates but can be read (blank or invisible characters in it, wrong category, no version) is marked as a
+repair: a person looks.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from sao_data.licences.table import Address, Table, Unit
-from sao_data.licences.words import normalise
+from sao_data.licences.words import normalise, visible
 
 _SCHEME = r"(?:https?:/+|//)?"
 _DEED = re.compile(
@@ -37,7 +37,7 @@ _ENTITY = re.compile(r"&(?:#[0-9]+|#x[0-9a-f]+|[a-z][a-z0-9]*);", re.IGNORECASE)
 _TAG = re.compile(r"</?(?:a|img|br|p|span|b|strong|i|em|div|li|small|font)(?:\s[^<>]*)?/?>", re.IGNORECASE)
 _ATTRIBUTE = re.compile(r"""\b(?:href|src|alt|title)\s*=\s*("[^"]*"|'[^']*'|[^\s>"']+)""", re.IGNORECASE)
 
-Repair = Literal["", "category", "no_version", "query", "blank"]
+Repair = Literal["", "category", "no_version", "query", "blank", "hidden"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +66,8 @@ def find(text: str, known: Table) -> Found:
     foreign: list[str] = []
     home = False
     for chunk in _SPLIT.split(text):
-        if not _URL_LIKE.search(chunk) and not _URL_LIKE.search(normalise(chunk)):
+        plain = visible(chunk)
+        if not _URL_LIKE.search(plain) and not _URL_LIKE.search(normalise(plain)):
             continue
         deed = read(chunk, known)
         text = text.replace(chunk, " ", 1)
@@ -76,20 +77,22 @@ def find(text: str, known: Table) -> Found:
             home = True
         else:
             foreign.append(chunk)
-    return Found(deeds=tuple(deeds), foreign=tuple(foreign), home=home, text=text)
+    return Found(deeds=tuple(deeds), foreign=tuple(foreign), home=home, text=visible(text))
 
 
 def read(chunk: str, known: Table) -> Deed | None:
     """Read one URL; None unless host and path are exactly those of Creative Commons."""
-    if not chunk.isascii():
+    plain = visible(chunk)
+    if not plain.isascii():
         return None
-    lower = chunk.lower().rstrip(_TRAILING)
+    lower = plain.lower().rstrip(_TRAILING)
+    hidden = plain not in chunk  # invisible characters around a URL are debris, inside it they are a repair
     match = _DEED.fullmatch(lower)
     if match and match["host"] in known.deed_hosts:
-        return _deed(match, known, match["category"])
+        return _deed(match, known, match["category"], hidden=hidden)
     match = _BADGE.fullmatch(lower)
     if match and match["host"] in known.badge_hosts:
-        return _deed(match, known, "")
+        return _deed(match, known, "", hidden=hidden)
     return None
 
 
@@ -125,12 +128,12 @@ def unwrap(text: str) -> str:
     )
 
 
-def _deed(match: re.Match[str], known: Table, category: str) -> Deed:
+def _deed(match: re.Match[str], known: Table, category: str, *, hidden: bool) -> Deed:
     unit = known.units.get(match["unit"].replace("%2b", "+"))
     version, port = match["version"] or "", match["port"] or ""
     if unit is None:
         return Deed(unit=None)
-    repair: Repair = ""
+    repair: Repair = "hidden" if hidden else ""
     if category and unit.category != category:
         repair = "category"
     elif not version and "" not in unit.versions:

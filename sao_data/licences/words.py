@@ -12,7 +12,7 @@ import unicodedata
 
 _DASHES = dict.fromkeys([*range(0x2010, 0x2016), 0x2212, 0xFE58, 0xFE63], "-")
 _QUOTES = str.maketrans("‘’‚“”„«»", '\'\'\'"""""')
-_BLANK = frozenset(" \t\n\r\f\v-_/.,:;()[]\"'<>|·•©®™")
+_BLANK = frozenset(" \t\n\r\f\v-_/.,:;()[]{}\"'<>|·•©®™")
 _LINE = frozenset("\t\n\r\f\v")
 _COPYRIGHT_SIGN = re.compile(r"\([c℗]\)")
 _TOKEN = re.compile(
