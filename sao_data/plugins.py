@@ -19,9 +19,18 @@ from sao_data.records import CaptionField, Clip, Offer, Recording, Rejection
 KINDS = ("sources", "filters", "captions", "embedders")
 
 
+class DamagedFile(Exception):
+    """A file that is there but is not what was promised, or must not be opened: a fact, not weather."""
+
+
 class Source(Protocol):
     """Lists what is offered and opens the bytes. `build(config)` makes one; it must pickle and hold no open
-    files."""
+    files.
+
+    Its module also has `recording(raw, config)`: the Recording read back from the raw text of an Offer, so
+    that decisions can be checked without the source. A method `notes()` may give sentences that every report
+    on the dataset should carry (credits for the metadata, what is missing by construction).
+    """
 
     def check(self) -> None:
         """Raise UsageError, with the fix, if this machine cannot see the input (runs on every node)."""
@@ -30,7 +39,8 @@ class Source(Protocol):
         """Every recording the source has, in its own order; rows without a usable id as Rejections."""
 
     def open(self, recording: Recording) -> BinaryIO:
-        """The recording's bytes. FileNotFoundError: there are none (a fact). Other OSErrors are weather."""
+        """The recording's bytes. FileNotFoundError: there are none; DamagedFile, also while reading: they are
+        not what was promised. Both are facts. Other OSErrors are weather."""
 
 
 class Filter(Protocol):

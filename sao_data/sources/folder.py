@@ -20,6 +20,7 @@ leads out of the folder or cannot be a file name).
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import logging
 import os
@@ -146,7 +147,8 @@ class Folder:
             words = self._beside(f"{stem}.txt").decode("utf-8-sig").strip()
         except (_rows.BadRow, UnicodeDecodeError) as error:
             detail = f"{stem}.json or .txt: {error}"[:300]
-            return Rejection(id=self._id(relative), stage="list", reason="bad_metadata", detail=detail)
+            recording_id = f"{self.config.name}:{own_id(relative)}"
+            return Rejection(id=recording_id, stage="list", reason="bad_metadata", detail=detail)
         if words and not _rows.text(row, "description"):
             row["description"] = words
         return self._offer(relative, row | {"file_name": relative})
@@ -161,14 +163,9 @@ class Folder:
         if path is None:
             detail = f"{relative[:200]!r} is a link that leaves the folder"
             return _rows.reject_row(self.config.name, raw.encode(), "bad_path", detail)
-        sha256, num_bytes = _hash(path) if os.path.isfile(path) else ("", None)
-        media = MediaFacts(container=os.path.splitext(relative)[1].lower().lstrip("."), num_bytes=num_bytes)
-        return Offer(
-            recording=_recording(self.config.name, self._id(relative), relative, row, media, sha256), raw=raw
-        )
-
-    def _id(self, relative: str) -> str:
-        return f"{self.config.name}:{own_id(relative)}"
+        sha256 = _hash(path) if os.path.isfile(path) else ""
+        stated = _recording(self.config.name, relative, row, raw)
+        return Offer(recording=dataclasses.replace(stated, sha256=sha256), raw=raw)
 
 
 def build(config: Config) -> Folder:
@@ -178,6 +175,15 @@ def build(config: Config) -> Folder:
             f"source folder: name {config.name!r}: want lower-case letters, digits and '_', a letter first"
         )
     return Folder(config=config)
+
+
+def recording(raw: str, config: Config) -> Recording:
+    """Read a recording from its metadata row alone (no sha256); ValueError if it names no file."""
+    row = _rows.parse_object(raw.encode())
+    file_name = _rows.text(row, "file_name")
+    if problem := _path_problem(file_name):
+        raise _rows.BadRow(problem)
+    return _recording(config.name, PurePosixPath(file_name).as_posix(), row, raw)
 
 
 def own_id(relative: str) -> str:
@@ -191,12 +197,11 @@ def own_id(relative: str) -> str:
     return f"{slug[: _MOST_ID - 11]}-{mark}".lstrip("-")
 
 
-def _recording(
-    source: str, recording_id: str, relative: str, row: _rows.Row, media: MediaFacts, sha256: str
-) -> Recording:
+def _recording(source: str, relative: str, row: _rows.Row, raw: str) -> Recording:
+    """What the row says; what is in the file, it does not."""
     claim, url = _rows.split_licence(_rows.text(row, "license"))
     return Recording(
-        id=recording_id,
+        id=f"{source}:{own_id(relative)}",
         source=source,
         title=_rows.text(row, "title"),
         author=_rows.text(row, "author"),
@@ -213,10 +218,9 @@ def _recording(
         year=_rows.text(row, "year"),
         copyright_notice=_rows.text(row, "copyright_notice"),
         requested_credit=_rows.text(row, "requested_credit"),
-        media=media,
-        sha256=sha256,
+        media=MediaFacts(container=os.path.splitext(relative)[1].lower().lstrip(".")),
         retrieved_at=_rows.text(row, "retrieved_at"),
-        evidence=_rows.sha256_of(_rows.canonical_json(row)),
+        evidence=_rows.sha256_of(raw),
     )
 
 
@@ -237,10 +241,9 @@ def _path_problem(name: str) -> str:
     return ""
 
 
-def _hash(path: str) -> tuple[str, int]:
+def _hash(path: str) -> str:
     with open(path, "rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-        return digest, file.tell()
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _raise(error: OSError) -> None:

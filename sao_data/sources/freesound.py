@@ -6,8 +6,14 @@ Facts about the source, from its server code and documentation, checked 2026-07-
   replicate Freesound; credit it and its users; one key per application). Sounds keep their own licences.
 - Licences: CC0 1.0, BY 3.0 and 4.0, BY-NC 3.0 and 4.0, Sampling+ 1.0 (retired). The API gives the deed URL,
   data packs the name without a version. A licence may change later: the row kept as evidence is the witness.
-- Generative-AI preference: `gen_ai_preference` (earlier `ai_preference`), per uploader, since July 2026; a
-  row without one is unknown (''), not permitted.
+- Generative-AI preference: `gen_ai_preference` (earlier `ai_preference`; `generative_ai_preference` in data
+  packs), per uploader, since July 2026; a row without one is unknown (''), not permitted. Earlier names of
+  its values are known to the licence parser; here they stay verbatim.
+- People: `author_id` is the bare number that Freesound gives a user. Names change (up to three times), the
+  number does not. No field states it; the names of the preview files do
+  (https://cdn.freesound.org/previews/123/123456_77-hq.mp3: user 77), and nothing else is asked. '' = unknown.
+- `category` is the code of the Broad Sound Taxonomy (`category_code`: "sp-s" is solo speech); it may be an
+  estimate of the server's.
 - Rate limits of the API: at level 1, 60 requests a minute and 2,000 a day, one per original. This plugin
   sends none.
 
@@ -17,6 +23,7 @@ file type Freesound does not have; it would become part of a path). The API name
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import os
 import re
@@ -33,7 +40,12 @@ from sao_data.sources import _rows
 
 TYPES = ("wav", "ogg", "aiff", "aif", "mp3", "flac", "m4a", "wv")  # the closed set; aiff also stands for .aif
 
+_PREFERENCES = ("gen_ai_preference", "ai_preference", "generative_ai_preference")  # the first stated counts
 _MD5 = re.compile(r"[0-9a-f]{32}")
+_PREVIEW = re.compile(
+    r"https?://(?:cdn\.|www\.)?freesound\.org/(?:data/)?previews/[0-9]+/"
+    r"(?P<sound>[0-9]+)_(?P<user>[0-9]{1,18})-[hl]q\.(?:mp3|ogg)"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,23 +94,16 @@ class Freesound:
             row = _rows.parse_object(raw)
         except _rows.BadRow as error:
             return _rows.reject_row("freesound", raw, "bad_metadata", f"{where}: {error}")
-        sound_id = row.get("id")
-        if isinstance(sound_id, bool) or not isinstance(sound_id, int) or not 0 < sound_id < 2**63:
-            return _rows.reject_row(
-                "freesound", raw, "bad_id", f"{where}: id {str(sound_id)[:80]!r} is no integer > 0"
-            )
-        kind = row.get("type")
-        if kind and kind not in TYPES:
-            detail = f"{where}: type {str(kind)[:80]!r} is not one of {' '.join(TYPES)}"
-            return Rejection(id=f"freesound:{sound_id}", stage="list", reason="bad_type", detail=detail)
-        name = _file_name(sound_id, _rows.text(row, "type"), present)
+        if problem := _id_problem(row):
+            return _rows.reject_row("freesound", raw, "bad_id", f"{where}: {problem}")
+        if problem := _type_problem(row):
+            detail = f"{where}: {problem}"
+            return Rejection(id=f"freesound:{row['id']}", stage="list", reason="bad_type", detail=detail)
         verbatim = raw.decode("utf-8")
-        return Offer(
-            recording=_recording(
-                row, sound_id, str(Path(self.config.audio, name)), verbatim, self._sha256(name)
-            ),
-            raw=verbatim,
-        )
+        name = _file_name(_rows.text(row, "id"), _rows.text(row, "type"), present)
+        audio_url, sha256 = str(Path(self.config.audio, name)), self._sha256(name)
+        stated = _recording(row, verbatim)
+        return Offer(recording=dataclasses.replace(stated, audio_url=audio_url, sha256=sha256), raw=verbatim)
 
     def _sha256(self, name: str) -> str:
         """Of the file as it lies here, so that one replaced or added later is noticed; '' if absent."""
@@ -114,8 +119,29 @@ def build(config: Config) -> Freesound:
     return Freesound(config=config)
 
 
-def _recording(row: _rows.Row, sound_id: int, audio_url: str, raw: str, sha256: str) -> Recording:
-    username = _rows.text(row, "username")
+def recording(raw: str, config: Config) -> Recording:
+    """Read a sound from its line of the listing alone (no audio_url, no sha256); ValueError if it is none."""
+    row = _rows.parse_object(raw.encode())
+    if problem := _id_problem(row) or _type_problem(row):
+        raise _rows.BadRow(problem)
+    return _recording(row, raw)
+
+
+def _id_problem(row: _rows.Row) -> str:
+    sound_id = row.get("id")
+    if isinstance(sound_id, bool) or not isinstance(sound_id, int) or not 0 < sound_id < 2**63:
+        return f"id {str(sound_id)[:80]!r} is no integer > 0"
+    return ""
+
+
+def _type_problem(row: _rows.Row) -> str:
+    kind = row.get("type")
+    return f"type {str(kind)[:80]!r} is not one of {' '.join(TYPES)}" if kind and kind not in TYPES else ""
+
+
+def _recording(row: _rows.Row, raw: str) -> Recording:
+    """What the row says; where the file lies and what is in it, it does not."""
+    sound_id, username = _rows.text(row, "id"), _rows.text(row, "username")
     claim, url = _rows.split_licence(_rows.text(row, "license"))
     md5 = _rows.text(row, "md5").lower()
     return Recording(
@@ -123,25 +149,34 @@ def _recording(row: _rows.Row, sound_id: int, audio_url: str, raw: str, sha256: 
         source="freesound",
         title=_rows.text(row, "name"),
         author=username,
+        author_id=_user_id(row, sound_id),
         author_url=f"https://freesound.org/people/{quote(username, safe='', errors='replace')}/"
         if username
         else "",
         page_url=f"https://freesound.org/s/{sound_id}/",  # outlives renamed users, unlike `url`
-        audio_url=audio_url,
         license_claim=claim,
         license_url=url,
-        ai_preference=_rows.text(row, "gen_ai_preference") or _rows.text(row, "ai_preference"),
+        ai_preference=next((said for key in _PREFERENCES if (said := _rows.text(row, key))), ""),
         description=_rows.text(row, "description"),
         tags=_rows.texts(row, "tags", separators=" "),
         album=_rows.text(row, "pack_name"),
+        category=_rows.text(row, "category_code"),
         is_explicit=row.get("is_explicit") is True,
         is_remix=row.get("is_remix") is True,
         media=_media(row),
         md5=md5 if _MD5.fullmatch(md5) else "",
-        sha256=sha256,
         retrieved_at=_rows.text(row, "retrieved_at"),
         evidence=_rows.sha256_of(raw),
     )
+
+
+def _user_id(row: _rows.Row, sound_id: str) -> str:
+    """The uploader's number, if the sound's own previews name one and no other."""
+    previews = row.get("previews")
+    urls = [url for url in previews.values() if isinstance(url, str)] if isinstance(previews, dict) else []
+    found = [match for url in urls if (match := _PREVIEW.fullmatch(url))]
+    users = {match["user"] for match in found if match["sound"] == sound_id}
+    return users.pop() if len(users) == 1 else ""
 
 
 def _media(row: _rows.Row) -> MediaFacts:
@@ -154,7 +189,7 @@ def _media(row: _rows.Row) -> MediaFacts:
     )
 
 
-def _file_name(sound_id: int, kind: str, present: frozenset[str]) -> str:
+def _file_name(sound_id: str, kind: str, present: frozenset[str]) -> str:
     """ID.TYPE; with no type stated, or aiff written as aif, the file that is there."""
     kinds = {"": TYPES, "aiff": ("aiff", "aif"), "aif": ("aif", "aiff")}.get(kind, (kind,))
     candidates = [f"{sound_id}.{each}" for each in kinds]

@@ -8,6 +8,7 @@ is fetched, so there are no terms of use and no rate limits. The sounds themselv
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import re
 import unicodedata
@@ -91,6 +92,15 @@ def build(config: Config) -> Synthetic:
     return Synthetic(config=config)
 
 
+def recording(raw: str, config: Config) -> Recording:
+    """Read a recording from its row alone (no audio_url); ValueError if it has no number."""
+    row = _rows.parse_object(raw.encode())
+    number = _rows.whole(row, "id")
+    if not number or "preference" not in row:
+        raise _rows.BadRow("no row of this source: it lacks a number as id, or the preference")
+    return _recording(row, number, raw)
+
+
 def render(item: Item) -> bytes:
     """The file of an item."""
     work = item.sound
@@ -132,6 +142,7 @@ def _offer(item: Item) -> Offer:
     container = sound.form.removesuffix("24")
     row: _rows.Row = {
         "author": work.author,
+        "channels": sound.channels,
         "description": work.text,
         "duration": round(item.num_frames / sound.rate, 6),
         "id": item.number,
@@ -139,35 +150,42 @@ def _offer(item: Item) -> Offer:
         "license_url": url,
         "name": _title(item),
         "preference": work.wish,
+        "retrieved_at": RETRIEVED_AT,
+        "samplerate": sound.rate,
         "tags": list(work.tags),
         "type": container,
     }
-    author_id = _slug(work.author)
     raw = _rows.canonical_json(row)
-    recording = Recording(
-        id=_id(item.number),
+    audio_url = f"{item.number:04d}-{work.name}.{container}"
+    return Offer(
+        recording=dataclasses.replace(_recording(row, item.number, raw), audio_url=audio_url), raw=raw
+    )
+
+
+def _recording(row: _rows.Row, number: int, raw: str) -> Recording:
+    author_id = _slug(_rows.text(row, "author"))
+    return Recording(
+        id=_id(number),
         source="synthetic",
-        title=_title(item),
-        author=work.author,
+        title=_rows.text(row, "name"),
+        author=_rows.text(row, "author"),
         author_id=author_id,
         author_url=f"https://example.org/people/{author_id}/" if author_id else "",
-        page_url=f"https://example.org/sounds/{item.number:04d}",
-        audio_url=f"{item.number:04d}-{work.name}.{container}",
-        license_claim=claim,
-        license_url=url,
-        ai_preference=work.wish,
-        description=work.text,
-        tags=work.tags,
+        page_url=f"https://example.org/sounds/{number:04d}",
+        license_claim=_rows.text(row, "license"),
+        license_url=_rows.text(row, "license_url"),
+        ai_preference=_rows.text(row, "preference"),
+        description=_rows.text(row, "description"),
+        tags=_rows.texts(row, "tags", separators=","),
         media=MediaFacts(
-            container=container,
-            seconds=round(item.num_frames / sound.rate, 6),
-            sample_rate=sound.rate,
-            num_channels=sound.channels,
+            container=_rows.text(row, "type"),
+            seconds=_rows.real(row, "duration"),
+            sample_rate=_rows.whole(row, "samplerate"),
+            num_channels=_rows.whole(row, "channels"),
         ),
-        retrieved_at=RETRIEVED_AT,
+        retrieved_at=_rows.text(row, "retrieved_at"),
         evidence=_rows.sha256_of(raw),
     )
-    return Offer(recording=recording, raw=raw)
 
 
 def _title(item: Item) -> str:

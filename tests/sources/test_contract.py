@@ -11,12 +11,29 @@ from typing import Any
 
 import pytest
 
-from sao_data import config, plugins
+from sao_data import config, plugins, replay
 from sao_data.errors import UsageError
 from sao_data.ids import check_id
-from sao_data.records import Offer, Rejection
+from sao_data.records import Offer, Recording, Rejection
 
 SOURCES = plugins.names("sources")
+
+
+SOUND = {
+    "id": 7, "type": "wav", "name": "seven", "username": "Ana B.", "license": "Attribution", "tags": ["x"],
+    "description": "Rain\n<b>x</b>", "gen_ai_preference": "no-gen-ai", "category_code": "sp-s",
+    "is_explicit": True, "is_remix": True, "md5": "0FAAECE0B715DDA6B7B9FCD4F89AFB66",
+    "duration": 1.25, "samplerate": 44100.0,
+    "channels": 2, "filesize": 8, "pack_name": "P", "retrieved_at": "2026-01-01T00:00:00Z",
+    "previews": {"preview-hq-mp3": "https://cdn.freesound.org/previews/0/7_77-hq.mp3"},
+}  # fmt: skip
+TABLE = (
+    "file_name,title,author,author_url,license,url,tags,genres,album,year,copyright_notice,requested_credit,"
+    "ai_preference,retrieved_at,mood\n"
+    "./rain.wav,Rain,Ana,https://example.org/ana,CC BY 4.0,https://example.org/1,a;b,Folk,LP,2021,(c) Ana,"
+    "Ana B.,open-models,2026-01-01,calm\n"
+    "../x.wav,Out\n"
+)
 
 
 def made_input(folder: Path) -> str:
@@ -24,16 +41,49 @@ def made_input(folder: Path) -> str:
     (folder / "audio").mkdir()
     (folder / "audio" / "7.wav").write_bytes(b"RIFF one")
     (folder / "rain.wav").write_bytes(b"RIFF two")
-    (folder / "sounds.jsonl").write_text(json.dumps({"id": 7, "type": "wav", "name": "seven"}) + "\nnull\n")
-    (folder / "metadata.csv").write_text("file_name,title\nrain.wav,Rain\n../x.wav,Out\n")
+    (folder / "sounds.jsonl").write_text(json.dumps(SOUND) + "\nnull\n")
+    (folder / "metadata.csv").write_text(TABLE)
+    (folder / "audio" / "7.json").write_text(
+        '{"title": "Seven\\u0000 \\ud800", "tags": ["a,b", "c"], "year": 2021}'
+    )
+    (folder / "audio" / "7.txt").write_text("Rain, seven times.")
+    made_dumps(folder)
     return str(folder)
+
+
+def made_dumps(folder: Path) -> None:
+    """A Freesound data pack and an FMA dump of one recording each."""
+    for path in ("0/7.wav", "fma_full/000/000007.mp3", "metadata/metadata_0000.csv"):
+        (folder / path).parent.mkdir(parents=True)
+        (folder / path).write_bytes(b"RIFF three")
+    (folder / "metadata" / "metadata_0000.csv").write_text(
+        "filepath,id,username,title,description,tags,pack_name,bst_category,geotag,license,"
+        "generative_ai_preference,type,duration,filesize\n"
+        "0/7.wav,7,Ana B.,seven,Rain,a b,P,Speech -> Solo speech,1.5 2.5,Attribution,no-gen-ai,wav,1.25,8\n"
+        "0/8.wav,x,,,,,,,,,,wav,,\n"
+    )
+    (folder / "tracks.csv").write_text(
+        ",album,album,artist,artist,track,track,track,track,track,track,track\n"
+        ",title,date_released,name,id,title,license,genres,genres_all,duration,tags,information\n"
+        "track_id,,,,,,,,,,,\n"
+        "7,LP,2009-01-05 00:00:00,Ana,3,Seven,Attribution,[4],[4],61,['x'],<p>y</p>\n"
+        "x,,,,,,,,,,,\n"
+    )
+    (folder / "raw_tracks.csv").write_text(
+        "track_id,artist_url,license_image_file,license_title,license_url,track_copyright_c,track_copyright_p,"
+        "track_explicit,track_url\n"
+        "7,https://example.org/ana,,Attribution,http://creativecommons.org/licenses/by/3.0/us/,2009 Ana,,"
+        "Adults-Only,https://example.org/7\n"
+    )
+    (folder / "genres.csv").write_text("genre_id,#tracks,parent,title,top_level\n4,1,0,Jazz,4\n")
 
 
 def build(name: str, folder: Path) -> Any:
     """Build a source with its defaults, and this folder for every location it needs."""
     module = plugins.load("sources", name)
+    made = made_input(folder)
     table = {
-        field.name: made_input(folder)
+        field.name: made
         for field in dataclasses.fields(module.Config)
         if field.default is dataclasses.MISSING
     }
@@ -70,6 +120,40 @@ def test_raw_row_is_the_evidence(source: Any) -> None:
             assert isinstance(json.loads(offer.raw), dict)
 
 
+def offers(source: Any) -> list[Offer]:
+    return [one for one in source.offers() if isinstance(one, Offer)]
+
+
+def stated(recording: Recording) -> Recording:
+    """All but what only the files themselves can say."""
+    return dataclasses.replace(recording, audio_url="", sha256="")
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_raw_row_alone_gives_the_recording_back(name: str, tmp_path: Path) -> None:
+    source, module = build(name, tmp_path), plugins.load("sources", name)
+    found = offers(source)
+    for path in sorted(tmp_path.rglob("*"), reverse=True):  # the files are gone, only the evidence is left
+        path.unlink() if path.is_file() else path.rmdir()
+    described = json.loads(json.dumps(config.canonical(source.config)))
+    rebuilt = replay.config_from(module.Config, described, where="test")
+    for offer in found:
+        assert stated(module.recording(offer.raw, source.config)) == stated(offer.recording)
+        assert stated(module.recording(offer.raw, rebuilt)) == stated(offer.recording)
+
+
+@pytest.mark.parametrize(
+    "raw", ["", "null", "{}", '{"id": 0}', '{"file_name": "../x"}', '{"a": 1, "a": 2}', "\ud800"]
+)
+@pytest.mark.parametrize("name", SOURCES)
+def test_text_that_is_no_row_of_the_source_is_a_value_error_that_says_why(
+    name: str, raw: str, tmp_path: Path
+) -> None:
+    source, module = build(name, tmp_path), plugins.load("sources", name)
+    with pytest.raises(ValueError, match=r"\w+ \w+"):
+        module.recording(raw, source.config)
+
+
 def test_first_offer_opens_as_bytes(source: Any) -> None:
     source.check()
     offer = next(one for one in source.offers() if isinstance(one, Offer))
@@ -96,6 +180,10 @@ def test_rejections_say_where(source: Any) -> None:
 @pytest.mark.parametrize("name", [name for name in SOURCES if name != "synthetic"])
 def test_absent_folder_is_a_usage_error_with_the_fix(name: str, tmp_path: Path) -> None:
     module = plugins.load("sources", name)
-    source = module.build(config.parse(module.Config, {"path": str(tmp_path / "nowhere")}, where="test"))
-    with pytest.raises(UsageError, match=r"nowhere: no such folder; .*source\.path"):
+    needed = (
+        field.name for field in dataclasses.fields(module.Config) if field.default is dataclasses.MISSING
+    )
+    table = dict.fromkeys(needed, str(tmp_path / "nowhere"))
+    source = module.build(config.parse(module.Config, table, where="test"))
+    with pytest.raises(UsageError, match=r"nowhere: no such (zip file or )?folder; .*source\.\w+"):
         source.check()

@@ -49,7 +49,7 @@ def test_csv_row_is_read_verbatim(tmp_path: Path) -> None:
     assert recording.tags == ("rain", "tin roof", "field-recording")
     assert (recording.genres, recording.year, recording.ai_preference) == (("Folk",), "2021", "no-gen-ai")
     assert recording.sha256 == hashlib.sha256(b"abc").hexdigest()
-    assert (recording.media.num_bytes, recording.media.container) == (3, "wav")
+    assert (recording.media.num_bytes, recording.media.container) == (None, "wav")
 
 
 def test_unknown_columns_stay_in_the_evidence(tmp_path: Path) -> None:
@@ -258,6 +258,16 @@ def test_undecodable_file_name_is_rejected(tmp_path: Path) -> None:
     assert isinstance(rejection, Rejection)
     assert rejection.reason == "bad_path"
     rejection.detail.encode()
+
+
+def test_raw_row_gives_the_id_back_under_the_configured_name(tmp_path: Path) -> None:
+    config = folder.Config(path="", name="mine")
+    assert folder.recording('{"file_name": "./a/b c.wav"}', config).id == f"mine:{folder.own_id('a/b c.wav')}"
+
+
+def test_raw_text_that_leaves_the_folder_is_no_row() -> None:
+    with pytest.raises(ValueError, match="leaves the folder"):
+        folder.recording('{"file_name": "../x.wav"}', folder.Config(path=""))
 
 
 @pytest.mark.skipif(not SHARED.is_dir(), reason="../shared/data is absent")

@@ -11,6 +11,7 @@ import pytest
 
 from sao_data.errors import UsageError
 from sao_data.ids import check_id
+from sao_data.licences import normalise_preference
 from sao_data.records import Offer, Recording, Rejection
 from sao_data.sources import freesound
 
@@ -98,11 +99,71 @@ def test_licence_name_is_a_claim(tmp_path: Path) -> None:
     [
         ({"gen_ai_preference": "no-gen-ai"}, "no-gen-ai"),
         ({"gen_ai_preference": None, "ai_preference": "open-models"}, "open-models"),
+        ({"gen_ai_preference": None, "generative_ai_preference": "no-gen-ai"}, "no-gen-ai"),
+        ({"gen_ai_preference": "no-gen-ai", "ai_preference": "open-models"}, "no-gen-ai"),
         ({"gen_ai_preference": None}, ""),
     ],
 )
 def test_preference_and_its_older_name(tmp_path: Path, row: dict[str, object], preference: str) -> None:
     assert offered(tmp_path, **row).ai_preference == preference
+
+
+@pytest.mark.parametrize(
+    ("value", "known_as"),
+    [
+        ("freesound-cc-recommendation", "no-additional-preferences"),
+        ("no-additional-restrictions", "no-additional-preferences"),
+        ("open-models", "open-source-models"),
+        ("open-noncommercial-models", "noncommercial-open-source-models"),
+        ("no-gen-ai", "no-gen-ai"),
+    ],
+)
+def test_earlier_names_of_preferences_stay_verbatim_and_are_understood(
+    tmp_path: Path, value: str, known_as: str
+) -> None:
+    recording = offered(tmp_path, gen_ai_preference=value)
+    assert recording.ai_preference == value
+    assert normalise_preference(recording.ai_preference) == known_as
+
+
+@pytest.mark.parametrize(("code", "category"), [("sp-s", "sp-s"), ("fx", "fx"), (None, ""), (["sp-s"], "")])
+def test_category_is_the_code(tmp_path: Path, code: object, category: str) -> None:
+    recording = offered(tmp_path, category="Speech", subcategory="Solo speech", category_code=code)
+    assert recording.category == category
+
+
+PREVIEW = "https://cdn.freesound.org/previews/1/1001_77-hq.mp3"
+
+
+@pytest.mark.parametrize(
+    ("urls", "author_id"),
+    [
+        ([PREVIEW], "77"),
+        ([PREVIEW, "https://cdn.freesound.org/previews/1/1001_77-lq.ogg"], "77"),
+        (["http://freesound.org/data/previews/1/1001_77-lq.mp3"], "77"),
+        (["https://www.freesound.org/data/previews/1/1001_77-lq.mp3"], "77"),
+        ([PREVIEW, "http://127.0.0.1/previews/1/1001_78-hq.mp3", None, 7], "77"),
+        (["https://cdn.freesound.org/previews/1/1002_77-hq.mp3"], ""),
+        (["https://cdn.freesound.org/previews/1/1001-hq.mp3"], ""),
+        ([PREVIEW, "https://cdn.freesound.org/previews/1/1001_78-lq.mp3"], ""),
+        (["https://cdn.freesound.org.example.org/previews/1/1001_77-hq.mp3"], ""),
+        (["https://example.org/?https://cdn.freesound.org/previews/1/1001_77-hq.mp3"], ""),
+        (["https://user@cdn.freesound.org/previews/1/1001_77-hq.mp3"], ""),
+        ([PREVIEW + "\n"], ""),
+        (["https://cdn.freesound.org/previews/1/1001_٧٧-hq.mp3"], ""),
+        ([], ""),
+    ],
+)
+def test_author_id_is_the_number_in_the_sounds_own_previews(
+    tmp_path: Path, urls: list[object], author_id: str
+) -> None:
+    previews = {f"preview-{n}": url for n, url in enumerate(urls)}
+    assert offered(tmp_path, previews=previews).author_id == author_id
+
+
+@pytest.mark.parametrize("previews", [None, "x", [PREVIEW]])
+def test_previews_of_another_shape_name_nobody(tmp_path: Path, previews: object) -> None:
+    assert offered(tmp_path, previews=previews).author_id == ""
 
 
 def test_null_and_wrongly_typed_fields_are_not_stated(tmp_path: Path) -> None:

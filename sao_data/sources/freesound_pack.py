@@ -1,0 +1,217 @@
+"""Freesound data packs: a zip file (or its folder) of `ID//1000/ID.TYPE` with `metadata/metadata_NNNN.csv`.
+
+Facts about the source, from its server code (`create_data_pack`, new in July 2026), checked 2026-07-30:
+
+- Terms: sounds keep their own licences, and credit is due as everywhere. No rate limits: nothing is asked of
+  a server.
+- Licences: names without a version ("Attribution" is BY 3.0 or 4.0), recorded as given and judged by our own
+  policy whatever the pack promises: its "commercial" variants may hold NonCommercial sounds (a hyphen in the
+  comparison). Sampling+ sounds and those not moderated are left out by the pack.
+- Generative-AI preference: a column of its own, so a pack without it is refused.
+- Columns are found by name. Ids are those of the API, so that a sound offered by both is one recording.
+
+Audio is read where it lies, crc32 checked; packs state no md5. The evidence is the row, but for its geotag:
+the place is often somebody's home. With it stands `audio_file`, what the zip's directory says of the audio
+(of a folder only the size), so that a replaced or added file is noticed although its row stays as it was.
+A row is rejected as `bad_metadata` (it cannot be read), `bad_id`, `bad_type` (a file type Freesound does not
+have) or `bad_path` (its filepath is another sound's, or leads out; so does a zip member).
+"""
+
+from __future__ import annotations
+
+import functools
+import posixpath
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import BinaryIO
+from urllib.parse import quote
+
+from sao_data.config import Location
+from sao_data.errors import UsageError
+from sao_data.records import MediaFacts, Offer, Recording, Rejection
+from sao_data.sources import _bst, _rows
+from sao_data.sources._archive import Archive, is_safe
+from sao_data.sources._columns import Cells, Csv, Line, plain
+from sao_data.sources.freesound import TYPES
+
+NEEDED = ("id", "username", "title", "license", "generative_ai_preference", "type")
+KNOWN_AS = {
+    "username": ("username", "user", "author"),
+    "title": ("title", "name"),
+    "license": ("license", "licence"),
+    "generative_ai_preference": ("generative_ai_preference", "gen_ai_preference", "ai_preference"),
+    "bst_category": ("bst_category", "category_code", "category"),
+    "pack_name": ("pack_name", "pack"),
+}
+PLACES = frozenset(("geotag", "latitude", "longitude", "lat", "lon"))  # "lon lat"; none is kept
+AUDIO_FILE = "audio_file"  # key of the evidence
+
+_ID = re.compile(r"[1-9][0-9]{0,17}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """Which pack."""
+
+    path: Location  # the zip file as downloaded, or the folder it was unpacked to
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FreesoundPack:
+    """The Source over one data pack."""
+
+    config: Config
+
+    def check(self) -> None:
+        """Raise UsageError unless the pack is whole and its tables have the columns that are needed."""
+        for table in self._tables():
+            table.require(NEEDED, known_as=KNOWN_AS)
+
+    def offers(self) -> Iterator[Offer | Rejection]:
+        """Every row of every table, by name and line; then members that lead out of the archive."""
+        root = self._root()
+        for table in self._tables():
+            table.require(NEEDED, known_as=KNOWN_AS)
+            for line in table.rows():
+                yield self._offer(line, root)
+        for name in self._archive.refused():
+            detail = f"the zip member {name[:200]!r} leads out of the archive"
+            yield _rows.reject_row("freesound", name.encode(errors="replace"), "bad_path", detail)
+
+    def open(self, recording: Recording) -> BinaryIO:
+        """Stream the audio; DamagedFile where its bytes are not what the zip's directory says."""
+        return self._archive.open(posixpath.join(self._root(), recording.audio_url))
+
+    def notes(self) -> tuple[str, ...]:
+        """What a reader of the dataset should know of this source."""
+        return (
+            "Freesound data packs hold no Sampling+ works; only the API and earlier snapshots offer them.",
+            "Freesound data packs name licences without their version: Attribution may be 3.0 or 4.0.",
+        )
+
+    @property
+    def _archive(self) -> Archive:
+        return Archive(path=self.config.path, key="path", plugin="freesound_pack")
+
+    def _root(self) -> str:
+        """The folder within the archive that holds everything: '' or the one it was packed with."""
+        self._archive.check()
+        found = self._archive.folders("metadata", "*/metadata")
+        if len(found) != 1:
+            what = "several packs" if found else "no folder `metadata`"
+            raise UsageError(
+                f"freesound_pack: {self.config.path}: {what} in it; "
+                "set source.path to one pack: metadata/metadata_0000.csv … and 0/123.wav …"
+            )
+        return posixpath.dirname(found[0])
+
+    def _tables(self) -> list[Csv]:
+        pattern = posixpath.join(self._root(), "metadata", "metadata_*.csv")
+        found = self._archive.files(pattern)
+        if not found:
+            raise UsageError(
+                f"freesound_pack: {self.config.path}: no {pattern} in it; is it a Freesound data pack?"
+            )
+        return [Csv(archive=self._archive, name=name) for name in found]
+
+    def _offer(self, line: Line, root: str) -> Offer | Rejection:
+        cells = {name: cell for name, cell in line.cells.items() if plain(name) not in PLACES}
+        own = _rows.canonical_json(dict(cells)).encode()
+        if line.problem:
+            return _rows.reject_row("freesound", own, "bad_metadata", f"{line.where}: {line.problem}")
+        if problem := _id_problem(cells):
+            return _rows.reject_row("freesound", own, "bad_id", f"{line.where}: {problem}")
+        reason, problem = _file_problem(cells)
+        if reason:
+            sound_id, detail = f"freesound:{_cell(cells, 'id')}", f"{line.where}: {problem}"[:300]
+            return Rejection(id=sound_id, stage="list", reason=reason, detail=detail)
+        facts = self._archive.facts(posixpath.join(root, _audio_url(cells)))
+        raw = _rows.canonical_json({**cells, AUDIO_FILE: facts and facts._asdict()})
+        return Offer(recording=recording(raw, self.config), raw=raw)
+
+
+def build(config: Config) -> FreesoundPack:
+    """Make the source."""
+    return FreesoundPack(config=config)
+
+
+def recording(raw: str, config: Config) -> Recording:
+    """Read a sound from its row kept as evidence; ValueError if it is none of this source."""
+    row = _rows.parse_object(raw.encode())
+    cells = {name: cell for name, cell in row.items() if isinstance(cell, str)}
+    if problem := _id_problem(cells) or _file_problem(cells)[1]:
+        raise _rows.BadRow(problem)
+    username = _cell(cells, "username")
+    claim, url = _rows.split_licence(_cell(cells, "license"))
+    return Recording(
+        id=f"freesound:{_cell(cells, 'id')}",
+        source="freesound",
+        title=_cell(cells, "title"),
+        author=username,
+        author_url=f"https://freesound.org/people/{quote(username, safe='')}/" if username else "",
+        page_url=f"https://freesound.org/s/{_cell(cells, 'id')}/",  # outlives renamed users
+        audio_url=_audio_url(cells),
+        license_claim=claim,
+        license_url=url,
+        ai_preference=_cell(cells, "generative_ai_preference"),
+        description=_cell(cells, "description"),
+        tags=tuple(_cell(cells, "tags").split()),
+        album=_cell(cells, "pack_name"),
+        category=_bst.code(_cell(cells, "bst_category")),
+        media=_media(cells),
+        evidence=_rows.sha256_of(raw),
+    )
+
+
+@functools.lru_cache(maxsize=16)
+def _columns(header: tuple[str, ...]) -> dict[str, str]:
+    """The column that holds each field: the first of the names it is known as."""
+    there = {plain(name): name for name in header}
+    found = dict(there)
+    for key, names in KNOWN_AS.items():
+        column = next((there[name] for name in names if name in there), None)
+        if column is not None:
+            found[key] = column
+    return found
+
+
+def _cell(cells: Cells, key: str) -> str:
+    return cells.get(_columns(tuple(cells)).get(key, ""), "")
+
+
+def _audio_url(cells: Cells) -> str:
+    sound_id = _cell(cells, "id")
+    return _cell(cells, "filepath") or f"{int(sound_id) // 1000}/{sound_id}.{_cell(cells, 'type')}"
+
+
+def _id_problem(cells: Cells) -> str:
+    sound_id = _cell(cells, "id")
+    return "" if _ID.fullmatch(sound_id) else f"id {sound_id[:80]!r} is no integer > 0"
+
+
+def _file_problem(cells: Cells) -> tuple[str, str]:
+    """(reason, detail) if the row's file is none to open."""
+    kind, path = _cell(cells, "type"), _cell(cells, "filepath")
+    if kind not in TYPES:
+        return "bad_type", f"type {kind[:80]!r} is not one of {' '.join(TYPES)}"
+    if path and not is_safe(path):
+        return "bad_path", f"filepath {path[:200]!r} leads out of the pack"
+    stem = posixpath.basename(path).partition(".")[0]
+    if path and stem != _cell(cells, "id"):
+        return "bad_path", f"filepath {path[:200]!r} is not that of sound {_cell(cells, 'id')}"
+    return "", ""
+
+
+def _media(cells: Cells) -> MediaFacts:
+    size: _rows.Row = {"n": _number(_cell(cells, "filesize")), "s": _number(_cell(cells, "duration"))}
+    return MediaFacts(
+        container=_cell(cells, "type"), num_bytes=_rows.whole(size, "n"), seconds=_rows.real(size, "s")
+    )
+
+
+def _number(cell: str) -> float | None:
+    try:
+        return float(cell)
+    except ValueError:
+        return None
