@@ -88,7 +88,9 @@ def build(folder: Path, num: int, *, seconds: int) -> Path:
         lines.append(f"{n:04d}.wav,Sound {n},Nobody,https://creativecommons.org/publicdomain/zero/1.0/")
     (source / "metadata.csv").write_text("\n".join(lines) + "\n")
     path = folder / "manifest.toml"
-    path.write_text(f'name = "bench"\nnum_buckets = 4\n[[source]]\nplugin = "folder"\npath = "{source}"\n')
+    path.write_text(
+        f'name = "bench"\nnum_buckets = 4\nscreening = "off"\n[[source]]\nplugin = "folder"\npath = "{source}"\n'
+    )
     ingest.run(manifest.load(path, [], cwd=folder), str(folder / "out"), LocalExecutor(), Silent())
     return folder / "out"
 

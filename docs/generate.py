@@ -168,7 +168,7 @@ def trainings() -> str:
 
     vae, dit = train_vae.Config(), train_dit.Config()
     parts = ["### Top level", _defaults({"train_vae": vae, "train_dit": dit})]
-    for name in ("pace", "optimiser", "ema", "stream"):
+    for name in ("pace", "release", "optimiser", "ema", "stream"):
         values = {"train_vae": getattr(vae, name), "train_dit": getattr(dit, name)}
         parts += [f"### `[{name}]`", meaning(train_vae.Config, name), _defaults(values)]
     assert typing.get_type_hints(train_dit.Config)["stream"] is StreamConfig
@@ -224,10 +224,11 @@ def model_sizes() -> str:
 
 
 def generation_fields() -> str:
-    """Every field of a generation."""
+    """Every field of a generation but the tables."""
     from sao_model import generation
 
-    return _settings(generation.Config)
+    hints = typing.get_type_hints(generation.Config)
+    return _settings(generation.Config, [name for name, hint in hints.items() if not _is_table(hint)])
 
 
 PARTS: dict[str, Callable[[], str]] = {

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
-from sao_data.records import SAMPLE_RATE, CatalogueRow, Clip, Decision, Rejection, SampleRow
+from sao_data.records import SAMPLE_RATE, CatalogueRow, Clip, Decision, Objection, Rejection, SampleRow
 from sao_data.stage import Bucket, recording_of
 from sao_data.stages.listing import NAME as LIST
 from sao_data.stages.listing import Listed
+from sao_data.stages.pack import all_changes, is_dropped
 
 FILE = "catalogue.parquet"
 _STAGES = ("decide", "fetch", "normalise", "curate")
 
 
-def rows(bucket: Bucket, dropped: Iterable[Rejection]) -> Iterator[CatalogueRow]:
-    """Catalogue rows of one finished bucket."""
+def rows(bucket: Bucket, objections: Collection[Objection]) -> Iterator[CatalogueRow]:
+    """Catalogue rows of one finished bucket; objections are those found when its audio was compared."""
     decisions = {d.recording_id: d for d in bucket.rows("decide", Decision)}
-    rejections = _by_recording(bucket, dropped)
+    for item in objections:
+        decisions[item.recording_id] = _objected(decisions[item.recording_id], item)
+    rejections = _by_recording(bucket, objections)
     clips: dict[str, list[Clip]] = defaultdict(list)
     for clip in bucket.rows("curate", Clip):
         clips[clip.recording_id].append(clip)
@@ -35,14 +39,29 @@ def rows(bucket: Bucket, dropped: Iterable[Rejection]) -> Iterator[CatalogueRow]
         yield _unlisted(same[0], len(same))
 
 
-def _by_recording(bucket: Bucket, dropped: Iterable[Rejection]) -> dict[str, list[Rejection]]:
+def _objected(decision: Decision, objection: Objection) -> Decision:
+    """The decision as an objection leaves it; a mere duplicate's rights are as they were."""
+    if objection.verdict == "allow" and is_dropped(objection):
+        return decision
+    return dataclasses.replace(
+        decision, verdict=objection.verdict, rule=objection.rule, detail=objection.detail
+    )
+
+
+def _by_recording(bucket: Bucket, objections: Iterable[Objection]) -> dict[str, list[Rejection]]:
     found: dict[str, list[Rejection]] = defaultdict(list)
     for stage in _STAGES:
         for rejection in bucket.rejections(stage):
             found[recording_of(rejection.id)].append(rejection)
-    for rejection in dropped:
-        found[rejection.id].append(rejection)
+    for item in objections:
+        if is_dropped(item):
+            found[item.recording_id].append(_rejection(item))
     return found
+
+
+def _rejection(objection: Objection) -> Rejection:
+    item = objection
+    return Rejection(id=item.recording_id, stage=item.stage, reason=item.rule, detail=item.detail)
 
 
 def _row(
@@ -83,12 +102,12 @@ def _row(
         kept=bool(packed),
         stage=why.stage if why else "",
         reason=why.reason if why else "",
-        detail=why.detail if why else _lost_clips(rejections),
+        detail=why.detail if why else _remarks(decision, rejections),
         num_offers=listed.num_offers,
         num_clips=len(packed),
         num_clips_rejected=sum(1 for r in rejections if r.stage == "curate"),
         seconds=round(num_frames / SAMPLE_RATE, 3) if packed else None,
-        changes=clips[0].changes if packed else (),
+        changes=all_changes(recording, clips[0]) if packed else (),
         shards=tuple(sorted({sample.shard for sample in packed})),
         original_sha256=clips[0].audio.sha256 if clips else "",
         audio_sha256=clips[0].audio_sha256 if clips else "",
@@ -97,10 +116,11 @@ def _row(
     )
 
 
-def _lost_clips(rejections: list[Rejection]) -> str:
-    return "; ".join(
-        f"clip {r.id.partition('#')[2] or 0} left out: {r.reason} ({r.detail})" for r in rejections
-    )
+def _remarks(decision: Decision, rejections: list[Rejection]) -> str:
+    """What is to be said of a kept recording: why no rule of the policy let it in, and clips left out."""
+    remarks = [decision.detail] if decision.rule != "allowed" else []
+    remarks += [f"clip {r.id.partition('#')[2] or 0} left out: {r.reason} ({r.detail})" for r in rejections]
+    return "; ".join(remarks)
 
 
 def _unlisted(rejection: Rejection, num_offers: int) -> CatalogueRow:

@@ -1,19 +1,20 @@
-"""Exact duplicates: two recordings whose normalised audio is the same, sample for sample.
+"""Equal audio: recordings whose normalised audio is the same, sample for sample.
 
-A global stage: it sees one small row per recording and no audio. Of equal recordings the one under the most
+A global step: it sees one small row per recording and no audio. Of equal recordings the one under the most
 restrictive licence stays, so that a copy cannot launder a licence; among equals the one with the lowest
-sha256(id).
+sha256(id). What equals audio that was denied or taken down while it was held goes with it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
+from sao_data.clusters import restrictive_first, unsure_whose
 from sao_data.ids import id_hash
-from sao_data.records import Rejection
+from sao_data.records import Objection, Verdict
 
-_RESTRICTIVE = {"SAMPLING+": 0, "BY": 1, "CC0": 2}  # lower stays
+STAGE = "dedupe"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,31 +25,53 @@ class Dedupe:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Fingerprint:
-    """What the search sees of one recording."""
+class Heard:
+    """What the comparison of audio sees of one allowed recording."""
 
-    recording_id: str
-    audio_sha256: str
+    id: str
+    author: str  # comparable form; '' = not named
     family: str
+    audio_sha256: str
+    fingerprint: str  # Chromaprint; '' = too short for one
 
 
-def find_duplicates(fingerprints: Iterable[Fingerprint], config: Dedupe) -> list[Rejection]:
-    """One `duplicate_audio` rejection for every recording but one of each group of equals, sorted by id."""
-    if not config.exact:
-        return []
-    groups: dict[str, list[Fingerprint]] = {}
-    for item in fingerprints:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unwanted:
+    """Audio that must not come in, by its hash: why, in the words of a rule and a detail."""
+
+    rule: str
+    detail: str
+
+
+def find_duplicates(
+    heard: Iterable[Heard], config: Dedupe, unwanted: Mapping[str, Unwanted] | None = None
+) -> list[Objection]:
+    """Objections to all but one of each group of equals, and to what equals unwanted audio; sorted by id."""
+    groups: dict[str, list[Heard]] = {}
+    for item in heard:
         groups.setdefault(item.audio_sha256, []).append(item)
-    rejections = []
-    for group in groups.values():
-        first, *others = sorted(group, key=lambda f: (_RESTRICTIVE.get(f.family, 1), id_hash(f.recording_id)))
-        rejections += [
-            Rejection(
-                id=f.recording_id,
-                stage="dedupe",
-                reason="duplicate_audio",
-                detail=f"same audio as {first.recording_id}",
-            )
-            for f in others
-        ]
-    return sorted(rejections, key=lambda r: r.id)
+    found: list[Objection] = []
+    for audio_sha256, group in groups.items():
+        why = (unwanted or {}).get(audio_sha256)
+        if why:
+            found += [_object(item, "deny", why.rule, why.detail) for item in group]
+        elif config.exact and len(group) > 1:
+            found += _equals(group)
+    return sorted(found, key=lambda item: item.recording_id)
+
+
+def _equals(group: list[Heard]) -> Iterator[Objection]:
+    ordered = restrictive_first(group, key=lambda item: id_hash(item.id))
+    unsure = unsure_whose(ordered)
+    first = ordered[0]
+    for item in ordered:
+        if item in unsure:
+            others = ", ".join(other.id for other in unsure if other is not item)[:200]
+            detail = f"same audio as {others}, by another author: a person says whose it is"
+            yield _object(item, "review", "authors_differ", detail)
+        elif item is not first:
+            yield _object(item, "allow", "duplicate_audio", f"same audio as {first.id}")
+
+
+def _object(item: Heard, verdict: Verdict, rule: str, detail: str) -> Objection:
+    return Objection(recording_id=item.id, stage=STAGE, verdict=verdict, rule=rule, detail=detail)

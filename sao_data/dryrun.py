@@ -3,32 +3,40 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING
 
-from sao_data import reviews
+from sao_data import clusters, earlier_terms, history, reviews, tombstones
+from sao_data.across import compare, match_candidates, screen
+from sao_data.clusters import gravest
 from sao_data.ids import bucket_of
+from sao_data.plan import Plan, Unit, make_units, to_pack, unfinished, with_dropped, with_objections
+from sao_data.records import Objection
 from sao_data.stages import listing
-from sao_data.stages.decide import Decide
+from sao_data.stages.decide import final
+from sao_data.stages.judge import judge
 from sao_data.storage import Storage
 from sao_data.summary import Summary
-
-if TYPE_CHECKING:
-    from sao_data.ingest import Plan
 
 
 def forecast(plan: Plan, storage: Storage, listed: listing.Listing) -> Summary:
     """Counts after listing and deciding; `warnings` say how much work a run would be."""
-    from sao_data.ingest import drop_duplicates, make_units, to_pack, unfinished
-
     manifest = plan.manifest
-    answers = reviews.read(storage)
-    decide = Decide(policy=manifest.policy, release=manifest.release, answers=tuple(answers.values()))
+    answers, taken = reviews.read(storage), tombstones.read(storage)
+    held = earlier_terms.hold(listed, storage, manifest, taken)
+    buried = history.bury(listed, taken)
+    judged = {
+        key: judge(row.recording, manifest.policy, manifest.release, buried)
+        for key, row in listed.rows.items()
+    }
+    candidates = (clusters.candidate(row.recording, judged[key]) for key, row in listed.rows.items())
+    matched = gravest(match_candidates(candidates, manifest, taken), held)
+    objections = {item.recording_id: item for item in matched}
     reasons: Counter[tuple[str, str]] = Counter()
     nums = [0] * manifest.num_buckets
     seconds = 0.0
     for row in listed.rows.values():
         nums[bucket_of(row.recording.id, manifest.num_buckets)] += 1
-        decision = decide.decision(row.recording, answers.get(row.recording.id))
+        key = row.recording.id
+        decision = final(judged[key], objections.get(key), answers.get(key))
         if decision.verdict == "allow":
             seconds += row.recording.media.seconds or 0.0
         else:
@@ -37,9 +45,10 @@ def forecast(plan: Plan, storage: Storage, listed: listing.Listing) -> Summary:
             reasons[(listing.NAME, "duplicate_id")] += row.num_offers - 1
     for rejection in listed.rejections:
         reasons[(listing.NAME, rejection.reason)] += 1
-    units = make_units(plan, listing.parts(listed, manifest.num_buckets), nums, answers)
+    units = make_units(plan, listing.parts(listed, manifest.num_buckets), nums, answers, buried)
+    units = with_objections(units, objections.values())
     todo = unfinished(units, storage)
-    num_packed = "some" if todo else len(to_pack(drop_duplicates(units), storage))
+    num_packed = "some" if todo else len(to_pack(_compared(units, storage, taken), storage))
     num_todo = sum(unit.num_rows for unit in todo)
     return Summary(
         name=manifest.name,
@@ -59,3 +68,13 @@ def forecast(plan: Plan, storage: Storage, listed: listing.Listing) -> Summary:
         ),
         changed=bool(num_packed),
     )
+
+
+def _compared(units: list[Unit], storage: Storage, taken: tombstones.Tombstones) -> list[Unit]:
+    """Units that know what the comparison of their audio finds. Nobody outside is asked: without that the
+    shards that a screening may change count as they are."""
+    found = compare(units, storage, taken)
+    hits: list[Objection] = []
+    if units[0].plan.manifest.screening.provider in ("dry-run", "catalogue"):
+        hits, _ = screen(units, storage, found)
+    return with_dropped(units, gravest(found, hits))

@@ -1,5 +1,4 @@
-"""The data road from end to end: list, prepare every bucket, compare across buckets, pack every bucket,
-publish.
+"""The data road from end to end: list, judge, match; prepare every bucket, compare them, pack each; publish.
 
 Each step's finished units are on disk before the next begins, so the same command continues after any stop,
 and a finished dataset is recognised without starting a worker.
@@ -7,34 +6,39 @@ and a finished dataset is recognised without starting a worker.
 
 from __future__ import annotations
 
-import dataclasses
 import logging
-from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from sao_data import owner, plugins, reviews
-from sao_data.dedupe import Fingerprint, find_duplicates
+from sao_data import earlier_terms, history, owner, reviews, tombstones
+from sao_data.across import compare, match, screen
+from sao_data.clusters import gravest
 from sao_data.errors import MatchedNothing, TooManyRejects, UsageError
 from sao_data.executor import Executor
 from sao_data.ids import bucket_of
 from sao_data.manifest import Limits, Manifest
+from sao_data.plan import (
+    Plan,
+    Unit,
+    make_units,
+    planned,
+    to_pack,
+    unfinished,
+    unjudged,
+    with_dropped,
+    with_objections,
+)
 from sao_data.plugins import Source
 from sao_data.publish import FILE as DATASET
-from sao_data.publish import publish
-from sao_data.records import Clip, Decision, Rejection
-from sao_data.reviews import Answer
-from sao_data.stage import Bucket, Part, Stage, is_complete, part_of, run_stage
+from sao_data.publish import Finished, publish
+from sao_data.records import Objection
+from sao_data.screening import check_ready
+from sao_data.stage import run_stage
 from sao_data.stages import listing
-from sao_data.stages.caption import WriteCaptions
-from sao_data.stages.curate import Curate
-from sao_data.stages.decide import Decide
-from sao_data.stages.fetch import Fetch
-from sao_data.stages.normalise import Normalise
-from sao_data.stages.pack import Pack
 from sao_data.storage import Storage, open_storage
 from sao_data.summary import Summary
+from sao_data.tombstones import Tombstones
 
 log = logging.getLogger(__name__)
 
@@ -47,51 +51,10 @@ class Progress(Protocol):
     def finish(self) -> None: ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
-    """All that a worker needs to know: where the dataset lies and what the manifest says."""
-
-    url: str
-    manifest: Manifest
-
-    def sources(self) -> tuple[Source, ...]:
-        return tuple(plugins.load("sources", s.plugin).build(s.config) for s in self.manifest.source)
-
-    def stages(self, answers: tuple[Answer, ...]) -> list[Stage]:
-        """The per-recording stages, in order."""
-        manifest, sources = self.manifest, self.sources()
-        return [
-            Decide(policy=manifest.policy, release=manifest.release, answers=answers),
-            Fetch(sources=sources, max_bytes=manifest.audio.max_bytes),
-            Normalise(sources=sources, audio=manifest.audio, cut=manifest.cut),
-            Curate(filters=manifest.filter),
-            WriteCaptions(builder=manifest.caption),
-        ]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Unit:
-    """One bucket's share of the work, as it is sent to a worker."""
-
-    plan: Plan
-    listed: Part
-    answers: tuple[Answer, ...]
-    num_rows: int
-    dropped: tuple[Rejection, ...] = ()
-
-    def bucket(self) -> Bucket:
-        bucket = Bucket(storage=open_storage(self.plan.url), index=self.listed.bucket)
-        bucket.parts[listing.NAME] = self.listed
-        return bucket
-
-    def stages(self) -> list[Stage]:
-        return self.plan.stages(self.answers)
-
-    def packing(self) -> Pack:
-        manifest = self.plan.manifest
-        return Pack(
-            dataset=manifest.name, split=manifest.split, dropped=self.dropped, keep_blob=manifest.work.keep
-        )
+def judge(unit: Unit) -> int:
+    """Judge the recordings of one bucket by licence and wish; return how many it has."""
+    run_stage(unit.judge(), unit.bucket())
+    return unit.num_rows
 
 
 def prepare(unit: Unit) -> int:
@@ -110,14 +73,6 @@ def pack(unit: Unit) -> int:
     return unit.num_rows
 
 
-def planned(unit: Unit) -> Bucket:
-    """The bucket with all its parts named, whether or not they are there."""
-    bucket = unit.bucket()
-    for stage in unit.stages():
-        bucket.parts[stage.name] = part_of(stage, bucket)
-    return bucket
-
-
 def run(manifest: Manifest, url: str, executor: Executor, progress: Progress) -> Summary:
     """Build the dataset at `url`, or continue or extend the one that is there; return what it holds.
 
@@ -125,19 +80,27 @@ def run(manifest: Manifest, url: str, executor: Executor, progress: Progress) ->
     """
     plan = Plan(url=url, manifest=manifest)
     sources = _checked_sources(plan)
+    check_ready(manifest.screening)
     storage = open_storage(url)
     owner.check(storage, manifest)
     with storage.lock():
         storage.sweep()
         owner.claim(storage, manifest)
-        units = _list(plan, sources, storage, progress)
-        units = _prepare_all(units, storage, executor, progress)
+        taken = tombstones.read(storage)
+        units, held = _list(plan, sources, storage, progress, taken)
+        _map(executor, judge, unjudged(units, storage), units, "judge", progress)
+        units = with_objections(units, gravest(match(units, taken), held))
+        _prepare_all(units, storage, executor, progress)
         progress.start("compare", None)
-        units = drop_duplicates(units)
+        found = compare(units, storage, taken)
+        progress.finish()
+        progress.start("screen", None)
+        hits, sent = screen(units, storage, found)
+        units = with_dropped(units, gravest(found, hits))
         progress.finish()
         _pack_all(units, storage, executor, progress)
         progress.start("publish", None)
-        summary = publish(storage, manifest, [_finished(unit) for unit in units])
+        summary = publish(storage, manifest, [_finished(unit) for unit in units], _notes(sources), sent)
         storage.sweep()
         progress.finish()
     return summary
@@ -166,28 +129,6 @@ def dry_run(manifest: Manifest, url: str, progress: Progress) -> Summary:
     return forecast(plan, storage, listed)
 
 
-def make_units(plan: Plan, parts: Iterable[Part], nums: list[int], answers: dict[str, Answer]) -> list[Unit]:
-    """One unit a bucket, each with the answers that concern it."""
-    by_bucket: dict[int, list[Answer]] = defaultdict(list)
-    for answer in answers.values():
-        by_bucket[bucket_of(answer.id, plan.manifest.num_buckets)].append(answer)
-    return [
-        Unit(plan=plan, listed=part, answers=tuple(by_bucket[part.bucket]), num_rows=num)
-        for part, num in zip(parts, nums, strict=True)
-    ]
-
-
-def unfinished(units: list[Unit], storage: Storage) -> list[Unit]:
-    """Units some of whose per-recording parts are not there. Bucket by bucket, on names alone."""
-    found = []
-    for unit in units:
-        bucket = planned(unit)
-        parts = [part for name, part in bucket.parts.items() if name != listing.NAME]
-        if not all(is_complete(storage, part) for part in parts):
-            found.append(unit)
-    return found
-
-
 def _checked_sources(plan: Plan) -> tuple[Source, ...]:
     sources = plan.sources()
     for source in sources:
@@ -195,7 +136,15 @@ def _checked_sources(plan: Plan) -> tuple[Source, ...]:
     return sources
 
 
-def _list(plan: Plan, sources: tuple[Source, ...], storage: Storage, progress: Progress) -> list[Unit]:
+def _notes(sources: tuple[Source, ...]) -> tuple[str, ...]:
+    """What sources want said of every dataset made from them."""
+    return tuple(note for source in sources for note in getattr(source, "notes", tuple)())
+
+
+def _list(
+    plan: Plan, sources: tuple[Source, ...], storage: Storage, progress: Progress, taken: Tombstones
+) -> tuple[list[Unit], tuple[Objection, ...]]:
+    """The units to do, and what is to be said of works that stay under earlier terms."""
     progress.start("list", None)
     listed = listing.ask(plan.manifest, list(sources), progress.advance)
     if not listed.num_offered:
@@ -203,41 +152,20 @@ def _list(plan: Plan, sources: tuple[Source, ...], storage: Storage, progress: P
             f"{plan.manifest.name}: the sources offer no recordings; check their path and listing"
         )
     num_buckets = plan.manifest.num_buckets
+    held = earlier_terms.hold(listed, storage, plan.manifest, taken)
+    buried = history.bury(listed, taken)
     parts = listing.publish(storage, listed, num_buckets)
     progress.finish()
     nums = [0] * num_buckets
     for recording_id in listed.rows:
         nums[bucket_of(recording_id, num_buckets)] += 1
-    return make_units(plan, parts, nums, reviews.read(storage))
+    return make_units(plan, parts, nums, reviews.read(storage), buried), held
 
 
-def _prepare_all(units: list[Unit], storage: Storage, executor: Executor, progress: Progress) -> list[Unit]:
+def _prepare_all(units: list[Unit], storage: Storage, executor: Executor, progress: Progress) -> None:
     todo = unfinished(units, storage)
     _check_nodes(todo, executor, storage)
     _map(executor, prepare, todo, units, "prepare", progress)
-    return units
-
-
-def drop_duplicates(units: list[Unit]) -> list[Unit]:
-    """The global stage: every bucket learns which of its recordings another bucket (or it) has already."""
-    fingerprints = (item for unit in units for item in _fingerprints(planned(unit)))
-    duplicates = find_duplicates(fingerprints, units[0].plan.manifest.dedupe)
-    by_bucket: dict[int, list[Rejection]] = defaultdict(list)
-    for rejection in duplicates:
-        by_bucket[bucket_of(rejection.id, len(units))].append(rejection)
-    return [dataclasses.replace(u, dropped=tuple(by_bucket[u.listed.bucket])) for u in units]
-
-
-def to_pack(units: list[Unit], storage: Storage) -> list[Unit]:
-    """Units whose shards are not those that they would write."""
-    return [u for u in units if not u.packing().is_complete(storage, u.packing().part(planned(u)))]
-
-
-def _fingerprints(bucket: Bucket) -> Iterable[Fingerprint]:
-    families = {d.recording_id: d.family for d in bucket.rows("decide", Decision)}
-    audio = {clip.recording_id: clip.audio_sha256 for clip in bucket.rows("curate", Clip)}
-    for recording_id, sha256 in audio.items():
-        yield Fingerprint(recording_id=recording_id, audio_sha256=sha256, family=families[recording_id])
 
 
 def _pack_all(units: list[Unit], storage: Storage, executor: Executor, progress: Progress) -> None:
@@ -247,7 +175,7 @@ def _pack_all(units: list[Unit], storage: Storage, executor: Executor, progress:
     _map(executor, pack, todo, units, "pack", progress)
 
 
-def _finished(unit: Unit) -> tuple[Bucket, tuple[Rejection, ...]]:
+def _finished(unit: Unit) -> Finished:
     bucket = planned(unit)
     bucket.parts["pack"] = unit.packing().part(bucket)
     return bucket, unit.dropped

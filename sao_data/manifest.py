@@ -8,10 +8,12 @@ from typing import Any
 
 from sao_data import config, plugins
 from sao_data.audio import AudioConfig
+from sao_data.clusters import Matching
 from sao_data.cut import Cut
 from sao_data.dedupe import Dedupe
 from sao_data.errors import UsageError
 from sao_data.licences import Policy, Release
+from sao_data.screening import Screening
 from sao_data.split import Split
 
 _PLUGIN_TABLES = {"source": "sources", "filter": "filters", "caption": "captions"}
@@ -56,6 +58,8 @@ class Manifest:
     audio: AudioConfig = field(default_factory=AudioConfig)
     cut: Cut = field(default_factory=Cut)
     dedupe: Dedupe = field(default_factory=Dedupe)
+    matching: Matching = field(default_factory=Matching)
+    screening: Screening = field(default_factory=Screening)
     split: Split = field(default_factory=Split)
     limits: Limits = field(default_factory=Limits)
     work: Work = field(default_factory=Work)
@@ -77,7 +81,10 @@ def load(path: Path, assignments: list[str] | None = None, *, cwd: Path | None =
     for kind_key in ("source", "filter"):
         for item in _items(table, kind_key, str(path)):
             _resolve(kind_key, item, given, str(path))
+    _spell_out(table)
+    config.resolve_locations(Screening, _screening(table, str(path)), given)
     set_keys = config.apply_set(table, assignments or [])
+    _spell_out(table)
     if set_keys:
         _resolve_set(table, cwd or Path.cwd(), str(path))
     return _build(table, where=str(path))
@@ -125,6 +132,8 @@ class _Plain:
     audio: AudioConfig = field(default_factory=AudioConfig)
     cut: Cut = field(default_factory=Cut)
     dedupe: Dedupe = field(default_factory=Dedupe)
+    matching: Matching = field(default_factory=Matching)
+    screening: Screening = field(default_factory=Screening)
     split: Split = field(default_factory=Split)
     limits: Limits = field(default_factory=Limits)
     work: Work = field(default_factory=Work)
@@ -193,8 +202,19 @@ def _resolve(key: str, item: config.Table, base: Path, where: str) -> None:
         config.resolve_locations(module.Config, item, base)
 
 
+def _spell_out(table: config.Table) -> None:
+    """`screening = "off"` is short for its provider."""
+    if isinstance(table.get("screening"), str):
+        table["screening"] = {"provider": table["screening"]}
+
+
+def _screening(table: config.Table, where: str) -> config.Table:
+    return _table(table.get("screening", {}), f"{where}: screening")
+
+
 def _resolve_set(table: config.Table, cwd: Path, where: str) -> None:
     """What --set left relative was written on the command line: relative to the working directory."""
+    config.resolve_locations(Screening, _screening(table, where), cwd)
     for key in ("source", "filter"):
         for item in _items(table, key, where):
             _resolve(key, item, cwd, where)

@@ -21,8 +21,10 @@ log = logging.getLogger(__name__)
 
 _WORDS = {
     "list": "listing what is offered",
+    "judge": "judging licences and wishes",
     "prepare": "deciding, decoding, measuring",
-    "compare": "looking for duplicates",
+    "compare": "comparing works with each other",
+    "screen": "asking whose music it is",
     "pack": "writing shards",
     "publish": "writing tables and report",
     "train": "training",

@@ -5,18 +5,24 @@ from __future__ import annotations
 
 import hashlib
 import json
+import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from sao_data import catalogue, evidence, owner, shards, tables
+from sao_data import catalogue, evidence, licences, owner, replay, shards, tables
 from sao_data.errors import IntegrityError, MatchedNothing, UsageError
+from sao_data.licences.table import table
 from sao_data.publish import FILE, SAMPLES, SHARDS, root_digest
 from sao_data.records import CatalogueRow, SampleRow, Shard
 from sao_data.storage import Storage, open_storage
 
-_KEYS = {"name", "version", "root_digest", "manifest", "counts", "rejected_by_reason", "evidence", "files"}
+_KEYS = {
+    "name", "version", "root_digest", "manifest", "counts", "rejected_by_reason", "answers", "evidence",
+    "files", "licence_reader",
+}  # fmt: skip
+_NO_ROOT = "dataset.json: the root digest does not follow from the manifest and files it lists"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,9 +72,23 @@ def verify(dataset: Dataset, tick: Callable[[str], None] | None = None) -> list[
     findings += shards.verify(dataset.storage, dataset.shards(), dataset.samples())
     say("evidence")
     findings += _verify_evidence(dataset)
+    say("decisions")
+    if _NO_ROOT not in findings:  # else the rules by which was decided are not known
+        readers, _ = replay.readers(dataset.facts)
+        findings += replay.findings(dataset.storage, dataset.facts, readers)
     say("numbers")
     findings += _verify_numbers(dataset)
     return findings
+
+
+def not_replayed(dataset: Dataset) -> tuple[str, ...]:
+    """Sources whose decisions `verify` could not derive from their evidence again, one sentence each."""
+    reader = dataset.facts["licence_reader"]
+    notes = replay.readers(dataset.facts)[1]
+    if (reader["version"], reader["table"]) != (licences.VERSION, table().digest):
+        more = "decided with another licence table; where this one reads a claim otherwise, a finding says so"
+        notes = (*notes, more)
+    return notes
 
 
 def why(dataset: Dataset, recording_id: str) -> tuple[CatalogueRow, str]:
@@ -97,7 +117,7 @@ def _verify_files(dataset: Dataset) -> Iterator[str]:
     sealed = {name: sha for name, sha in files.items() if _is_sealed(name)}
     root = root_digest(sealed, dataset.facts["manifest"])
     if root != dataset.facts["root_digest"]:
-        yield "dataset.json: the root digest does not follow from the manifest and files it lists"
+        yield _NO_ROOT
     if dataset.facts["version"] != dataset.facts["root_digest"][:12]:
         yield f"dataset.json: version {dataset.facts['version']} is not the start of the root digest"
 
@@ -114,12 +134,14 @@ def _verify_evidence(dataset: Dataset) -> Iterator[str]:
     for name in names:
         try:
             known.update(evidence.read_rows(dataset.storage, name))
-        except (ValueError, OSError, EOFError) as error:
+        except (ValueError, OSError, EOFError, zlib.error) as error:
             yield f"{name}: {error}"
     leaves = sorted(evidence.digest_of(name) for name in names)
     if evidence.merkle_root(leaves) != dataset.facts["evidence"]["merkle_root"]:
         yield "evidence: the Merkle root in dataset.json is not that of its files"
     for row in dataset.catalogue():
+        if row.kept and not row.evidence:
+            yield f"{row.id}: is in the dataset without evidence"
         if row.evidence and row.evidence not in known:
             yield f"{row.id}: its evidence {row.evidence[:12]}… is in no evidence file"
 

@@ -7,55 +7,112 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
 
-from sao_data import __version__, catalogue, config, evidence, owner, reviews, shards, tables
+from sao_data import (
+    __version__,
+    catalogue,
+    config,
+    evidence,
+    held,
+    licences,
+    owner,
+    reviews,
+    shards,
+    tables,
+)
 from sao_data.attribution.card import dataset_card
 from sao_data.attribution.croissant import croissant
 from sao_data.attribution.info import DatasetInfo, info_from
 from sao_data.attribution.report import files
+from sao_data.held import Held
+from sao_data.licences import Policy, Release
+from sao_data.licences.table import table
 from sao_data.manifest import Manifest
-from sao_data.records import CatalogueRow, Rejection, SampleRow, Shard
+from sao_data.records import CatalogueRow, Clip, Decision, Objection, SampleRow, Shard
+from sao_data.screening import Screening, Sent
 from sao_data.stage import WORK, Bucket
+from sao_data.stages.decide import ALLOWED, DENIED
 from sao_data.stages.listing import NAME as LIST
 from sao_data.stages.listing import Listed
 from sao_data.stages.pack import read_shards
 from sao_data.storage import Storage, write_if_changed
 from sao_data.summary import Summary
-from sao_data.words import policy_lines, release_lines
+from sao_data.words import policy_lines, release_lines, screening_lines
 
 FILE = "dataset.json"
 SHARDS = "shards.parquet"
 SAMPLES = "samples.parquet"
+SCREENING = "screening.parquet"
 REPORT = "attribution"
-Finished = tuple[Bucket, tuple[Rejection, ...]]
+Finished = tuple[Bucket, tuple[Objection, ...]]
 
 
-def publish(storage: Storage, manifest: Manifest, finished: list[Finished]) -> Summary:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contents:
+    """All that a version of a dataset says; `commit` makes it what readers see."""
+
+    described: dict[str, Any]  # the manifest as dataset.json keeps it
+    rows: list[CatalogueRow]
+    shards: list[Shard]
+    samples: list[SampleRow]
+    evidence: dict[str, bytes]
+    held: dict[str, bytes]  # tables of fingerprints
+    sent: tuple[Sent, ...]  # the audit of the screening
+    answers: dict[str, str]  # what persons decided, by recording id
+    warnings: tuple[str, ...] = ()
+
+
+def publish(
+    storage: Storage,
+    manifest: Manifest,
+    finished: list[Finished],
+    notes: tuple[str, ...] = (),
+    sent: tuple[Sent, ...] = (),
+) -> Summary:
     """Write tables, evidence, report and card of the finished buckets; then dataset.json; then tidy up."""
-    packed = [shard for bucket, _ in finished for shard in read_shards(storage, bucket.parts["pack"])]
-    packed.sort(key=lambda shard: shard.name)
-    samples = [row for bucket, _ in finished for row in bucket.rows("pack", SampleRow)]
-    rows = sorted((row for b, d in finished for row in catalogue.rows(b, d)), key=lambda row: row.id)
+    answers = reviews.read(storage)
+    rows = [row for bucket, objections in finished for row in catalogue.rows(bucket, objections)]
+    contents = Contents(
+        described=manifest.described(),
+        rows=rows,
+        shards=[shard for bucket, _ in finished for shard in read_shards(storage, bucket.parts["pack"])],
+        samples=[row for bucket, _ in finished for row in bucket.rows("pack", SampleRow)],
+        evidence=dict(_evidence(finished)),
+        held=dict(_held(storage, finished)),
+        sent=sent,
+        answers=_used(rows, answers),
+        warnings=(*notes, *_without_effect(manifest, rows, answers)),
+    )
+    info, changed = commit(storage, contents)
+    reviews.write(storage, _waiting(rows))
+    _tidy(storage, finished, keep_blobs=manifest.work.keep)
+    return summary_of(info, storage.url, rows, changed=changed)
+
+
+def commit(storage: Storage, contents: Contents) -> tuple[DatasetInfo, bool]:
+    """Make the directory say this and nothing else, dataset.json last; say whether anything was written."""
+    rows = sorted(contents.rows, key=lambda row: row.id)
+    packed = sorted(contents.shards, key=lambda shard: shard.name)
     written = {
         SHARDS: tables.to_bytes(Shard, packed),
-        SAMPLES: tables.to_bytes(SampleRow, sorted(samples, key=lambda row: row.key)),
+        SAMPLES: tables.to_bytes(SampleRow, sorted(contents.samples, key=lambda row: row.key)),
         catalogue.FILE: tables.to_bytes(CatalogueRow, rows),
+        **contents.evidence,
     }
-    written |= dict(_evidence(finished))
     digests = {name: _sha256(data) for name, data in written.items()}
     digests |= {f"{shards.FOLDER}/{shard.name}": shard.sha256 for shard in packed}
-    root = root_digest(digests, manifest.described())
-    answers = reviews.read(storage)
-    info = info_of(manifest, rows, packed, root, _without_effect(manifest, rows, answers))
+    root = root_digest(digests, contents.described)
+    info = info_of(contents.described, rows, packed, root, contents.warnings)
+    written |= contents.held | dict(report_files(info, rows))
+    if contents.sent:
+        written[SCREENING] = tables.to_bytes(Sent, contents.sent)
     changed = [_put(storage, name, data) for name, data in written.items()]
-    for name, data in report_files(info, rows):
-        changed.append(_put(storage, name, data))
-        digests[name] = _sha256(data)
-    reviews.write(storage, _waiting(rows))
+    digests |= {name: _sha256(data) for name, data in written.items()}
     _remove_stale(storage, digests)
-    changed.append(write_if_changed(storage, FILE, _dataset_json(manifest, info, root, digests)))
-    _tidy(storage, finished, keep_blobs=manifest.work.keep)
-    return summary_of(info, storage.url, rows, changed=any(changed))
+    changed.append(write_if_changed(storage, FILE, _dataset_json(contents, info, digests)))
+    return info, any(changed)
 
 
 def root_digest(digests: dict[str, str], described: object) -> str:
@@ -65,19 +122,27 @@ def root_digest(digests: dict[str, str], described: object) -> str:
 
 
 def info_of(
-    manifest: Manifest, rows: list[CatalogueRow], packed: list[Shard], root: str, warnings: tuple[str, ...]
+    described: dict[str, Any],
+    rows: list[CatalogueRow],
+    packed: list[Shard],
+    root: str,
+    warnings: tuple[str, ...],
 ) -> DatasetInfo:
     """What reports say about the dataset as a whole."""
+    where = "dataset.json"
+    policy = config.parse(Policy, described["policy"], where=where)
+    release = config.parse(Release, described["release"], where=where)
+    screening = config.parse(Screening, described["screening"], where=where)
     return info_from(
         rows,
         packed,
-        name=manifest.name,
-        description=manifest.description,
+        name=described["name"],
+        description=described["description"],
         version=root[:12],
         root_digest=root,
-        policy=policy_lines(manifest.policy),
-        release=release_lines(manifest.release),
-        contact=manifest.contact,
+        policy=(*policy_lines(policy), *screening_lines(screening)),
+        release=release_lines(release),
+        contact=described["contact"],
         warnings=warnings,
     )
 
@@ -125,9 +190,35 @@ def _put(storage: Storage, name: str, data: bytes) -> bool:
 
 def _evidence(finished: list[Finished]) -> Iterable[tuple[str, bytes]]:
     for bucket, _ in finished:
-        raw = [row.raw for row in bucket.rows(LIST, Listed)]
+        raw = [row.raw for row in bucket.rows(LIST, Listed) if row.raw]
         if raw:
             yield evidence.pack(raw)
+
+
+def _held(storage: Storage, finished: list[Finished]) -> Iterator[tuple[str, bytes]]:
+    for bucket, _ in finished:
+        authors = {row.recording.id: row.recording.author_id for row in bucket.rows(LIST, Listed)}
+        taken = {d.recording_id for d in bucket.rows("decide", Decision) if d.rule == "taken_down"}
+        new = [
+            Held(
+                recording_id=clip.recording_id,
+                author_id=authors[clip.recording_id],
+                audio_sha256=clip.audio_sha256,
+                original_sha256=clip.audio.sha256,
+                fingerprint=clip.fingerprint,
+            )
+            for clip in bucket.rows("normalise", Clip)
+            if clip.number == 0
+        ]
+        rows = held.merged(storage, bucket.index, len(finished), new, taken)
+        if rows:
+            yield held.name_of(bucket.index), tables.to_bytes(Held, rows)
+
+
+def _used(rows: list[CatalogueRow], answers: dict[str, reviews.Answer]) -> dict[str, str]:
+    """Answers that decided something."""
+    decided = (row.id for row in rows if row.rule in (ALLOWED, DENIED))
+    return {key: answers[key].verdict for key in sorted(decided)}
 
 
 def _without_effect(
@@ -154,17 +245,17 @@ def _waiting(rows: list[CatalogueRow]) -> list[tuple[str, str]]:
     return [(row.id, f"{row.rule}: {row.detail}") for row in rows if row.verdict == "review"]
 
 
-def _dataset_json(manifest: Manifest, info: DatasetInfo, root: str, digests: dict[str, str]) -> bytes:
+def _dataset_json(contents: Contents, info: DatasetInfo, digests: dict[str, str]) -> bytes:
     leaves = sorted(evidence.digest_of(name) for name in digests if name.startswith(f"{evidence.FOLDER}/"))
     return _json(
         {
             "format": owner.FORMAT,
             "format_version": owner.FORMAT_VERSION,
-            "name": manifest.name,
+            "name": info.name,
             "version": info.version,
-            "root_digest": root,
+            "root_digest": info.root_digest,
             "tool": f"sao {__version__}",
-            "manifest": manifest.described(),
+            "manifest": contents.described,
             "counts": {
                 "offered": info.offered,
                 "kept": info.kept,
@@ -175,6 +266,9 @@ def _dataset_json(manifest: Manifest, info: DatasetInfo, root: str, digests: dic
                 "seconds": info.seconds,
             },
             "rejected_by_reason": dict(sorted(info.rejected_by_reason)),
+            "answers": contents.answers,
+            "licence_reader": {"version": licences.VERSION, "table": table().digest},
+            "warnings": list(contents.warnings),
             "evidence": {"num_files": len(leaves), "merkle_root": evidence.merkle_root(leaves)},
             "files": dict(sorted(digests.items())),
         }
@@ -183,10 +277,12 @@ def _dataset_json(manifest: Manifest, info: DatasetInfo, root: str, digests: dic
 
 def _remove_stale(storage: Storage, digests: dict[str, str]) -> None:
     """Shards, evidence and report pages of an earlier version that this one does not have."""
-    for folder in (shards.FOLDER, evidence.FOLDER, REPORT):
+    for folder in (shards.FOLDER, evidence.FOLDER, held.FOLDER, REPORT):
         for name in storage.names(folder):
             if name not in digests:
                 storage.delete(name)
+    if SCREENING not in digests:
+        storage.delete(SCREENING)
 
 
 def _tidy(storage: Storage, finished: list[Finished], *, keep_blobs: bool) -> None:

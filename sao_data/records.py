@@ -56,6 +56,7 @@ class Recording:
     year: str = ""
     copyright_notice: str = ""
     requested_credit: str = ""  # the credit line the author asks for
+    earlier_changes: tuple[str, ...] = ()  # made before the source offered it ("30 s excerpt cut by …")
     category: str = ""  # the source's own class of sound; Freesound: BST code, "sp-s" is solo speech
     is_explicit: bool = False
     is_remix: bool = False
@@ -108,6 +109,7 @@ class AudioFile:
     recording_id: str
     sha256: str
     num_bytes: int
+    stated: str = ""  # digest of what the source stated of the file; '' = nothing that could tell it apart
     rendition: Rendition = "original"
     container: str = ""
     codec: str = ""
@@ -152,7 +154,7 @@ class Clip:
     audio_sha256: str  # of the whole normalised recording's 16-bit PCM: equal audio, equal hash
     flac_sha256: str
     flac_bytes: int
-    blob_offset: int
+    blob_offset: int  # -1: the bytes are not here (known from an earlier part); normalise again if needed
     seek_points: tuple[SeekPoint, ...] = ()  # every 10 s
     fingerprint: str = ""  # of the recording's first 120 s, on clip 0 only; '' = too short for one
 
@@ -273,17 +275,6 @@ class Objection:
     verdict: Verdict
     rule: str  # stable snake_case
     detail: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Held:
-    """What is remembered of audio that was ever held, so that it can be recognised (fingerprints/)."""
-
-    recording_id: str
-    author_id: str
-    audio_sha256: str  # of the normalised 16-bit PCM
-    original_sha256: str
-    fingerprint: str  # Chromaprint, '' = too short for one
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

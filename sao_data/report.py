@@ -11,15 +11,13 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from sao_data import config
-from sao_data.attribution.info import DatasetInfo, info_from
+from sao_data.attribution.info import DatasetInfo
 from sao_data.attribution.report import files
 from sao_data.errors import IntegrityError, UsageError
-from sao_data.licences import Policy, Release
 from sao_data.provenance import Dataset
+from sao_data.publish import info_of
 from sao_data.records import SAMPLE_RATE, CatalogueRow, SampleRow, Shard
 from sao_data.storage import Storage, write_if_changed
-from sao_data.words import policy_lines, release_lines
 
 
 def write(dataset: Dataset, out: Storage, checkpoint: str | None = None) -> DatasetInfo:
@@ -32,31 +30,10 @@ def write(dataset: Dataset, out: Storage, checkpoint: str | None = None) -> Data
         warnings = (f"Only the works that the checkpoint {Path(checkpoint).name} had seen by step {step:,}.",)
         more = (f"A part of it was trained on {other}: see the report of that." for other in elsewhere)
         warnings += tuple(more)
-    info = _info(dataset, rows, shards, warnings)
+    info = info_of(dataset.facts["manifest"], rows, shards, dataset.facts["root_digest"], warnings)
     for name, data in files(info, rows):
         write_if_changed(out, name, data)
     return info
-
-
-def _info(
-    dataset: Dataset, rows: list[CatalogueRow], shards: list[Shard], warnings: tuple[str, ...]
-) -> DatasetInfo:
-    facts, manifest = dataset.facts, dataset.facts["manifest"]
-    where = f"{dataset.storage.url}/dataset.json"
-    policy = config.parse(Policy, manifest["policy"], where=where)
-    release = config.parse(Release, manifest["release"], where=where)
-    return info_from(
-        rows,
-        shards,
-        name=facts["name"],
-        description=manifest["description"],
-        version=facts["version"],
-        root_digest=facts["root_digest"],
-        policy=policy_lines(policy),
-        release=release_lines(release),
-        warnings=warnings,
-        contact=manifest["contact"],
-    )
 
 
 def _seen(dataset: Dataset, checkpoint: Path) -> tuple[list[SampleRow], int, list[str]]:

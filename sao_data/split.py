@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import dataclass
 
 from sao_data.errors import UsageError
 from sao_data.records import Decision, Recording
 
 SAMPLING_PLUS = "-sampling-plus"
+_PSEUDONYM = re.compile(r"name-([0-9a-f]{16})")  # a stand-in for an author's id
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,8 +31,23 @@ def series_of(recording: Recording, decision: Decision, split: Split) -> str:
     return side + (SAMPLING_PLUS if decision.family == "SAMPLING+" else "")
 
 
+def pseudonym(recording: Recording) -> str:
+    """A stand-in for the id of an author who has none: it outlasts a change of name, on the same side."""
+    return f"name-{_author_digest(recording).hex()}"
+
+
+def is_pseudonym(author_id: str) -> bool:
+    """Was it made of a name?"""
+    return bool(_PSEUDONYM.fullmatch(author_id))
+
+
 def _author_share(recording: Recording) -> float:
     """A place in 0..1 that depends on the author alone (on the recording where no author is named)."""
+    return int.from_bytes(_author_digest(recording), "big") / 2**64
+
+
+def _author_digest(recording: Recording) -> bytes:
+    if match := _PSEUDONYM.fullmatch(recording.author_id):
+        return bytes.fromhex(match[1])
     author = recording.author_id or recording.author or recording.id
-    digest = hashlib.sha256(f"split:{recording.source}:{author}".encode()).digest()
-    return int.from_bytes(digest[:8], "big") / 2**64
+    return hashlib.sha256(f"split:{recording.source}:{author}".encode()).digest()[:8]

@@ -13,6 +13,7 @@ from sao_data.audio import flac
 from sao_data.audio.guarded import Guarded
 from sao_data.audio.stereo import Pcm
 from sao_data.cut import Cut
+from sao_data.fingerprint import Fingerprinter
 from sao_data.measure import Meter
 from sao_data.records import NUM_CHANNELS, SAMPLE_RATE
 from sao_data.workbench import CLIP_NAMES, StoredClip
@@ -45,6 +46,7 @@ class ClipSink:
         self.num_frames = 0
         self.num_trimmed = 0
         self.sha256 = hashlib.sha256()
+        self.fingerprinter = Fingerprinter()
         self._num_zeros = 0
         self._encoder: _Encoder | None = None
 
@@ -84,6 +86,7 @@ class ClipSink:
 
     def _store(self, pcm: Pcm) -> None:
         self.sha256.update(pcm.astype("<i2", copy=False).tobytes())
+        self.fingerprinter.add(pcm.astype(np.float32) / np.float32(32_768))
         while len(pcm):
             if self._encoder is None:
                 self._encoder = _Encoder(self._folder, len(self.clips), self.num_frames, self._compression)

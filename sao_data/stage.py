@@ -2,8 +2,10 @@
 rejected.
 
 A finished unit is `work/STAGE/BUCKET-DIGEST.parquet` (+ `.rejected.parquet`, + `.blob` for audio), published
-last. Its digest covers the stage's name, version and settings and the digests of its inputs: existing =
-complete, and anything that would change the result changes the name.
+last. Its digest covers the stage's name, version and settings (first half) and the digests of its inputs
+(second half): existing = complete, and anything that would change the result changes the name. A part of the
+same first half was made with the same settings of other inputs: what it says of a file that has not changed
+still holds, so a stage may take it from there (`earlier`).
 """
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ import contextlib
 import hashlib
 import os
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, ClassVar, Protocol, TypeVar
@@ -24,6 +26,7 @@ from sao_data.storage import Storage
 
 WORK = "work"
 SPOOL = f"{WORK}/spool"
+_HALF = 16  # hex digits of a part's digest that stand for the settings, and as many for the inputs
 T = TypeVar("T")
 
 
@@ -50,7 +53,7 @@ class Part:
 
     @property
     def stem(self) -> str:
-        return f"{WORK}/{self.stage}/{self.bucket:06d}-{self.digest[:32]}"
+        return f"{WORK}/{self.stage}/{self.bucket:06d}-{self.digest[: 2 * _HALF]}"
 
     @property
     def kept(self) -> str:
@@ -88,7 +91,8 @@ class Bucket:
 class Sink:
     """Collects what a stage makes of its rows, and knows when one was forgotten."""
 
-    def __init__(self, stage: str, blob: BinaryIO | None) -> None:
+    def __init__(self, stage: str, blob: BinaryIO | None, needed: Collection[str] = ()) -> None:
+        self.needed = frozenset(needed)  # recordings whose bytes must be in the blob
         self.rows: list[Any] = []
         self.rejections: list[Rejection] = []
         self._stage = stage
@@ -122,8 +126,20 @@ class Sink:
 def part_of(stage: Stage, bucket: Bucket) -> Part:
     """The part that this stage would publish for this bucket, given the parts it reads."""
     inputs = [bucket.parts[name].digest for name in stage.inputs]
-    digest = config.digest(stage.name, stage.version, stage.settings(), inputs)
+    settings = config.digest(stage.name, stage.version, stage.settings())
+    digest = settings[:_HALF] + config.digest(inputs)[:_HALF]
     return Part(stage=stage.name, bucket=bucket.index, digest=digest)
+
+
+def earlier(stage: Stage, bucket: Bucket) -> list[Part]:
+    """Complete parts of this bucket that the stage made with these settings of these or other inputs, by
+    name, the part of these inputs first."""
+    now, storage = part_of(stage, bucket), bucket.storage
+    prefix = f"{WORK}/{stage.name}/{bucket.index:06d}-{now.digest[:_HALF]}"
+    digests = {name.rsplit("-", 1)[1].split(".", 1)[0] for name in storage.names(f"{WORK}/{stage.name}")
+               if name.startswith(prefix)}  # fmt: skip
+    parts = [Part(stage=stage.name, bucket=bucket.index, digest=digest) for digest in sorted(digests)]
+    return [part for part in sorted(parts, key=lambda part: part != now) if is_complete(storage, part)]
 
 
 def is_complete(storage: Storage, part: Part) -> bool:
@@ -131,12 +147,14 @@ def is_complete(storage: Storage, part: Part) -> bool:
     return storage.exists(part.kept) and storage.exists(part.rejected)
 
 
-def run_stage(stage: Stage, bucket: Bucket, *, need_blob: bool = False) -> Part:
-    """Make this stage's part for the bucket unless it is there; add it to the bucket."""
+def run_stage(stage: Stage, bucket: Bucket, *, needed: Collection[str] = ()) -> Part:
+    """Make this stage's part for the bucket unless it is there; add it to the bucket.
+
+    `needed`: recordings whose bytes must be in the blob; with any, the part is made again.
+    """
     part = part_of(stage, bucket)
-    complete = is_complete(bucket.storage, part) and (not need_blob or bucket.storage.exists(part.blob))
-    if not complete:
-        _make(stage, bucket, part)
+    if needed or not is_complete(bucket.storage, part):
+        _make(stage, bucket, part, needed)
     bucket.parts[stage.name] = part
     return part
 
@@ -176,11 +194,11 @@ def clip_key(clip: Any) -> str:
     return clip_id(clip.recording_id, clip.number if hasattr(clip, "number") else clip.clip)
 
 
-def _make(stage: Stage, bucket: Bucket, part: Part) -> None:
+def _make(stage: Stage, bucket: Bucket, part: Part, needed: Collection[str]) -> None:
     storage = bucket.storage
     with contextlib.ExitStack() as stack:
         blob = stack.enter_context(_open_blob(storage, part)) if stage.has_blob else None
-        sink = Sink(stage.name, blob)
+        sink = Sink(stage.name, blob, needed)
         stage.run(bucket, sink)
         sink.check()
     tables.write(storage, part.rejected, Rejection, sorted(sink.rejections, key=lambda r: r.id))

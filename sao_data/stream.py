@@ -19,7 +19,6 @@ and make a new Stream from the state with `takedowns=`.
 from __future__ import annotations
 
 import functools
-import json
 import logging
 from collections import deque
 from collections.abc import Callable, Iterable
@@ -30,6 +29,7 @@ from types import TracebackType
 import numpy as np
 
 from sao_data import config as configs
+from sao_data import tombstones
 from sao_data.crop import Floats
 from sao_data.errors import UsageError
 from sao_data.members import Index, Reader
@@ -42,7 +42,6 @@ from sao_data.windows import StreamConfig, StreamedSample, Windows
 
 __all__ = ["Stream", "StreamBatch", "StreamConfig", "StreamState", "StreamedSample", "read_takedowns"]
 
-TAKEDOWNS = "takedowns.jsonl"
 log = logging.getLogger(__name__)
 
 
@@ -200,19 +199,7 @@ class Stream:
 
 def read_takedowns(storage: Storage) -> frozenset[str]:
     """Recording ids in takedowns.jsonl: one JSON object a line, each with an `id`."""
-    if not storage.exists(TAKEDOWNS):
-        return frozenset()
-    ids = set()
-    for number, line in enumerate(storage.read(TAKEDOWNS).splitlines(), 1):
-        if line.strip():
-            try:
-                ids.add(str(json.loads(line)["id"]))
-            except (ValueError, KeyError, TypeError) as error:
-                where = f"{storage.url}/{TAKEDOWNS}:{number}"
-                raise UsageError(
-                    f"{where}: not a JSON object with an id ({error!r}); mend the line"
-                ) from error
-    return frozenset(ids)
+    return tombstones.read(storage).ids
 
 
 def _check_split(batch_size: int, rank: int, world_size: int) -> None:

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-_JUDGED = ("decide",)  # stages whose rejections say something about rights, not about the audio
+# Stages whose rejections say something about rights, not about the audio.
+_JUDGED = ("decide", "match", "screen")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from sao_data.licences import Policy, Release
+from sao_data.screening import Screening
 
 _FAMILY_NAMES = {"CC0": "CC0", "BY": "CC BY", "SAMPLING+": "CC Sampling+"}
 
@@ -29,3 +30,20 @@ def release_lines(release: Release) -> tuple[str, ...]:
         "commercial use of them intended" if release.commercial_use else "no commercial use of them intended"
     )
     return (f"Declared use: models trained on it {models}, {access}; trained in a {setting} setting; {use}.",)
+
+
+def screening_lines(screening: Screening) -> tuple[str, ...]:
+    """What was done to find copyrighted music uploaded as somebody's own."""
+    if screening.provider == "off":
+        return ("Copyright screening: none. Nothing was done to find known music among the recordings.",)
+    hit = "put before a person" if screening.on_hit == "review" else "left out"
+    if screening.provider == "catalogue":
+        how = "titles and authors of all recordings were compared with a catalogue of known music"
+        return (f"Copyright screening: {how} (likeness of {screening.min_score} or more); hits were {hit}.",)
+    music = (
+        f"recordings with {screening.min_seconds:g} s or more of music (probability of "
+        f"{screening.min_probability} or more by the tagger {screening.tagger}) were"
+    )
+    if screening.provider == "dry-run":
+        return (f"Copyright screening: {music} listed, and nobody was asked whether they are known.",)
+    return (f"Copyright screening: {music} looked up by fingerprint at AcoustID; hits were {hit}.",)

@@ -66,6 +66,7 @@ class Normalised:
     num_frames: int  # at sample_rate
     recording_frames: int  # at 44.1 kHz, after end-trim
     audio_sha256: str  # of the little-endian interleaved PCM of the whole normalised recording
+    fingerprint: str  # Chromaprint of its first 120 s, compressed text; '' if it is shorter than 2.7 s
     changes: tuple[str, ...]
     clips: tuple[StoredClip, ...]
 

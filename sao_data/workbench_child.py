@@ -15,7 +15,7 @@ import traceback
 from pathlib import Path
 from typing import Any
 
-from sao_data import spool
+from sao_data import fingerprint, spool
 from sao_data.audio import AudioConfig, AudioRejected, changes, convert
 from sao_data.cut import Cut
 from sao_data.workbench import Normalised, Probe
@@ -97,6 +97,7 @@ def _normalised(source: convert.Source, sink: spool.ClipSink, cut: Cut) -> Norma
         num_frames=source.num_frames,
         recording_frames=sink.num_frames,
         audio_sha256=sink.sha256.hexdigest(),
+        fingerprint=fingerprint.encode(sink.fingerprinter.finish()),
         changes=changes.sentences(
             source, num_trimmed=sink.num_trimmed, num_clips=len(sink.clips), max_seconds=cut.max_seconds
         ),

@@ -66,7 +66,7 @@ def write_rows(folder: Path, rows: list[list[str]]) -> Path:
 
 def manifest_text(folder: Path, extra: str = "", *, name: str = "made", num_buckets: int = 3) -> str:
     return (
-        f'name = "{name}"\nnum_buckets = {num_buckets}\n{extra}\n'
+        f'name = "{name}"\nnum_buckets = {num_buckets}\nscreening = "off"\n{extra}\n'
         f'[[source]]\nplugin = "folder"\npath = "{folder}"\n\n'
         '[[filter]]\nplugin = "min_seconds"\nseconds = 0.3\n'
     )

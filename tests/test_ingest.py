@@ -1,6 +1,7 @@
 """The same bytes, however a dataset came about: at once, grown, interrupted, with knobs turned."""
 
 import itertools
+import json
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -77,16 +78,41 @@ def test_a_new_recording_touches_its_bucket_only(tmp_path: Path) -> None:
     write_folder(folder, 1, first=12)
     executor = Counting()
     build(load(tmp_path, folder, num_buckets=6), tmp_path / "out", executor)
-    assert executor.num_units == 2  # prepare and pack of one bucket
+    assert executor.num_units == 3  # judge, prepare and pack of one bucket
 
 
-def test_a_withdrawn_recording_leaves_no_trace(tmp_path: Path) -> None:
+def test_of_a_withdrawn_recording_only_the_fingerprint_is_remembered(tmp_path: Path) -> None:
     folder = write_folder(tmp_path / "in", 6)
     build(load(tmp_path, folder), tmp_path / "out")
     write_rows(folder, read_rows(folder)[1:])
     (folder / "tone-000.wav").unlink()
     build(load(tmp_path, folder), tmp_path / "out")
     build(load(tmp_path, folder), tmp_path / "fresh")
+    grown, fresh = tree(tmp_path / "out", work=True), tree(tmp_path / "fresh", work=True)
+    same = {name for name in grown if fresh.get(name) == grown[name]}
+    remembered = {name for name in {*grown, *fresh} - same if name.startswith("fingerprints/")}
+    assert {*grown, *fresh} - same - remembered == {"dataset.json"}  # which lists the fingerprints' hashes
+    assert len(remembered) == 1
+    facts = [json.loads((tmp_path / out / "dataset.json").read_text()) for out in ("out", "fresh")]
+    assert facts[0]["version"] == facts[1]["version"]
+
+
+def test_a_recording_whose_neighbours_changed_is_not_decoded_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = write_folder(tmp_path / "in", 6)
+    build(load(tmp_path, folder, num_buckets=1), tmp_path / "out")
+    write_folder(folder, 1, first=6)
+    decoded: list[Path] = []
+    normalise = workbench.Workbench.normalise
+    monkeypatch.setattr(
+        workbench.Workbench,
+        "normalise",
+        lambda bench, path, out: (decoded.append(path), normalise(bench, path, out))[1],
+    )
+    build(load(tmp_path, folder, num_buckets=1), tmp_path / "out")
+    assert len(decoded) == 1
+    build(load(tmp_path, folder, num_buckets=1), tmp_path / "fresh")
     assert tree(tmp_path / "out", work=True) == tree(tmp_path / "fresh", work=True)
 
 
@@ -204,7 +230,7 @@ def test_an_id_offered_twice_is_counted_and_the_order_of_sources_does_not_matter
     for order in itertools.permutations((rich, poor)):
         text = "".join(f'[[source]]\nplugin = "folder"\nname = "f"\npath = "{path}"\n' for path in order)
         path = tmp_path / "two.toml"
-        path.write_text(f'name = "two"\nnum_buckets = 2\n{text}')
+        path.write_text(f'name = "two"\nnum_buckets = 2\nscreening = "off"\n{text}')
         from sao_data import manifest
 
         out = tmp_path / order[0].name / "out"
@@ -357,7 +383,8 @@ def test_a_file_that_arrives_late_is_taken_in(tmp_path: Path) -> None:
     )
     (tmp_path / "fs" / "audio" / "1.wav").write_bytes(tone_wav(300))
     (tmp_path / "fs.toml").write_text(
-        f'name = "fs"\nnum_buckets = 2\n[[source]]\nplugin = "freesound"\npath = "{tmp_path}/fs"\n'
+        'name = "fs"\nnum_buckets = 2\nscreening = "off"\n'
+        f'[[source]]\nplugin = "freesound"\npath = "{tmp_path}/fs"\n'
     )
     first = build(manifest.load(tmp_path / "fs.toml"), tmp_path / "out")
     assert (first.offered, first.kept) == (3, 1)

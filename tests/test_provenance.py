@@ -31,7 +31,7 @@ def copy(built: Path, tmp_path: Path) -> Dataset:
 def test_an_untouched_dataset_has_no_findings(built: Path) -> None:
     said: list[str] = []
     assert verify(open_dataset(str(built)), said.append) == []
-    assert said == ["files", "shards", "evidence", "numbers"]
+    assert said == ["files", "shards", "evidence", "decisions", "numbers"]
 
 
 @pytest.mark.parametrize("seed", range(12))

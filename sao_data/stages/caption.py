@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from sao_data import plugins
+from sao_data.credits import unnamed
 from sao_data.manifest import Plugin
 from sao_data.records import Caption, Clip
 from sao_data.stage import Bucket, Sink, clip_key
@@ -34,7 +35,7 @@ class WriteCaptions:
         clips = bucket.rows("curate", Clip)
         sink.expect(clip_key(clip) for clip in clips)
         for clip in clips:
-            recording = recordings[clip.recording_id]
+            recording = unnamed(recordings[clip.recording_id])
             fields = builder.fields(recording)
             prompt = builder.prompt(recording, fields)
             sink.keep(

@@ -2,6 +2,7 @@
 bucket's blob.
 
 Decoding runs in a child process with limits (workbench), because decoders of hostile files crash and balloon.
+A file that an earlier part of the bucket made clips of, with the same settings, is not decoded again.
 """
 
 from __future__ import annotations
@@ -17,9 +18,10 @@ from typing import ClassVar
 
 from sao_data.audio import AudioConfig, AudioRejected
 from sao_data.cut import Cut
-from sao_data.plugins import Source
+from sao_data.plugins import DamagedFile, Source
 from sao_data.records import AudioFile, Clip
-from sao_data.stage import Bucket, Sink, spool
+from sao_data.stage import Bucket, Part, Sink, earlier, spool
+from sao_data.stages.flacs import Flacs, clips_of
 from sao_data.stages.listing import NAME as LIST
 from sao_data.stages.listing import Listed
 from sao_data.workbench import Normalised, Workbench
@@ -36,7 +38,7 @@ class Normalise:
     cut: Cut
 
     name: ClassVar[str] = "normalise"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     row: ClassVar[type] = Clip
     inputs: ClassVar[tuple[str, ...]] = (LIST, "fetch")
     has_blob: ClassVar[bool] = True
@@ -49,22 +51,70 @@ class Normalise:
         files = bucket.rows("fetch", AudioFile)
         sink.expect(file.recording_id for file in files)
         bench = _workbench(self.audio, self.cut)
-        with spool(bucket.storage) as folder:
+        known = _known(self, bucket)
+        with spool(bucket.storage) as folder, Flacs(bucket.storage) as flacs:
+            _open_known(flacs, bucket, known)
             for file in files:
-                self._normalise(listed[file.recording_id], file, bench, folder, sink)
+                made = known.get((file.recording_id, file.sha256))
+                if made and (file.recording_id not in sink.needed or all(map(flacs.has, made.clips))):
+                    _take_over(made, file, flacs, sink)
+                else:
+                    self._normalise(listed[file.recording_id], file, bench, folder, sink)
 
     def _normalise(self, row: Listed, file: AudioFile, bench: Workbench, folder: Path, sink: Sink) -> None:
         path = folder / "original"
-        with self.sources[row.source_index].open(row.recording) as source, path.open("wb") as copy:
-            shutil.copyfileobj(source, copy, 1 << 20)
         try:
+            with self.sources[row.source_index].open(row.recording) as source, path.open("wb") as copy:
+                shutil.copyfileobj(source, copy, 1 << 20)
             result = bench.normalise(path, folder)
+        except (FileNotFoundError, DamagedFile) as error:  # it was there when it was fetched
+            sink.reject(file.recording_id, "missing_file", f"gone since it was fetched: {error}"[:300])
+            return
         except AudioRejected as rejected:
             sink.reject(file.recording_id, rejected.reason, rejected.detail)
             return
         finally:
-            path.unlink()
+            path.unlink(missing_ok=True)
         _store(result, file, sink)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Known:
+    """Clips of one file in an earlier part."""
+
+    part: Part
+    clips: tuple[Clip, ...]
+
+
+def _known(stage: Normalise, bucket: Bucket) -> dict[tuple[str, str], _Known]:
+    """What earlier parts with these settings made, by recording id and sha256 of the file."""
+    found: dict[tuple[str, str], _Known] = {}
+    for part in earlier(stage, bucket):
+        clips: dict[tuple[str, str], list[Clip]] = {}
+        for clip in clips_of(bucket, part):
+            clips.setdefault((clip.recording_id, clip.audio.sha256), []).append(clip)
+        for key, items in clips.items():
+            found.setdefault(key, _Known(part=part, clips=tuple(items)))
+    return found
+
+
+def _open_known(flacs: Flacs, bucket: Bucket, known: dict[tuple[str, str], _Known]) -> None:
+    by_part: dict[Part, list[Clip]] = {}
+    for item in known.values():
+        by_part.setdefault(item.part, []).extend(item.clips)
+    for part, clips in by_part.items():
+        flacs.add_blob(part, clips)
+    if known:
+        flacs.add_shards(bucket.index)
+
+
+def _take_over(known: _Known, file: AudioFile, flacs: Flacs, sink: Sink) -> None:
+    """Clips as an earlier part has them, their bytes copied where they are at hand."""
+    for clip in known.clips:
+        data = flacs.get(clip)
+        offset = -1 if data is None else sink.store(data)
+        audio = dataclasses.replace(clip.audio, stated=file.stated, rendition=file.rendition)
+        sink.keep(file.recording_id, dataclasses.replace(clip, audio=audio, blob_offset=offset))
 
 
 @functools.lru_cache(maxsize=1)
@@ -104,5 +154,6 @@ def _store(result: Normalised, file: AudioFile, sink: Sink) -> None:
                 flac_bytes=clip.flac_bytes,
                 blob_offset=offset,
                 seek_points=clip.seek_points,
+                fingerprint=result.fingerprint if clip.number == 0 else "",
             ),
         )

@@ -8,38 +8,36 @@ needs no decoding); failing both, the bucket is normalised again. After packing 
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
 import math
 from collections import defaultdict
-from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import BinaryIO
 
 from sao_data import shards, tables
 from sao_data.attribution.credit import credit, work_from_decision
 from sao_data.config import digest as config_digest
+from sao_data.credits import shown_author_id
 from sao_data.cut import seconds_start, seconds_total
-from sao_data.errors import IntegrityError
 from sao_data.ids import sample_key
 from sao_data.records import (
     SAMPLE_RATE,
     Caption,
     Clip,
     Decision,
+    Objection,
     Recording,
-    Rejection,
     Sample,
     SampleRow,
     Shard,
 )
 from sao_data.split import Split, series_of
-from sao_data.stage import Bucket, Part, Stage, run_stage
+from sao_data.stage import Bucket, Part, Stage
+from sao_data.stages.decide import ALLOWED
+from sao_data.stages.flacs import PACK as NAME
+from sao_data.stages.flacs import Audio, parts_on_disk
 from sao_data.stages.listing import NAME as LIST
 from sao_data.stages.listing import Listed
 from sao_data.storage import Storage
 
-NAME = "pack"
 VERSION = 1
 _INPUTS = (LIST, "decide", "curate", "caption")
 
@@ -50,7 +48,7 @@ class Pack:
 
     dataset: str
     split: Split
-    dropped: tuple[Rejection, ...]  # of this bucket, by global stages
+    dropped: tuple[Objection, ...]  # of this bucket, by the comparison of its audio with the others'
     keep_blob: bool
 
     def part(self, bucket: Bucket) -> Part:
@@ -70,9 +68,9 @@ class Pack:
         """Write the shards, then the part. Only one pack part of a bucket ever exists: that of the shards
         there are."""
         storage, part = bucket.storage, self.part(bucket)
-        with _FlacStore(bucket, normalise) as flacs:
+        with Audio(bucket, normalise) as flacs:
             flacs.prepare(self._clips(bucket))
-            for name in _parts_on_disk(storage, bucket.index):
+            for name in parts_on_disk(storage, bucket.index):
                 storage.delete(name)
             rows, packed = self._write(bucket, flacs)
         tables.write(storage, f"{part.stem}.shards.parquet", Shard, packed)
@@ -81,7 +79,7 @@ class Pack:
             storage.delete(bucket.parts[normalise.name].blob)
         return part
 
-    def _write(self, bucket: Bucket, flacs: _FlacStore) -> tuple[list[SampleRow], list[Shard]]:
+    def _write(self, bucket: Bucket, flacs: Audio) -> tuple[list[SampleRow], list[Shard]]:
         recordings = {row.recording.id: row.recording for row in bucket.rows(LIST, Listed)}
         decisions = {d.recording_id: d for d in bucket.rows("decide", Decision)}
         captions = {(c.recording_id, c.clip): c for c in bucket.rows("caption", Caption)}
@@ -108,13 +106,23 @@ class Pack:
         return rows, packed
 
     def _clips(self, bucket: Bucket) -> list[Clip]:
-        dropped = {rejection.id for rejection in self.dropped}
+        dropped = {item.recording_id for item in self.dropped if is_dropped(item)}
         return [clip for clip in bucket.rows("curate", Clip) if clip.recording_id not in dropped]
+
+
+def is_dropped(objection: Objection) -> bool:
+    """Does it keep the recording out? Not if a person answered it."""
+    return objection.rule != ALLOWED
 
 
 def read_shards(storage: Storage, part: Part) -> list[Shard]:
     """The shards of a packed bucket."""
     return tables.read(storage, f"{part.stem}.shards.parquet", Shard)
+
+
+def all_changes(recording: Recording, clip: Clip) -> tuple[str, ...]:
+    """Changes made before the source offered the work, then ours (CC BY 4.0, 3(a)(1)(B) asks for both)."""
+    return (*recording.earlier_changes, *clip.changes)
 
 
 def make_sample(
@@ -128,12 +136,12 @@ def make_sample(
         album=recording.album,
         artist=_first(fields.get("artist", ())),
         author=recording.author,
-        author_id=recording.author_id,
+        author_id=shown_author_id(recording),
         author_url=recording.author_url,
-        changes=list(clip.changes),
+        changes=list(all_changes(recording, clip)),
         clip=clip.number,
         copyright_notice=recording.copyright_notice,
-        credit=credit(work_from_decision(recording, decision, clip.changes)),
+        credit=credit(work_from_decision(recording, decision, all_changes(recording, clip))),
         dataset=dataset,
         description=_first(fields.get("description", ())),
         genres=list(fields.get("genres", ())),
@@ -163,73 +171,6 @@ def make_sample(
         title=recording.title,
         year=recording.year,
     )
-
-
-class _FlacStore:
-    """Finds the bytes of a clip: in the blob, else in the shards as they were, else by normalising again."""
-
-    def __init__(self, bucket: Bucket, normalise: Stage) -> None:
-        self._bucket = bucket
-        self._normalise = normalise
-        self._stack = contextlib.ExitStack()
-        self._blob: BinaryIO | None = None
-        self._old: dict[str, tuple[BinaryIO, SampleRow]] = {}
-
-    def __enter__(self) -> _FlacStore:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stack.close()
-
-    def prepare(self, clips: list[Clip]) -> None:
-        """Open what will be read, before anything is overwritten."""
-        storage, part = self._bucket.storage, self._bucket.parts[self._normalise.name]
-        if not storage.exists(part.blob):
-            self._open_old_shards()
-            if all(clip.flac_sha256 in self._old for clip in clips):
-                return
-            run_stage(self._normalise, self._bucket, need_blob=True)
-        self._blob = self._stack.enter_context(storage.open(part.blob))
-
-    def get(self, clip: Clip) -> bytes:
-        if self._blob is not None:
-            data = shards.read_member(self._blob, clip.blob_offset, clip.flac_bytes)
-        else:
-            file, row = self._old[clip.flac_sha256]
-            data = shards.read_member(file, row.flac_offset, row.flac_size)
-        if hashlib.sha256(data).hexdigest() != clip.flac_sha256:
-            where = f"{self._bucket.storage.url}: audio of {clip.recording_id} is damaged"
-            raise IntegrityError(f"{where}; delete work/ there and run again")
-        return data
-
-    def _open_old_shards(self) -> None:
-        storage = self._bucket.storage
-        if not storage.replaces_safely:
-            return
-        files: dict[str, BinaryIO] = {}
-        for row in _old_rows(storage, self._bucket.index):
-            name = f"{shards.FOLDER}/{row.shard}"
-            if row.shard not in files and storage.exists(name):
-                files[row.shard] = self._stack.enter_context(storage.open(name))
-            if row.shard in files and _is_intact(files[row.shard], row):
-                self._old[row.sha256] = (files[row.shard], row)
-
-
-def _is_intact(file: BinaryIO, row: SampleRow) -> bool:
-    file.seek(row.flac_offset)
-    return hashlib.sha256(file.read(row.flac_size)).hexdigest() == row.sha256
-
-
-def _old_rows(storage: Storage, bucket: int) -> Iterator[SampleRow]:
-    for name in _parts_on_disk(storage, bucket):
-        if not name.endswith(".shards.parquet"):
-            yield from tables.read(storage, name, SampleRow)
-
-
-def _parts_on_disk(storage: Storage, bucket: int) -> list[str]:
-    """Rows before shards, so that a half-deleted part is no part."""
-    names = [name for name in storage.names(f"work/{NAME}") if name.startswith(f"work/{NAME}/{bucket:06d}-")]
-    return sorted(names, key=lambda name: name.endswith(".shards.parquet"))
 
 
 def _first(values: tuple[str, ...]) -> str:

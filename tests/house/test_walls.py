@@ -25,10 +25,12 @@ ORDER = [
     ["licences"],
     ["storage"],
     ["tables"],
-    ["audio", "measure", "cut", "workbench", "spool", "workbench_child"],
+    ["audio", "measure", "cut", "fingerprint", "matching", "workbench", "spool", "workbench_child"],
     ["evidence"],
     ["sources", "filters", "embedders", "captions"],
-    ["dedupe", "split"],
+    ["clusters", "dedupe", "likeness", "split"],
+    ["tombstones", "held"],
+    ["screening"],
     ["manifest"],
     ["owner", "reviews"],
     ["cluster", "executor"],
@@ -38,11 +40,14 @@ ORDER = [
     ["stages"],
     ["summary", "words", "progress"],
     ["catalogue"],
+    ["replay"],
     ["publish"],
     ["provenance"],
+    ["enforce", "drift", "diff"],
     ["prompts", "order", "crop", "members", "windows", "seen", "stream"],
     ["report"],
-    ["ingest", "dryrun"],
+    ["plan", "history", "earlier_terms", "across"],
+    ["ingest", "dryrun", "recheck", "takedown"],
     ["launch"],
     ["verbs"],
     ["cli", "__main__"],
@@ -89,7 +94,7 @@ def test_the_packages_know_only_their_neighbours(path: Path) -> None:
 
 
 FOR_MODELS = {"records", "config", "errors", "plugins", "storage", "audio", "shards", "stream", "prompts"}
-FOR_MODELS |= {"provenance", "embedders"}
+FOR_MODELS |= {"provenance", "embedders", "enforce", "licences"}
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "sao_model").rglob("*.py")), ids=str)

@@ -20,7 +20,9 @@ pytestmark = pytest.mark.ray_cluster
 
 SUBMIT = (str(processes.BIN / "ray"), "job", "submit")
 IN_A_COPY = (*SUBMIT, "--working-dir", ".", "--", "python", "pipelines/ingest.py")
-ELSEWHERE = 'name = "elsewhere"\n\n[[source]]\nplugin = "folder"\npath = "../../recordings"\n'
+ELSEWHERE = (
+    'name = "elsewhere"\nscreening = "off"\n\n[[source]]\nplugin = "folder"\npath = "../../recordings"\n'
+)
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,175 @@
+"""Global steps: what a bucket must know of all the others. Small tables only; the driver holds no audio.
+
+`match` compares what the sources say before anything is fetched; `compare` compares the audio itself.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Iterable, Iterator
+
+from sao_data import clusters, held, likeness
+from sao_data.clusters import FORBIDDEN, Candidate
+from sao_data.dedupe import Heard, Unwanted, find_duplicates
+from sao_data.likeness import Known
+from sao_data.manifest import Manifest
+from sao_data.plan import Unit, planned
+from sao_data.records import SAMPLE_RATE, Clip, Decision, Objection
+from sao_data.reviews import Answer
+from sao_data.screening import MusicWork, Screening, Sent, Tagged, identify
+from sao_data.screening.music import is_music
+from sao_data.stage import part_of
+from sao_data.stages.decide import ALLOWED
+from sao_data.stages.judge import NAME as JUDGE
+from sao_data.stages.listing import NAME as LIST
+from sao_data.stages.listing import Listed
+from sao_data.stages.pack import is_dropped
+from sao_data.stages.screen import NAME as SCREEN
+from sao_data.storage import Storage
+from sao_data.tombstones import Tombstones
+
+_CHECKSUM = re.compile(r"[0-9a-f]{32}|[0-9a-f]{64}")
+
+
+def match(units: list[Unit], tombstones: Tombstones) -> tuple[Objection, ...]:
+    """Objections from what the sources say of each work and of the others."""
+    found = (candidate for unit in units for candidate in _candidates(unit))
+    return match_candidates(found, units[0].plan.manifest, tombstones)
+
+
+def match_candidates(
+    candidates: Iterable[Candidate], manifest: Manifest, tombstones: Tombstones
+) -> tuple[Objection, ...]:
+    """`match` over candidates at hand."""
+    return clusters.objections(
+        candidates,
+        manifest.matching,
+        taken_down=tombstones.checksums,
+        blocked=frozenset(_checksums(manifest)),
+    )
+
+
+def compare(units: list[Unit], storage: Storage, tombstones: Tombstones) -> list[Objection]:
+    """Objections from the audio itself, persons' answers to them included; at most one to each recording."""
+    manifest = units[0].plan.manifest
+    heard: dict[str, Heard] = {}
+    rules: dict[str, str] = {}
+    for unit in units:
+        bucket = planned(unit)
+        decisions = {d.recording_id: d for d in bucket.rows("decide", Decision)}
+        rules |= {key: d.rule for key, d in decisions.items() if d.verdict == "deny" and d.rule in FORBIDDEN}
+        authors = {r.recording.id: r.recording.author for r in bucket.rows(LIST, Listed)}
+        for item in _heard(bucket.rows("curate", Clip), bucket.rows("normalise", Clip), decisions, authors):
+            heard[item.id] = item
+    unwanted, forbidden = _forbidden(manifest, storage, tombstones, rules)
+    exact = find_duplicates(heard.values(), manifest.dedupe, unwanted)
+    alike: list[Objection] = []
+    if manifest.matching.fingerprint == "review":
+        gone = {item.recording_id for item in exact}
+        alike = likeness.objections((h for key, h in heard.items() if key not in gone), forbidden)
+    answers = {answer.id: answer for unit in units for answer in unit.answers}
+    return [_answered(item, answers.get(item.recording_id)) for item in (*exact, *alike)]
+
+
+def screen(
+    units: list[Unit], storage: Storage, dropped: Iterable[Objection]
+) -> tuple[list[Objection], tuple[Sent, ...]]:
+    """Ask the screening's provider about what may be somebody's music: objections and the audit."""
+    screening = units[0].plan.manifest.screening
+    if screening.provider == "off":
+        return [], ()
+    out = {item.recording_id for item in dropped if is_dropped(item)}
+    works = (work for unit in units for work in _works(unit, screening) if work.recording_id not in out)
+    found, sent = identify(works, screening, storage)
+    answers = {answer.id: answer for unit in units for answer in unit.answers}
+    return [_answered(item, answers.get(item.recording_id)) for item in found], sent
+
+
+def _works(unit: Unit, screening: Screening) -> Iterator[MusicWork]:
+    """What is music; for a comparison of titles everything that is kept."""
+    bucket = planned(unit)
+    recordings = {row.recording.id: row.recording for row in bucket.rows(LIST, Listed)}
+    prints = {
+        clip.recording_id: clip.fingerprint for clip in bucket.rows("normalise", Clip) if clip.number == 0
+    }
+    music = None
+    if screening.needs_tagger:
+        music = {t.recording_id for t in bucket.rows(SCREEN, Tagged) if is_music(t, screening)}
+    for key, clip in {clip.recording_id: clip for clip in bucket.rows("curate", Clip)}.items():
+        if music is None or key in music:
+            yield MusicWork(
+                recording_id=key,
+                title=recordings[key].title,
+                author=recordings[key].author,
+                seconds=clip.recording_frames // SAMPLE_RATE,
+                fingerprint=prints.get(key, ""),
+            )
+
+
+def _candidates(unit: Unit) -> Iterator[Candidate]:
+    bucket = unit.bucket()
+    bucket.parts[JUDGE] = part_of(unit.judge(), bucket)
+    judged = {d.recording_id: d for d in bucket.rows(JUDGE, Decision)}
+    denied = {a.id: a for a in unit.answers if a.verdict == "deny"}
+    for row in bucket.rows(LIST, Listed):
+        decision = judged[row.recording.id]
+        if row.recording.id in denied:  # what a person denied must not come in as a copy either
+            decision = dataclasses.replace(decision, verdict="deny", rule="denied_by_review")
+        yield clusters.candidate(row.recording, decision)
+
+
+def _heard(
+    kept: list[Clip], normalised: list[Clip], decisions: dict[str, Decision], authors: dict[str, str]
+) -> Iterator[Heard]:
+    prints = {clip.recording_id: clip.fingerprint for clip in normalised if clip.number == 0}
+    for recording_id, audio_sha256 in {clip.recording_id: clip.audio_sha256 for clip in kept}.items():
+        yield Heard(
+            id=recording_id,
+            author=clusters.author_key(authors[recording_id]),
+            family=decisions[recording_id].family,
+            audio_sha256=audio_sha256,
+            fingerprint=prints.get(recording_id, ""),
+        )
+
+
+def _forbidden(
+    manifest: Manifest, storage: Storage, tombstones: Tombstones, rules: dict[str, str]
+) -> tuple[dict[str, Unwanted], dict[str, Known]]:
+    """Audio taken down, blocked, or held before it was denied: by its hash and by its sound."""
+    unwanted: dict[str, Unwanted] = {}
+    known: dict[str, Known] = {}
+    for row in held.read(storage) if rules else ():
+        if rule := rules.get(row.recording_id):
+            detail = f"{row.recording_id}, which is denied ({rule})"
+            unwanted[row.audio_sha256] = Unwanted(
+                rule="same_audio_as_denied", detail=f"same audio as {detail}"
+            )
+            if row.fingerprint:
+                known[row.recording_id] = Known(
+                    fingerprint=row.fingerprint, rule="sounds_like_denied", detail=detail
+                )
+    for checksum in _checksums(manifest):
+        unwanted[checksum] = Unwanted(rule="blocked_fingerprint", detail="the policy blocks this audio")
+    for number, text in enumerate(
+        f for f in manifest.policy.block_fingerprints if not _CHECKSUM.fullmatch(f)
+    ):
+        known[f"policy.block_fingerprints.{number}"] = Known(
+            fingerprint=text, rule="sounds_like_blocked", detail=f"policy.block_fingerprints.{number}"
+        )
+    for digest in tombstones.audio:
+        unwanted[digest] = Unwanted(rule="taken_down", detail="the audio of a work taken down")
+    for key, text in tombstones.fingerprints:
+        known[key] = Known(fingerprint=text, rule="sounds_like_taken_down", detail=f"{key}, taken down")
+    return unwanted, known
+
+
+def _checksums(manifest: Manifest) -> list[str]:
+    return [text for text in manifest.policy.block_fingerprints if _CHECKSUM.fullmatch(text)]
+
+
+def _answered(objection: Objection, answer: Answer | None) -> Objection:
+    if objection.verdict != "review" or answer is None or answer.verdict != "allow":
+        return objection
+    detail = f"a person answered allow (was: {objection.rule})"
+    return dataclasses.replace(objection, verdict="allow", rule=ALLOWED, detail=detail)

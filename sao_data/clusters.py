@@ -1,0 +1,217 @@
+"""Laundering: one work offered twice, once under terms that forbid it. The denied go on being compared.
+
+A second upload of the same file under a freer licence makes nothing free. Before any download, works are held
+together by what the sources state: the same file (md5 or sha256), or the same title and length.
+
+- same file as a work that was denied for its licence or its uploader's wish: denied as well;
+- same file as a work whose rights are unclear, or the same title and length as a denied one: a person looks;
+- same file, named authors that differ, and a licence that asks for credit: a person says whose it is.
+
+Which of several allowed copies stays is decided once the audio is there (dedupe.py).
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol, TypeVar
+
+from sao_data.records import Decision, Objection, Recording, Verdict
+
+STAGE = "match"
+
+# Rules that deny because somebody forbids the use; the others say that nothing could be told.
+FORBIDDEN = frozenset(
+    {
+        "license_not_allowed",
+        "ai_preference_forbids",
+        "ai_preference_not_met",
+        "blocked_id",
+        "blocked_author",
+        "denied_by_review",
+        "taken_down",
+    }
+)
+_RESTRICTIVE = {"SAMPLING+": 0, "BY": 1, "CC0": 2}  # lower asks more
+_CREDITED = ("BY", "SAMPLING+")  # families whose works name their author
+_GRAVITY = {"allow": 0, "review": 1, "deny": 2}
+_WORD = re.compile(r"[^\W_]+")
+_EXTENSION = re.compile(r"\.(?:wav|aiff?|flac|mp3|ogg|m4a|wv|opus)$")
+_TENTHS = 10  # lengths are compared by the tenth of a second, and by the next
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Matching:
+    """Whether works are compared with those that were denied."""
+
+    file: Literal["on", "off"] = "on"  # md5 or sha256, as the sources state them
+    title: Literal["review", "off"] = "review"  # title of two words or more, and length within 0.1 s
+    # how the audio sounds: against what was denied or taken down while it was held, and among those allowed
+    fingerprint: Literal["review", "off"] = "review"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """What the comparison sees of one offered work."""
+
+    id: str
+    author: str
+    files: tuple[str, ...]  # checksums
+    title: str  # comparable form; '' = too common to say anything
+    tenths: int  # length in tenths of a second; -1 = not stated
+    verdict: Verdict
+    rule: str
+    family: str
+
+
+class Work(Protocol):
+    """Somebody's work under a family of licences."""
+
+    @property
+    def author(self) -> str: ...
+    @property
+    def family(self) -> str: ...
+
+
+W = TypeVar("W", bound=Work)
+
+
+def restrictive_first(works: Iterable[W], *, key: Callable[[W], Any]) -> list[W]:
+    """Works by how much their licence asks, most first; equals by `key`."""
+    return sorted(works, key=lambda work: (_RESTRICTIVE.get(work.family, 1), key(work)))
+
+
+def unsure_whose(works: list[W]) -> list[W]:
+    """Of copies of one work: those under the most restrictive licence, if it asks for credit and their named
+    authors differ. A freer copy does not matter: the stricter one, with its credit, stays."""
+    strictest = min(_RESTRICTIVE.get(work.family, 1) for work in works)
+    top = [work for work in works if _RESTRICTIVE.get(work.family, 1) == strictest]
+    differ = len({work.author for work in top if work.author}) > 1
+    return top if differ and top[0].family in _CREDITED else []
+
+
+def candidate(recording: Recording, decision: Decision) -> Candidate:
+    """The comparable form of a work and of what was decided about it."""
+    seconds = recording.media.seconds
+    return Candidate(
+        id=recording.id,
+        author=author_key(recording.author),
+        files=tuple(digest for digest in (recording.md5.lower(), recording.sha256) if digest),
+        title=title_key(recording.title),
+        tenths=-1 if seconds is None else round(seconds * _TENTHS),
+        verdict=decision.verdict,
+        rule=decision.rule,
+        family=decision.family,
+    )
+
+
+def objections(
+    candidates: Iterable[Candidate],
+    matching: Matching,
+    *,
+    taken_down: frozenset[str] = frozenset(),  # checksums of files
+    blocked: frozenset[str] = frozenset(),  # checksums that the policy blocks
+) -> tuple[Objection, ...]:
+    """At most one objection to each work that is not denied, the gravest, sorted by id."""
+    works = list(candidates)
+    found: dict[str, Objection] = {}
+    _keep_gravest(found, _by_checksum(works, taken_down, "taken_down", "the file of a work taken down"))
+    _keep_gravest(found, _by_checksum(works, blocked, "blocked_fingerprint", "the policy blocks this file"))
+    if matching.file == "on":
+        for group in _groups((digest, work) for work in works for digest in work.files):
+            _keep_gravest(found, _same_file(group))
+    if matching.title == "review":
+        for group in _groups(_title_keys(works)):
+            _keep_gravest(found, _same_title(group))
+    return tuple(found[key] for key in sorted(found))
+
+
+def title_key(title: str) -> str:
+    """A title's words without spelling; '' if fewer than two words or eight letters: too common to match."""
+    text = _EXTENSION.sub("", unicodedata.normalize("NFKC", title).casefold().strip())
+    words = _WORD.findall(text)
+    letters = sum(c.isalpha() for word in words for c in word)
+    return " ".join(words) if len(words) >= 2 and letters >= 8 else ""
+
+
+def author_key(author: str) -> str:
+    """A name without its spelling; '' = not named."""
+    return " ".join(unicodedata.normalize("NFKC", author).casefold().split())
+
+
+def gravest(*objections: Iterable[Objection]) -> tuple[Objection, ...]:
+    """At most one objection to each work: deny before review before allow, then the first."""
+    found: dict[str, Objection] = {}
+    for more in objections:
+        _keep_gravest(found, more)
+    return tuple(found[key] for key in sorted(found))
+
+
+def _keep_gravest(found: dict[str, Objection], more: Iterable[Objection]) -> None:
+    for item in more:
+        known = found.get(item.recording_id)
+        if known is None or _GRAVITY[item.verdict] > _GRAVITY[known.verdict]:
+            found[item.recording_id] = item
+
+
+def _by_checksum(
+    works: list[Candidate], checksums: frozenset[str], rule: str, detail: str
+) -> Iterator[Objection]:
+    for work in works:
+        if work.verdict != "deny" and not checksums.isdisjoint(work.files):
+            yield _object(work, "deny", rule, detail)
+
+
+def _groups(keyed: Iterable[tuple[object, Candidate]]) -> Iterator[list[Candidate]]:
+    """Groups of two or more, each in the order of the ids."""
+    by_key: dict[object, list[Candidate]] = {}
+    for key, work in keyed:
+        by_key.setdefault(key, []).append(work)
+    for group in by_key.values():
+        if len(group) > 1:
+            yield sorted(group, key=lambda work: work.id)
+
+
+def _same_file(group: list[Candidate]) -> Iterator[Objection]:
+    forbidden = next((w for w in group if _is_forbidden(w)), None)
+    unclear = next((w for w in group if w.verdict != "allow"), None)
+    allowed = [w for w in group if w.verdict == "allow"]
+    unsure = unsure_whose(allowed) if allowed else []
+    for work in allowed:
+        if forbidden:
+            detail = f"the same file as {forbidden.id}, which is denied ({forbidden.rule})"
+            yield _object(work, "deny", "same_file_as_denied", detail)
+        elif unclear:
+            detail = f"the same file as {unclear.id}, whose rights are unclear ({unclear.rule})"
+            yield _object(work, "review", "same_file_as_unclear", detail)
+        elif work in unsure:
+            others = ", ".join(other.id for other in unsure if other is not work)[:200]
+            detail = f"the same file as {others}, by another author: a person says whose it is"
+            yield _object(work, "review", "authors_differ", detail)
+
+
+def _title_keys(works: list[Candidate]) -> Iterator[tuple[object, Candidate]]:
+    """Each work under its own tenth of a second; denied ones under the neighbours too."""
+    for work in works:
+        if work.title and work.tenths >= 0:
+            for tenths in (work.tenths - 1, work.tenths, work.tenths + 1):
+                if tenths == work.tenths or _is_forbidden(work):
+                    yield (work.title, tenths), work
+
+
+def _same_title(group: list[Candidate]) -> Iterator[Objection]:
+    forbidden = next((w for w in group if _is_forbidden(w)), None)
+    for work in group:
+        if forbidden and work.verdict == "allow":
+            detail = f"title and length of {forbidden.id}, which is denied ({forbidden.rule})"
+            yield _object(work, "review", "same_title_as_denied", detail)
+
+
+def _is_forbidden(work: Candidate) -> bool:
+    return work.verdict == "deny" and work.rule in FORBIDDEN
+
+
+def _object(work: Candidate, verdict: Verdict, rule: str, detail: str) -> Objection:
+    return Objection(recording_id=work.id, stage=STAGE, verdict=verdict, rule=rule, detail=detail)

@@ -1,0 +1,31 @@
+"""What people asked since, applied to a fresh listing: other credits, and of works taken down nothing at all.
+
+First `recredit`, then `bury`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+from sao_data.credits import Credits
+from sao_data.credits import apply as credited
+from sao_data.records import Recording
+from sao_data.stages.listing import Listing
+from sao_data.tombstones import Tombstones
+
+
+def bury(listing: Listing, tombstones: Tombstones) -> frozenset[str]:
+    """Replace what was taken down by its bare id, so that nothing said of it is kept; return these ids."""
+    taken = [key for key, row in listing.rows.items() if tombstones.buries(row.recording)]
+    for key in taken:
+        row = listing.rows[key]
+        bare = Recording(id=key, source=row.recording.source)
+        listing.rows[key] = dataclasses.replace(row, recording=bare, raw="")
+    return frozenset(taken)
+
+
+def recredit(listing: Listing, asked: Credits) -> None:
+    """Credit every listed work as its author wants it; of what is buried nobody is named."""
+    for key, row in listing.rows.items() if asked.lines else ():
+        if row.raw:
+            listing.rows[key] = dataclasses.replace(row, recording=credited(row.recording, asked))

@@ -1,0 +1,118 @@
+"""Tombstones: what was taken out at somebody's request, and must not come back (OUT/takedowns.jsonl).
+
+One JSON object a line, appended, never rewritten. It names works by id and people by nothing: an author whose
+every work is unwanted stands there as a hash of the source's own author id. (Ids are few, so a hash hides
+them from a glance, not from a search.) Audio is remembered by checksums and by its fingerprint.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import hashlib
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from sao_data.errors import UsageError
+from sao_data.records import Recording
+from sao_data.storage import Storage
+
+FILE = "takedowns.jsonl"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tombstone:
+    """One line. Empty strings: not known, or not part of the request."""
+
+    id: str  # recording id
+    when: str  # ISO date of the request
+    reason: str  # a word or two without names: "author's request", "court order"
+    author: str = ""  # hash of the author's id: all their works are unwanted, those to come too
+    md5: str = ""
+    original_sha256: str = ""
+    audio_sha256: str = ""
+    fingerprint: str = ""
+    evidence: str = ""  # sha256 of the metadata row it rested on, which is no longer published
+    version: str = ""  # of the dataset it was taken from
+    shards: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tombstones:
+    """All lines, ready to ask."""
+
+    lines: tuple[Tombstone, ...] = ()
+    ids: frozenset[str] = field(default_factory=frozenset)
+    authors: frozenset[str] = field(default_factory=frozenset)  # hashes
+    checksums: frozenset[str] = field(default_factory=frozenset)  # md5 and sha256 of files
+    audio: frozenset[str] = field(default_factory=frozenset)  # sha256 of normalised audio
+    fingerprints: tuple[tuple[str, str], ...] = ()  # (id, fingerprint)
+
+    def buries(self, recording: Recording) -> bool:
+        """Was this work, or everything by its author, taken down?"""
+        if recording.id in self.ids:
+            return True
+        return bool(self.authors) and author_hash(recording.source, recording.author_id) in self.authors
+
+
+def author_hash(source: str, author_id: str) -> str:
+    """How a tombstone names an author; '' for an author without an id."""
+    return hashlib.sha256(f"sao author {source}:{author_id}".encode()).hexdigest() if author_id else ""
+
+
+def gather(lines: Iterable[Tombstone]) -> Tombstones:
+    """Lines made ready to ask."""
+    kept = tuple(lines)
+    sums = {digest for line in kept for digest in (line.md5, line.original_sha256) if digest}
+    return Tombstones(
+        lines=kept,
+        ids=frozenset(line.id for line in kept),
+        authors=frozenset(line.author for line in kept if line.author),
+        checksums=frozenset(sums),
+        audio=frozenset(line.audio_sha256 for line in kept if line.audio_sha256),
+        fingerprints=tuple((line.id, line.fingerprint) for line in kept if line.fingerprint),
+    )
+
+
+def read(storage: Storage) -> Tombstones:
+    """Tombstones of a dataset directory; UsageError names the line that is none."""
+    if not storage.exists(FILE):
+        return Tombstones()
+    where = f"{storage.url}/{FILE}"
+    lines = storage.read(FILE).split(b"\n")
+    return gather(_line(f"{where}:{n}", line) for n, line in enumerate(lines, 1) if line.strip())
+
+
+def append(storage: Storage, more: Iterable[Tombstone]) -> None:
+    """Add lines for works that have none yet; the file appears whole."""
+    old = storage.read(FILE) if storage.exists(FILE) else b""
+    if old and not old.endswith(b"\n"):
+        old += b"\n"
+    known = {(line.id, line.author) for line in read(storage).lines}
+    new = [line for line in more if (line.id, line.author) not in known]
+    if new:
+        text = "".join(json.dumps(_plain(line), sort_keys=True) + "\n" for line in new)
+        storage.write(FILE, old + text.encode())
+
+
+def _plain(line: Tombstone) -> dict[str, Any]:
+    return {key: value for key, value in dataclasses.asdict(line).items() if value not in ("", ())}
+
+
+@functools.cache
+def _names() -> frozenset[str]:
+    return frozenset(field.name for field in dataclasses.fields(Tombstone))
+
+
+def _line(where: str, line: bytes) -> Tombstone:
+    """Unknown keys are a later version's business; an id is needed."""
+    try:
+        plain = json.loads(line)
+        named = {key: value for key, value in plain.items() if key in _names()}
+        shards = tuple(map(str, named.pop("shards", ())))
+        texts = {key: str(value) for key, value in named.items()}
+        return Tombstone(**{"when": "", "reason": "", **texts, "id": str(plain["id"])}, shards=shards)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UsageError(f"{where}: not a JSON object with an id ({error!r}); mend the line") from error
