@@ -29,15 +29,14 @@ def main() -> int:
     args = parse_arguments()
     chosen = manifest.load(Path(args.manifest), settings(args))
     url = launch.output(args.out, chosen.name, ROOT)
-    if args.accept_terms:
-        launch.note(f"--accept-terms: no source of {chosen.name} asks for terms to be accepted")
     with closing(progress.make()) as shown, closing(executor.make(args.executor)) as runner:
         if args.dry_run:
             result = ingest.dry_run(chosen, url, shown)
         else:
-            result = ingest.run(chosen, url, runner, shown)
+            result = ingest.run(chosen, url, runner, shown, accept_terms=args.accept_terms)
     summary.show(result, dry_run=args.dry_run)
     ingest.check_limits(result, chosen.limits)
+    ingest.check_complete(result)
     return 0
 
 

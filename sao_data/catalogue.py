@@ -6,13 +6,24 @@ import dataclasses
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator
 
-from sao_data.records import SAMPLE_RATE, CatalogueRow, Clip, Decision, Objection, Rejection, SampleRow
+from sao_data.records import (
+    SAMPLE_RATE,
+    AudioFile,
+    CatalogueRow,
+    Clip,
+    Decision,
+    Objection,
+    Rejection,
+    SampleRow,
+)
 from sao_data.stage import Bucket, recording_of
 from sao_data.stages.listing import NAME as LIST
 from sao_data.stages.listing import Listed
 from sao_data.stages.pack import all_changes, is_dropped
+from sao_data.stages.reread import digest_of
 
 FILE = "catalogue.parquet"
+NOT_YET = "not_done_yet"
 _STAGES = ("decide", "fetch", "normalise", "curate")
 
 
@@ -22,6 +33,7 @@ def rows(bucket: Bucket, objections: Collection[Objection]) -> Iterator[Catalogu
     for item in objections:
         decisions[item.recording_id] = _objected(decisions[item.recording_id], item)
     rejections = _by_recording(bucket, objections)
+    confirmed = {file.recording_id: file.confirmed for file in bucket.rows("fetch", AudioFile)}
     clips: dict[str, list[Clip]] = defaultdict(list)
     for clip in bucket.rows("curate", Clip):
         clips[clip.recording_id].append(clip)
@@ -31,7 +43,25 @@ def rows(bucket: Bucket, objections: Collection[Objection]) -> Iterator[Catalogu
     for listed in bucket.rows(LIST, Listed):
         recording_id = listed.recording.id
         clips_here, samples = clips[recording_id], packed[recording_id]
-        yield _row(listed, decisions[recording_id], rejections[recording_id], clips_here, samples)
+        row = _row(listed, decisions[recording_id], rejections[recording_id], clips_here, samples)
+        yield dataclasses.replace(row, confirmed=digest_of(confirmed.get(recording_id, "")))
+    yield from _all_unlisted(bucket)
+
+
+def undone_rows(bucket: Bucket, decisions: Iterable[Decision]) -> Iterator[CatalogueRow]:
+    """Catalogue rows of a bucket that was listed and decided, and waits for its audio."""
+    by_id = {d.recording_id: d for d in decisions}
+    for listed in bucket.rows(LIST, Listed):
+        decision = by_id[listed.recording.id]
+        stage, why = ("fetch", NOT_YET) if decision.verdict == "allow" else ("decide", decision.rule)
+        detail = "its bucket is not complete; the next run goes on" if why == NOT_YET else decision.detail
+        ended = Rejection(id=listed.recording.id, stage=stage, reason=why, detail=detail)
+        yield _row(listed, decision, [ended], [], [])
+    yield from _all_unlisted(bucket)
+
+
+def _all_unlisted(bucket: Bucket) -> Iterator[CatalogueRow]:
+    """Rows that name no usable recording, equal ones together."""
     unlisted: dict[str, list[Rejection]] = defaultdict(list)
     for rejection in bucket.rejections(LIST):
         unlisted[rejection.id].append(rejection)
@@ -112,6 +142,7 @@ def _row(
         original_sha256=clips[0].audio.sha256 if clips else "",
         audio_sha256=clips[0].audio_sha256 if clips else "",
         evidence=recording.evidence,
+        confirmed="",
         retrieved_at=recording.retrieved_at,
     )
 
@@ -162,5 +193,6 @@ def _unlisted(rejection: Rejection, num_offers: int) -> CatalogueRow:
         original_sha256="",
         audio_sha256="",
         evidence="",
+        confirmed="",
         retrieved_at="",
     )

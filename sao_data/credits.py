@@ -136,8 +136,10 @@ def _tells_author(recording: Recording) -> bool:
 
 
 def _holds(known: Credits, line: Credit) -> bool:
-    number = known.works.get(line.id) if line.id else known.authors.get(line.author)
-    return number is not None and known.lines[number].name == line.name
+    """Says the last line about this work or author the same, and none of the other kind came after it?"""
+    ours, others = (known.works, known.authors) if line.id else (known.authors, known.works)
+    number = ours.get(line.id or line.author, -1)
+    return number > max(others.values(), default=-1) and known.lines[number].name == line.name
 
 
 def _plain(line: Credit) -> dict[str, str]:

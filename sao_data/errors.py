@@ -31,6 +31,14 @@ class Stopped(SaoError):
     exit_code = 4
 
 
+class Later(Stopped):
+    """A unit cannot be finished now: a quota is used up, an original is not to be had yet. Others may be."""
+
+
+class ReadAgain(Stopped):
+    """A source says something else of a work than when it was listed: it must be decided anew."""
+
+
 class IntegrityError(SaoError):
     """Stored bytes are not what their tables say."""
 

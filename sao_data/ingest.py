@@ -6,21 +6,24 @@ and a finished dataset is recognised without starting a worker.
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from sao_data import earlier_terms, history, owner, reviews, tombstones
+from sao_data import earlier_terms, history, owner, remote, reviews, rewrite, tombstones
 from sao_data.across import compare, match, screen
 from sao_data.clusters import gravest
-from sao_data.errors import MatchedNothing, TooManyRejects, UsageError
+from sao_data.commit import FILE as DATASET
+from sao_data.errors import Later, MatchedNothing, ReadAgain, TooManyRejects, UsageError
 from sao_data.executor import Executor
 from sao_data.ids import bucket_of
 from sao_data.manifest import Limits, Manifest
 from sao_data.plan import (
     Plan,
     Unit,
+    decided,
     make_units,
     planned,
     to_pack,
@@ -30,17 +33,17 @@ from sao_data.plan import (
     with_objections,
 )
 from sao_data.plugins import Source
-from sao_data.publish import FILE as DATASET
 from sao_data.publish import Finished, publish
 from sao_data.records import Objection
 from sao_data.screening import check_ready
 from sao_data.stage import run_stage
-from sao_data.stages import listing
+from sao_data.stages import listing, reread
 from sao_data.storage import Storage, open_storage
 from sao_data.summary import Summary
 from sao_data.tombstones import Tombstones
 
 log = logging.getLogger(__name__)
+_MOST_READINGS = 3  # listings in one run; what changes under it more often than that is for the next one
 
 
 class Progress(Protocol):
@@ -57,12 +60,24 @@ def judge(unit: Unit) -> int:
     return unit.num_rows
 
 
-def prepare(unit: Unit) -> int:
-    """Run the per-recording stages of one bucket; return how many recordings it has."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """How far a unit came."""
+
+    num_rows: int
+    later: str = ""  # why it is not done, if it is not
+    read_again: bool = False  # a source says something else now: list again, and it can be done
+
+
+def prepare(unit: Unit) -> Outcome:
+    """Run the per-recording stages of one bucket."""
     bucket = unit.bucket()
-    for stage in unit.stages():
-        run_stage(stage, bucket)
-    return unit.num_rows
+    try:
+        for stage in unit.stages():
+            run_stage(stage, bucket)
+    except (Later, ReadAgain) as error:
+        return Outcome(num_rows=unit.num_rows, later=str(error), read_again=isinstance(error, ReadAgain))
+    return Outcome(num_rows=unit.num_rows)
 
 
 def pack(unit: Unit) -> int:
@@ -73,9 +88,12 @@ def pack(unit: Unit) -> int:
     return unit.num_rows
 
 
-def run(manifest: Manifest, url: str, executor: Executor, progress: Progress) -> Summary:
+def run(
+    manifest: Manifest, url: str, executor: Executor, progress: Progress, *, accept_terms: bool = False
+) -> Summary:
     """Build the dataset at `url`, or continue or extend the one that is there; return what it holds.
 
+    What could not be done now (`Summary.later` says why) is left for the next run; the rest is published.
     Raises UsageError (another owner, missing input), Locked, Stopped (run again to continue), MatchedNothing.
     """
     plan = Plan(url=url, manifest=manifest)
@@ -85,25 +103,66 @@ def run(manifest: Manifest, url: str, executor: Executor, progress: Progress) ->
     owner.check(storage, manifest)
     with storage.lock():
         storage.sweep()
+        rewrite.resume(storage)
         owner.claim(storage, manifest)
+        plan = remote.attach(plan, sources, storage, executor, accept_terms=accept_terms)
         taken = tombstones.read(storage)
-        units, held = _list(plan, sources, storage, progress, taken)
+        units, later = _prepared(plan, storage, executor, progress, taken)
+        late = unfinished(units, storage)
+        done = [unit for unit in units if unit not in late]
+        if not done:
+            raise Later(f"{manifest.name}: no bucket is complete yet. {later}")
+        summary = _publish(done, late, later, storage, executor, progress, taken)
+        storage.sweep()
+    return summary
+
+
+def _prepared(
+    plan: Plan, storage: Storage, executor: Executor, progress: Progress, taken: Tombstones
+) -> tuple[list[Unit], str]:
+    """List, judge, match and prepare; again where a source says something else by then. The units, and why
+    some of them are not done, '' if all are."""
+    for _ in range(_MOST_READINGS):
+        units, held = _list(plan, plan.sources(), storage, progress, taken)
         _map(executor, judge, unjudged(units, storage), units, "judge", progress)
         units = with_objections(units, gravest(match(units, taken), held))
-        _prepare_all(units, storage, executor, progress)
-        progress.start("compare", None)
-        found = compare(units, storage, taken)
-        progress.finish()
-        progress.start("screen", None)
-        hits, sent = screen(units, storage, found)
-        units = with_dropped(units, gravest(found, hits))
-        progress.finish()
-        _pack_all(units, storage, executor, progress)
-        progress.start("publish", None)
-        summary = publish(storage, manifest, [_finished(unit) for unit in units], _notes(sources), sent)
-        storage.sweep()
-        progress.finish()
-    return summary
+        outcomes = _prepare_all(units, storage, executor, progress)
+        late = [outcome for outcome in outcomes if outcome.later]
+        if not any(outcome.read_again for outcome in late):
+            break
+    return units, next((outcome.later for outcome in late), "")
+
+
+def _publish(
+    done: list[Unit],
+    late: list[Unit],
+    later: str,
+    storage: Storage,
+    executor: Executor,
+    progress: Progress,
+    taken: Tombstones,
+) -> Summary:
+    """Compare, pack and publish what is complete."""
+    plan = done[0].plan
+    progress.start("compare", None)
+    found = compare(done, storage, taken)
+    progress.finish()
+    progress.start("screen", None)
+    hits, sent = screen(done, storage, found)
+    done = with_dropped(done, gravest(found, hits))
+    progress.finish()
+    _pack_all(done, storage, executor, progress)
+    progress.start("publish", None)
+    summary = publish(
+        storage,
+        plan.manifest,
+        [_finished(unit) for unit in done],
+        undone=[(unit.bucket(), decided(unit)) for unit in late],
+        notes=_notes(plan.sources()),
+        sent=sent,
+    )
+    progress.finish()
+    return dataclasses.replace(summary, later=later)
 
 
 def check_limits(summary: Summary, limits: Limits) -> None:
@@ -113,6 +172,12 @@ def check_limits(summary: Summary, limits: Limits) -> None:
             f"{summary.name}: {summary.reject_share:.1%} of the recordings were rejected for their audio or "
             f"metadata, limits.max_reject_share is {limits.max_reject_share:.1%}; see catalogue.parquet"
         )
+
+
+def check_complete(summary: Summary) -> None:
+    """Raise Later if some buckets wait for the next run."""
+    if summary.later:
+        raise Later(f"{summary.name}: not complete yet. {summary.later}")
 
 
 def dry_run(manifest: Manifest, url: str, progress: Progress) -> Summary:
@@ -152,6 +217,7 @@ def _list(
             f"{plan.manifest.name}: the sources offer no recordings; check their path and listing"
         )
     num_buckets = plan.manifest.num_buckets
+    reread.overlay(listed, storage)
     held = earlier_terms.hold(listed, storage, plan.manifest, taken)
     buried = history.bury(listed, taken)
     parts = listing.publish(storage, listed, num_buckets)
@@ -162,10 +228,18 @@ def _list(
     return make_units(plan, parts, nums, reviews.read(storage), buried), held
 
 
-def _prepare_all(units: list[Unit], storage: Storage, executor: Executor, progress: Progress) -> None:
+def _prepare_all(
+    units: list[Unit], storage: Storage, executor: Executor, progress: Progress
+) -> list[Outcome]:
     todo = unfinished(units, storage)
     _check_nodes(todo, executor, storage)
-    _map(executor, prepare, todo, units, "prepare", progress)
+    _start(progress, "prepare", todo, units)
+    outcomes = []
+    for outcome in executor.map(prepare, todo):
+        outcomes.append(outcome)
+        progress.advance(0 if outcome.later else outcome.num_rows)
+    progress.finish()
+    return outcomes
 
 
 def _pack_all(units: list[Unit], storage: Storage, executor: Executor, progress: Progress) -> None:
@@ -189,15 +263,20 @@ def _map(
     step: str,
     progress: Progress,
 ) -> None:
-    total = sum(unit.num_rows for unit in units)
-    progress.start(step, total)
-    progress.advance(total - sum(unit.num_rows for unit in todo))
+    _start(progress, step, todo, units)
     for num_rows in executor.map(work, todo):
         progress.advance(num_rows)
     progress.finish()
     log.info(
         "%s: %d of %d buckets done now, %d were done", step, len(todo), len(units), len(units) - len(todo)
     )
+
+
+def _start(progress: Progress, step: str, todo: list[Unit], units: list[Unit]) -> None:
+    """Begin a step over the units that it has not been done for."""
+    total = sum(unit.num_rows for unit in units)
+    progress.start(step, total)
+    progress.advance(total - sum(unit.num_rows for unit in todo))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

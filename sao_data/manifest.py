@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from sao_data import config, plugins
 from sao_data.audio import AudioConfig
@@ -33,6 +33,8 @@ class Work:
     """How the work is done; none of it changes the dataset."""
 
     keep: bool = False  # keep each bucket's audio blob after its shards are written
+    # transferred files after their clips are packed: kept, or only their hashes (in the catalogue)
+    keep_originals: Literal[True, "hash_only"] = "hash_only"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

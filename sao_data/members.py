@@ -23,10 +23,10 @@ import pyarrow.parquet as pq
 import soundfile
 
 from sao_data import shards
+from sao_data.commit import SAMPLES
 from sao_data.crop import Crop, Floats, decode
 from sao_data.errors import IntegrityError, UsageError
 from sao_data.provenance import Dataset
-from sao_data.publish import SAMPLES
 from sao_data.records import Sample, Shard
 from sao_data.storage import LocalStorage
 

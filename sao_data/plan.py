@@ -11,14 +11,15 @@ from sao_data import plugins
 from sao_data.ids import bucket_of
 from sao_data.manifest import Manifest
 from sao_data.plugins import Source
-from sao_data.records import Objection
+from sao_data.records import Decision, Objection
 from sao_data.reviews import Answer
 from sao_data.stage import Bucket, Part, Stage, is_complete, part_of
 from sao_data.stages import listing
 from sao_data.stages.caption import WriteCaptions
 from sao_data.stages.curate import Curate
-from sao_data.stages.decide import Decide
+from sao_data.stages.decide import Decide, final
 from sao_data.stages.fetch import Fetch
+from sao_data.stages.judge import NAME as JUDGE
 from sao_data.stages.judge import Judge
 from sao_data.stages.normalise import Normalise
 from sao_data.stages.pack import Pack
@@ -32,9 +33,16 @@ class Plan:
 
     url: str
     manifest: Manifest
+    attached: tuple[
+        tuple[int, Source], ...
+    ] = ()  # remote sources with what they need, by place in the manifest
 
     def sources(self) -> tuple[Source, ...]:
-        return tuple(plugins.load("sources", s.plugin).build(s.config) for s in self.manifest.source)
+        ready = dict(self.attached)
+        return tuple(
+            ready.get(place) or plugins.load("sources", source.plugin).build(source.config)
+            for place, source in enumerate(self.manifest.source)
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,13 +118,13 @@ def make_units(
 
 def with_objections(units: list[Unit], objections: Iterable[Objection]) -> list[Unit]:
     """Units that know of the objections, from before the audio is fetched, to their recordings."""
-    found = _deal(objections, len(units))
+    found = _deal(objections, units)
     return [dataclasses.replace(u, objections=tuple(found[u.listed.bucket])) for u in units]
 
 
 def with_dropped(units: list[Unit], objections: Iterable[Objection]) -> list[Unit]:
     """Units that know what the comparison of their audio found."""
-    found = _deal(objections, len(units))
+    found = _deal(objections, units)
     return [dataclasses.replace(u, dropped=tuple(found[u.listed.bucket])) for u in units]
 
 
@@ -126,6 +134,16 @@ def planned(unit: Unit) -> Bucket:
     for stage in unit.stages():
         bucket.parts[stage.name] = part_of(stage, bucket)
     return bucket
+
+
+def decided(unit: Unit) -> list[Decision]:
+    """What was decided about the unit's recordings, whether or not anything was done with them yet."""
+    bucket = unit.bucket()
+    bucket.parts[JUDGE] = part_of(unit.judge(), bucket)
+    objections = {item.recording_id: item for item in unit.objections}
+    answers = {answer.id: answer for answer in unit.answers}
+    judged = bucket.rows(JUDGE, Decision)
+    return [final(d, objections.get(d.recording_id), answers.get(d.recording_id)) for d in judged]
 
 
 def unjudged(units: list[Unit], storage: Storage) -> list[Unit]:
@@ -149,8 +167,9 @@ def to_pack(units: list[Unit], storage: Storage) -> list[Unit]:
     return [u for u in units if not u.packing().is_complete(storage, u.packing().part(planned(u)))]
 
 
-def _deal(objections: Iterable[Objection], num_buckets: int) -> dict[int, list[Objection]]:
+def _deal(objections: Iterable[Objection], units: list[Unit]) -> dict[int, list[Objection]]:
     dealt: dict[int, list[Objection]] = defaultdict(list)
+    num_buckets = units[0].plan.manifest.num_buckets if units else 1
     for item in objections:
         dealt[bucket_of(item.recording_id, num_buckets)].append(item)
     return dealt

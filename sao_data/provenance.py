@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from sao_data import catalogue, evidence, licences, owner, replay, shards, tables
+from sao_data.commit import FILE, SAMPLES, SHARDS, root_digest
 from sao_data.errors import IntegrityError, MatchedNothing, UsageError
 from sao_data.licences.table import table
-from sao_data.publish import FILE, SAMPLES, SHARDS, root_digest
 from sao_data.records import CatalogueRow, SampleRow, Shard
 from sao_data.storage import Storage, open_storage
 

@@ -109,7 +109,8 @@ class AudioFile:
     recording_id: str
     sha256: str
     num_bytes: int
-    stated: str = ""  # digest of what the source stated of the file; '' = nothing that could tell it apart
+    stated: str = ""  # digest of what the source stated of the file; '' = nothing to tell it by
+    confirmed: str = ""  # a later reading of the source that said the same, just before the file was taken
     rendition: Rendition = "original"
     container: str = ""
     codec: str = ""
@@ -121,8 +122,7 @@ class AudioFile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measures:
-    """Rounded before any threshold looks at them (0.01 dB, 0.001 share), so that no verdict hangs on a last
-    bit."""
+    """Rounded before any threshold looks at them (0.01 dB, 0.001 share): no verdict hangs on a last bit."""
 
     lufs: float | None  # integrated loudness (BS.1770-4); None: silent or shorter than 0.4 s
     peak_dbfs: float | None  # sample peak; None: digital silence
@@ -182,7 +182,7 @@ class Caption:
 class Sample:
     """The JSON beside each FLAC in a shard: fixed keys and types, no nulls, attribution included.
 
-    Strings are '' where nothing is stated. Field docs: docs/dataset.md is generated from this class.
+    Strings are '' where nothing is stated. docs/dataset.md is generated from this class.
     """
 
     ai_preference: str  #: uploader's generative-AI preference, normalised; '' = unknown
@@ -267,8 +267,7 @@ class Rejection:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Objection:
-    """What speaks against a recording beyond its own licence and wish: its likeness to another, a screening
-    hit. `allow` is not a matter of rights: the recording is merely not needed (a duplicate)."""
+    """What likeness to others or a screening says of a recording; `allow`: it is merely not needed."""
 
     recording_id: str
     stage: str
@@ -317,4 +316,5 @@ class CatalogueRow:
     original_sha256: str
     audio_sha256: str  # of the normalised audio; '' if it was not normalised
     evidence: str
+    confirmed: str  # sha256 of a later reading that said the same, before the file was taken
     retrieved_at: str

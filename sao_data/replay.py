@@ -16,6 +16,9 @@ from typing import Any, TypeVar
 
 from sao_data import catalogue, clusters, config, evidence, plugins, tables
 from sao_data.clusters import Candidate, Matching, candidate
+from sao_data.credits import Credits
+from sao_data.credits import apply as credited
+from sao_data.credits import read as read_credits
 from sao_data.errors import UsageError
 from sao_data.licences import Policy, Release, decide
 from sao_data.records import CatalogueRow, Decision, Recording
@@ -91,10 +94,11 @@ def replayed(
 
     Evidence that is missing or damaged is passed over: whoever checks the files names it.
     """
+    asked = read_credits(storage)
     for group in _groups(storage, facts):
         for row in tables.iterate(storage, catalogue.FILE, CatalogueRow):
             if row.evidence in group:
-                yield row, *_read(row, group[row.evidence], using)
+                yield row, *_read(row, group[row.evidence], using, asked)
 
 
 def explained(row: CatalogueRow, decision: Decision) -> str | None:
@@ -196,15 +200,18 @@ def _groups(storage: Storage, facts: Facts) -> Iterator[dict[str, str]]:
         yield group
 
 
-def _read(row: CatalogueRow, raw: str, using: Sequence[Reader]) -> tuple[Recording | None, str]:
+def _read(
+    row: CatalogueRow, raw: str, using: Sequence[Reader], asked: Credits
+) -> tuple[Recording | None, str]:
     """A raw row does not say whose it is: every source reads it, and the one that gives this id is right.
+    Authors are named as they asked to be since.
 
     Two sources may give one id (the same sounds in two folders); then the reading that fits the row counts.
     """
     fitting, problems = [], []
     for reader in using:
         try:
-            recording = utf8_only(reader.read(raw))
+            recording = credited(utf8_only(reader.read(raw)), asked)
         except ValueError as error:
             problems.append(f"{reader.source}: {error}")
             continue

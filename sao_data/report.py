@@ -13,9 +13,9 @@ from typing import Any
 
 from sao_data.attribution.info import DatasetInfo
 from sao_data.attribution.report import files
+from sao_data.commit import info_of
 from sao_data.errors import IntegrityError, UsageError
 from sao_data.provenance import Dataset
-from sao_data.publish import info_of
 from sao_data.records import SAMPLE_RATE, CatalogueRow, SampleRow, Shard
 from sao_data.storage import Storage, write_if_changed
 

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, ClassVar, Protocol, TypeVar
 
 from sao_data import config, tables
-from sao_data.ids import clip_id
+from sao_data.ids import clip_id, id_hash
 from sao_data.records import Rejection
 from sao_data.storage import Storage
 
@@ -118,6 +118,10 @@ class Sink:
         offset = self._blob.tell()
         self._blob.write(data)
         return offset
+
+    def arrange(self) -> None:
+        """Put the rows of recordings, one each, back into the order of the bucket: by sha256 of the id."""
+        self.rows.sort(key=lambda row: id_hash(row.recording_id))
 
     def check(self) -> None:
         assert self._seen == self._expected, (self._stage, self._seen ^ self._expected)

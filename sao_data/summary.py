@@ -33,6 +33,7 @@ class Summary:
     num_bytes: int
     warnings: tuple[str, ...]
     changed: bool  # False: everything was there already
+    later: str = ""  # why some of it is not done yet, and when to run again; '' = all is done
 
     @property
     def reject_share(self) -> float:
@@ -59,7 +60,8 @@ def box(summary: Summary, next_commands: Iterable[str], *, title: str) -> Render
     for stage, reason, count in summary.rejected:
         numbers.add_row(f"{count:,}", f"[dim]left out:[/dim] {escape(reason)} [dim]({stage})[/dim]")
     parts: list[RenderableType] = [numbers]
-    parts += [Text(f"! {warning}", style="yellow") for warning in summary.warnings]
+    warnings = (*summary.warnings, *([summary.later] if summary.later else []))
+    parts += [Text(f"! {warning}", style="yellow") for warning in warnings]
     parts.append(Text())
     parts += [Text.from_markup(line) for line in next_commands]
     heading = escape(title)

@@ -52,15 +52,18 @@ def read(storage: Storage, name: str, cls: type[T]) -> list[T]:
 
 
 def iterate(storage: Storage, name: str, cls: type[T]) -> Iterator[T]:
-    """Rows of a table, one row group in memory at a time."""
+    """Rows of a table, one row group in memory at a time.
+
+    Without pyarrow's own threads: a process that ends soon after may die of them (22 of 70, torch loaded).
+    """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
         with storage.open(name) as file:
-            parquet = pq.ParquetFile(file)
+            parquet = pq.ParquetFile(file, pre_buffer=False)
             for group in range(parquet.num_row_groups):
-                for row in parquet.read_row_group(group).to_pylist():
+                for row in parquet.read_row_group(group, use_threads=False).to_pylist():
                     yield _record(cls, row)
     except (pa.ArrowException, KeyError) as error:
         fix = "delete work/ there and run the same command again"

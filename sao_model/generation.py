@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +14,7 @@ from torch import Tensor
 
 from sao_data import config as configs
 from sao_data.errors import IntegrityError, UsageError
-from sao_model import checkpoint, run
+from sao_model import checkpoint, declared, run
 from sao_model.model import Progress, check_request, device
 
 
@@ -30,6 +30,7 @@ class Config:
     negative_prompt: str = ""
     sampler: str = "dpmpp-2m-sde"
     device: str = ""  # "" = the GPU if there is one
+    release: declared.Use = field(default_factory=declared.Use)
 
 
 def generate(folder: str, config: Config, out: Path, progress: Progress | None = None) -> Path:
@@ -45,6 +46,7 @@ def generate(folder: str, config: Config, out: Path, progress: Progress | None =
     check_request(
         described.config, *request, steps=config.steps, cfg_scale=config.cfg_scale, sampler=config.sampler
     )
+    release = declared.check_use(found, config.release)
     model = checkpoint.load(found).to(where).eval()
     audio = model.generate(
         config.prompt,
@@ -59,7 +61,7 @@ def generate(folder: str, config: Config, out: Path, progress: Progress | None =
     peak = write_wav(out, audio, described.config.sample_rate)
     facts = configs.canonical(config)
     assert isinstance(facts, dict)
-    facts |= {
+    facts |= release | {
         "ran_on": str(where),
         "model": described.config.name,
         "model_digest": _digests(described),
@@ -80,7 +82,9 @@ def is_made(folder: str, config: Config, out: Path) -> bool:
         return False
     wanted = configs.canonical(config)
     assert isinstance(wanted, dict)
-    wanted |= {"model_digest": _digests(checkpoint.describe(run.resolve(folder)))}
+    found = run.resolve(folder)
+    wanted |= {"model_digest": _digests(checkpoint.describe(found))}
+    wanted |= declared.facts_of_use(found, config.release)
     return out.exists() and all(facts.get(key) == value for key, value in wanted.items())
 
 

@@ -5,7 +5,7 @@ RUN/log.jsonl                 one JSON object a line: step, losses, rate, second
 RUN/checkpoints/step-000100/  a loadable model folder of averaged weights; in it also
     training.safetensors      weights as trained, averages and the optimiser's moments
     loop.json                 step and data position: all else that a resume needs
-    training_data.json        which samples these weights have seen
+    training_data.json        which samples these weights have seen, and what their works ask of a release
 """
 
 from __future__ import annotations
@@ -29,14 +29,15 @@ from sao_data import config as configs
 from sao_data.errors import IntegrityError, UsageError
 from sao_data.provenance import Dataset
 from sao_data.stream import Stream, StreamState
-from sao_model import optimiser
+from sao_model import declared, optimiser
+from sao_model.declared import Declared
 from sao_model.ema import Ema
 
 log = logging.getLogger(__name__)
 
 CHECKPOINTS = "checkpoints"
 LOOP = "loop.json"
-DATA = "training_data.json"
+DATA = declared.DATA
 _READING = ("num_threads", "num_prefetch", "verify", "num_retries", "retry_seconds")
 
 
@@ -198,7 +199,7 @@ def to_resume(out: Path, resume: str) -> Path | None:
     return given
 
 
-def read_state(checkpoint: Path, config: Any, free: tuple[str, ...] = ("pace",)) -> LoopState:
+def read_state(checkpoint: Path, config: Any, free: tuple[str, ...] = ("pace", "release")) -> LoopState:
     """The loop state of a checkpoint; UsageError if it was made with other settings than these."""
     try:
         facts = json.loads((checkpoint / LOOP).read_text())
@@ -224,7 +225,7 @@ def _deciding(config: Any) -> dict[str, Any]:
 
 
 def loop_files(
-    config: Any, state: LoopState, dataset: Dataset, stream: Stream, pretrained: list[dict[str, Any]]
+    config: Any, state: LoopState, dataset: Dataset, stream: Stream, promise: Declared
 ) -> dict[str, bytes]:
     """loop.json and training_data.json of a checkpoint."""
     facts = dataset.facts
@@ -234,7 +235,7 @@ def loop_files(
         "root_digest": facts["root_digest"],
         "step": state.step,
         "parent": "",
-        "pretrained": pretrained,
+        **promise.to_json(),
         "shards": stream.seen(state.stream).to_json(),
     }
     loop = {"config": configs.canonical(config), "state": configs.canonical(state)}
@@ -278,9 +279,7 @@ def load_training(
 
 def origin(part: str, checkpoint: Path, sha256: str) -> dict[str, Any]:
     """What `pretrained` says of a part trained before: its digest, and what that training had seen."""
-    path = checkpoint / DATA
-    data = json.loads(path.read_text()) if path.exists() else None
-    return {"part": part, "sha256": sha256, "training_data": data}
+    return {"part": part, "sha256": sha256, "training_data": declared.read(checkpoint)}
 
 
 def generator(seed: int, step: int, rank: int) -> torch.Generator:

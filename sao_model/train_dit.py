@@ -14,10 +14,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from sao_data.enforce import Release
 from sao_data.errors import UsageError
 from sao_data.provenance import Dataset
 from sao_data.stream import Stream, StreamBatch, StreamConfig
-from sao_model import checkpoint, diffusion, ema, optimiser, preset, run
+from sao_model import checkpoint, declared, diffusion, ema, optimiser, preset, run
 from sao_model.model import StableAudio, build
 
 
@@ -35,6 +36,7 @@ class Config:
     optimiser: optimiser.Config = field(default_factory=optimiser.Config)
     ema: ema.Config = field(default_factory=ema.Config)
     pace: run.Pace = field(default_factory=run.Pace)
+    release: Release = field(default_factory=Release)
 
 
 def train(
@@ -45,6 +47,7 @@ def train(
     found = run.to_resume(out, resume)
     state = run.read_state(found, config) if found else run.LoopState()
     codec_from = run.resolve(vae)
+    promise = _declare(config, dataset, codec_from, found, accelerator.is_main_process)
     model = _model(config, codec_from, found).to(accelerator.device)
     model.dit.checkpointing = config.checkpointing
     optim = optimiser.make(_trained(model).values(), config.optimiser)
@@ -74,7 +77,7 @@ def train(
             if here.due(step, config.pace.log_every) or here.due(step, config.pace.save_every):
                 here.log(step, rate=rate, epoch=batch.state.position / stream.num_samples)
             if here.due(step, config.pace.save_every) and accelerator.is_main_process:
-                files = run.loop_files(config, state, dataset, stream, _pretrained(model.config, codec_from))
+                files = run.loop_files(config, state, dataset, stream, promise)
                 _save(here.checkpoint_folder(step), model, optim, average, files)
                 here.prune()
     here.finish()
@@ -145,6 +148,14 @@ def _check_same_codec(found: Path, vae: Path) -> None:
         raise UsageError(
             f"--vae {vae}: not the codec that {found} was trained with; give that one, or another --out"
         )
+
+
+def _declare(
+    config: Config, dataset: Dataset, vae: Path, found: Path | None, is_main: bool
+) -> declared.Declared:
+    shape = checkpoint.describe(found).config if found else preset.read(config.model)
+    series, parts = config.stream.series, _pretrained(shape, vae)
+    return declared.declare(config.release, dataset, series, pretrained=parts, found=found, is_main=is_main)
 
 
 def _pretrained(shape: preset.Config, vae: Path) -> list[dict[str, Any]]:

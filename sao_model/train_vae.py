@@ -15,10 +15,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from sao_data.enforce import Release
 from sao_data.errors import UsageError
 from sao_data.provenance import Dataset
 from sao_data.stream import Stream, StreamConfig
-from sao_model import checkpoint, codec, ema, losses, optimiser, preset, run
+from sao_model import checkpoint, codec, declared, ema, losses, optimiser, preset, run
 from sao_model.model import StableAudio
 
 
@@ -45,6 +46,7 @@ class Config:
     )
     ema: ema.Config = field(default_factory=ema.Config)
     pace: run.Pace = field(default_factory=run.Pace)
+    release: Release = field(default_factory=Release)
 
     def __post_init__(self) -> None:
         if self.losses.adversarial or self.losses.feature_matching:
@@ -58,6 +60,7 @@ def train(config: Config, dataset: Dataset, out: Path, *, resume: str, progress:
     accelerator = run.make_accelerator(config.precision)
     found = run.to_resume(out, resume)
     state = run.read_state(found, config) if found else run.LoopState()
+    promise = _declare(config, dataset, found, accelerator.is_main_process)
     shape = preset.read(config.model)
     vae = _codec(config, shape, found)
     if config.stream.window_frames % shape.codec.hop:
@@ -93,7 +96,7 @@ def train(config: Config, dataset: Dataset, out: Path, *, resume: str, progress:
             if here.due(step, config.pace.log_every) or here.due(step, config.pace.save_every):
                 here.log(step, rate=rate, epoch=batch.state.position / stream.num_samples)
             if here.due(step, config.pace.save_every) and accelerator.is_main_process:
-                files = run.loop_files(config, state, dataset, stream, _origins(config))
+                files = run.loop_files(config, state, dataset, stream, promise)
                 _save(here.checkpoint_folder(step), shape, vae, optim, average, files)
                 here.prune()
     here.finish()
@@ -139,6 +142,11 @@ def _codec(config: Config, shape: preset.Config, found: Path | None) -> codec.Co
         )
     vae.encoder.requires_grad_(not config.freeze_encoder)
     return vae
+
+
+def _declare(config: Config, dataset: Dataset, found: Path | None, is_main: bool) -> declared.Declared:
+    series, parts = config.stream.series, _origins(config)
+    return declared.declare(config.release, dataset, series, pretrained=parts, found=found, is_main=is_main)
 
 
 def _origins(config: Config) -> list[dict[str, Any]]:

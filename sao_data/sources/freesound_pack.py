@@ -33,7 +33,7 @@ from sao_data.records import MediaFacts, Offer, Recording, Rejection
 from sao_data.sources import _bst, _rows
 from sao_data.sources._archive import Archive, is_safe
 from sao_data.sources._columns import Cells, Csv, Line, plain
-from sao_data.sources.freesound import TYPES
+from sao_data.sources._freesound_sound import TYPES
 
 NEEDED = ("id", "username", "title", "license", "generative_ai_preference", "type")
 KNOWN_AS = {

@@ -1,6 +1,8 @@
 """Fetch: get the bytes of every allowed recording, check them against what the source stated, and hash them.
 
-Sources here are local, so bytes are read in place and not copied; a source on the network spools to the blob.
+Files of local sources are read in place, those of remote ones are transferred once and kept until their
+clips are packed (originals). Before a transfer the claim is read again if the listing is old: what is said
+otherwise now is decided anew, what is said the same is noted with its evidence.
 A file of which the source states the same as an earlier part of the bucket saw is not read again.
 """
 
@@ -11,11 +13,14 @@ from dataclasses import dataclass
 from typing import BinaryIO, ClassVar
 
 from sao_data import config, tables
+from sao_data.errors import ReadAgain
+from sao_data.originals import Originals, RemoteSource
 from sao_data.plugins import DamagedFile, Source
-from sao_data.records import AudioFile, Decision, Recording
+from sao_data.records import AudioFile, Decision, Recording, Rendition
 from sao_data.stage import Bucket, Sink, earlier
 from sao_data.stages.listing import NAME as LIST
 from sao_data.stages.listing import Listed
+from sao_data.stages.reread import reread
 
 _BLOCK = 1 << 20
 
@@ -28,7 +33,7 @@ class Fetch:
     max_bytes: int
 
     name: ClassVar[str] = "fetch"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     row: ClassVar[type] = AudioFile
     inputs: ClassVar[tuple[str, ...]] = (LIST, "decide")
     has_blob: ClassVar[bool] = False
@@ -40,22 +45,38 @@ class Fetch:
         allowed = {d.recording_id for d in bucket.rows("decide", Decision) if d.verdict == "allow"}
         sink.expect(allowed)
         known = _known(self, bucket)
+        todo = []
         for row in bucket.rows(LIST, Listed):
             if row.recording.id in allowed:
-                stated = stated_digest(row.recording)
-                file = known.get((row.recording.id, stated)) or known.get(
-                    (row.recording.id, row.recording.sha256)
-                )
+                key, stated = row.recording.id, self._stated(row)
+                file = known.get((key, stated)) or known.get((key, row.recording.sha256))
                 if file:
-                    sink.keep(row.recording.id, file)
+                    sink.keep(key, file)
                 else:
-                    self._fetch(row, stated, sink)
+                    todo.append(row)
+        originals = Originals(storage=bucket.storage, bucket=bucket.index)
+        found = reread(todo, self.sources, bucket.storage, bucket.index, sink)
+        for row in todo:
+            if row.recording.id in found.confirmed:
+                self._fetch(row, originals, found.confirmed[row.recording.id], sink)
+        sink.arrange()
+        if found.num_changed:
+            raise ReadAgain(f"{found.num_changed} works are said otherwise now; they are decided anew")
 
-    def _fetch(self, row: Listed, stated: str, sink: Sink) -> None:
-        recording = row.recording
+    def _stated(self, row: Listed) -> str:
+        return stated_digest(row.recording, self.sources[row.source_index])
+
+    def _fetch(self, row: Listed, originals: Originals, confirmed: str, sink: Sink) -> None:
+        recording, source, stated = row.recording, self.sources[row.source_index], self._stated(row)
+        rendition: Rendition = "original"
         try:
-            with self.sources[row.source_index].open(recording) as file:
-                num_bytes, sha256, md5 = _hash(file)
+            if isinstance(source, RemoteSource):
+                original = originals.fetch(source, recording, stated)
+                num_bytes, sha256, md5 = original.num_bytes, original.sha256, original.md5
+                rendition = original.rendition
+            else:
+                with source.open(recording) as file:
+                    num_bytes, sha256, md5 = _hash(file)
         except (FileNotFoundError, IsADirectoryError):
             sink.reject(recording.id, "missing_file", f"{recording.audio_url} is listed but not there")
             return
@@ -64,17 +85,27 @@ class Fetch:
             return
         if num_bytes > self.max_bytes:
             sink.reject(recording.id, "too_large", f"{num_bytes} bytes > {self.max_bytes}")
-        elif mismatch := _mismatch(recording, sha256, md5):
+        elif rendition == "original" and (mismatch := _mismatch(recording, sha256, md5)):
             sink.reject(recording.id, "checksum_mismatch", mismatch)
         else:
-            audio = AudioFile(recording_id=recording.id, sha256=sha256, num_bytes=num_bytes, stated=stated)
+            audio = AudioFile(
+                recording_id=recording.id,
+                sha256=sha256,
+                num_bytes=num_bytes,
+                stated=stated,
+                confirmed=confirmed,
+                rendition=rendition,
+            )
             sink.keep(recording.id, audio)
 
 
-def stated_digest(recording: Recording) -> str:
-    """What the source states of the file, as one digest: equal = the same bytes; '' = no checksum stated."""
-    sums = [recording.md5.lower(), recording.sha256]
-    return config.digest(sums)[:32] if any(sums) else ""
+def stated_digest(recording: Recording, source: Source) -> str:
+    """What the source states of the file, as one digest: equal = the same bytes; '' = it states nothing that
+    could tell. The address counts where a source is remote: it tells the original from a preview."""
+    said = [recording.md5.lower(), recording.sha256]
+    if isinstance(source, RemoteSource):
+        said.append(recording.audio_url)
+    return config.digest(said)[:32] if any(said) else ""
 
 
 def _known(stage: Fetch, bucket: Bucket) -> dict[tuple[str, str], AudioFile]:

@@ -33,6 +33,7 @@ class Listed:
     raw: str
     source_index: int  # which [[source]] of the manifest opens it
     num_offers: int
+    earlier_raw: str = ""  # an earlier reading that said otherwise; kept as evidence
 
 
 @dataclass(slots=True, kw_only=True)

@@ -18,6 +18,7 @@ from typing import ClassVar
 
 from sao_data.audio import AudioConfig, AudioRejected
 from sao_data.cut import Cut
+from sao_data.originals import Originals, opened
 from sao_data.plugins import DamagedFile, Source
 from sao_data.records import AudioFile, Clip
 from sao_data.stage import Bucket, Part, Sink, earlier, spool
@@ -52,6 +53,7 @@ class Normalise:
         sink.expect(file.recording_id for file in files)
         bench = _workbench(self.audio, self.cut)
         known = _known(self, bucket)
+        originals = Originals(storage=bucket.storage, bucket=bucket.index)
         with spool(bucket.storage) as folder, Flacs(bucket.storage) as flacs:
             _open_known(flacs, bucket, known)
             for file in files:
@@ -59,13 +61,22 @@ class Normalise:
                 if made and (file.recording_id not in sink.needed or all(map(flacs.has, made.clips))):
                     _take_over(made, file, flacs, sink)
                 else:
-                    self._normalise(listed[file.recording_id], file, bench, folder, sink)
+                    self._normalise(listed[file.recording_id], file, originals, bench, folder, sink)
 
-    def _normalise(self, row: Listed, file: AudioFile, bench: Workbench, folder: Path, sink: Sink) -> None:
+    def _normalise(
+        self,
+        row: Listed,
+        file: AudioFile,
+        originals: Originals,
+        bench: Workbench,
+        folder: Path,
+        sink: Sink,
+    ) -> None:
         path = folder / "original"
         try:
-            with self.sources[row.source_index].open(row.recording) as source, path.open("wb") as copy:
-                shutil.copyfileobj(source, copy, 1 << 20)
+            source = self.sources[row.source_index]
+            with opened(source, row.recording, originals, file.stated) as whole, path.open("wb") as copy:
+                shutil.copyfileobj(whole, copy, 1 << 20)
             result = bench.normalise(path, folder)
         except (FileNotFoundError, DamagedFile) as error:  # it was there when it was fetched
             sink.reject(file.recording_id, "missing_file", f"gone since it was fetched: {error}"[:300])
@@ -128,6 +139,7 @@ def _workbench(audio: AudioConfig, cut: Cut) -> Workbench:
 def _store(result: Normalised, file: AudioFile, sink: Sink) -> None:
     audio = dataclasses.replace(
         file,
+        confirmed="",
         container=result.container,
         codec=result.codec,
         decoder=result.decoder,

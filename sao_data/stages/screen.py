@@ -65,6 +65,7 @@ class Screen:
             else:
                 todo.append(clips)
         self._tag(bucket, todo, sink)
+        sink.arrange()
 
     def _tag(self, bucket: Bucket, todo: list[list[Clip]], sink: Sink) -> None:
         if not todo:

@@ -18,7 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     from sao_data import owner, reviews
-    from sao_data.publish import FILE
+    from sao_data.commit import FILE
     from sao_data.storage import open_storage
 
     storage = open_storage(args.dir)

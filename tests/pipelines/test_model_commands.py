@@ -17,7 +17,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from tests import processes
-from tests.datasets_made import build, load, tone_wav, write_folder
+from tests.datasets_made import BY, SAMPLING, build, load, tone_wav, write_folder
 from tests.training.test_training import TINY
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -136,8 +136,10 @@ def test_generate_writes_a_sound_of_the_length_asked_for_and_how_it_was_made(
         "seed": 7,
         "sampler": "v-ddim",
         "model": "mini",
+        "release_checked": True,
     }
     assert wanted.items() <= facts.items()
+    assert facts["release"] == json.loads((latest(made.dit) / "training_data.json").read_text())["release"]
     stored = hashlib.sha256((latest(made.dit) / "dit.safetensors").read_bytes()).hexdigest()
     assert facts["model_digest"]["dit"] == stored
 
@@ -206,6 +208,14 @@ MISTAKES: dict[str, tuple[str, list[str], int, str]] = {
     "no GPU": ("generate", ["--device", "cuda"], 2, "PyTorch sees 0 GPUs here; use --device cpu"),
     "no wav": ("generate", ["--out", "{tmp}/x.flac"], 2, "want a name that ends in .wav"),
     "damaged": ("generate", ["--model", "{damaged}"], 5, "dit.safetensors: not the bytes that"),
+    "wide training": (
+        "train_vae", ["--data", "{sampling}", "--set", "release.commercial_use=true"], 2,
+        "4 of its works do not allow that: 4 under SAMPLING+ (non-commercial): folder:",
+    ),
+    "wide sound": (
+        "generate", ["--model", "{bound}", "--set", "release.commercial_use=true"], 2,
+        "12 of the works it was trained on do not allow that: 12 under SAMPLING+ (non-commercial)",
+    ),
     "torn out": ("generate", ["--model", "{torn}"], 2, "missing: blocks.*.ff.out.weight (2)"),
 }  # fmt: skip
 
@@ -214,7 +224,10 @@ MISTAKES: dict[str, tuple[str, list[str], int, str]] = {
 def mistakes(made: Made) -> dict[str, Answer]:
     """Every mistake made, two at a time: most of each is importing PyTorch."""
     places = {"tmp": made.tmp, "vae": made.vae, "dit": made.dit}
-    places |= {"damaged": _damaged(made), "torn": _torn(made)}
+    places |= {"damaged": _damaged(made), "torn": _torn(made), "bound": _bound(made)}
+    places["sampling"] = made.tmp / "sampling"
+    folder = write_folder(made.tmp / "sampling-in", 8, licenses=(BY, SAMPLING))
+    build(load(made.tmp, folder), places["sampling"])
 
     def make(name: str) -> Answer:
         command, wrong, _, _ = MISTAKES[name]
@@ -266,6 +279,15 @@ def _damaged(made: Made) -> Path:
     data = bytearray(path.read_bytes())
     data[-1] ^= 1
     path.write_bytes(data)
+    return copy
+
+
+def _bound(made: Made) -> Path:
+    """A copy of the model that says it was trained on Sampling+ works."""
+    copy = shutil.copytree(latest(made.dit), made.tmp / "bound")
+    path = copy / "training_data.json"
+    asks = {"license_family": "SAMPLING+", "ai_preference": "", "reviewed": False, "works": 12}
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"conditions": [asks]}))
     return copy
 
 

@@ -1,0 +1,1 @@
+"""Getting things over the network within the rules: permits, retries, resumption, credentials, terms."""

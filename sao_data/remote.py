@@ -1,0 +1,37 @@
+"""Remote sources: their terms accepted, their services started, their folder in the dataset named.
+
+Quotas and tokens live in services of the executor, which all workers ask; a unit of work carries addresses
+and proxies, never a secret.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+from typing import Any
+
+from sao_data.executor import Executor
+from sao_data.plan import Plan
+from sao_data.plugins import Source
+from sao_data.storage import Storage
+
+FOLDER = "work/sources"
+log = logging.getLogger(__name__)
+
+
+def attach(
+    plan: Plan, sources: tuple[Source, ...], storage: Storage, executor: Executor, *, accept_terms: bool
+) -> Plan:
+    """The plan with its remote sources ready to ask; UsageError if their terms are not accepted."""
+    attached = []
+    for place, source in enumerate(sources):
+        remote: Any = source
+        if not getattr(source, "remote", False):
+            continue
+        remote.check_terms(storage, plan.manifest.release, accept=accept_terms)
+        services = {name: executor.service(name, make) for name, make in remote.services(storage).items()}
+        folder = f"{FOLDER}/{place}-{plan.manifest.source[place].plugin}"
+        attached.append((place, remote.attached(url=plan.url, folder=folder, services=services)))
+    if accept_terms and not attached:
+        log.warning("--accept-terms: no source of %s asks for terms to be accepted", plan.manifest.name)
+    return dataclasses.replace(plan, attached=tuple(attached)) if attached else plan

@@ -1,0 +1,277 @@
+"""Rewrite: change a published dataset in place, without its sources: recordings out, other words in shards.
+
+Only the shards that hold a changed recording are written again; their FLACs are copied byte for byte. The
+order makes it safe to kill: a journal (work/rewrite.json) says what is to become of what; dataset.json is
+withdrawn; shards, work, tables and evidence are brought to that state, each step seeing for itself whether it
+was done; publish.commit writes dataset.json last; then the journal goes. `resume` finishes what was killed.
+"""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import gzip
+import hashlib
+import io
+import json
+import zlib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from sao_data import catalogue, evidence, held, recheck, reviews, scrub, tables
+from sao_data.commit import FILE, SAMPLES, SCREENING, SHARDS, Contents, commit
+from sao_data.errors import IntegrityError
+from sao_data.held import Held
+from sao_data.ids import bucket_of
+from sao_data.provenance import Dataset
+from sao_data.records import CatalogueRow, Recording, Sample, SampleRow, Shard
+from sao_data.reshard import check, reshard
+from sao_data.screening import Sent
+from sao_data.stages.decide import ALLOWED, DENIED
+from sao_data.storage import Storage, write_if_changed
+
+JOURNAL = "work/rewrite.json"
+CREDIT = ("author", "author_id", "author_url", "page_url", "copyright_notice", "requested_credit")
+_TUPLES = ("changes", "shards")  # fields of CatalogueRow that JSON has as lists
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """What is to become of one recording."""
+
+    row: CatalogueRow  # as it will be
+    remove: bool = False  # nothing that is known of it stays, but for the row
+    samples: dict[str, Sample] = field(default_factory=dict)  # by key, as they will be
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rewritten:
+    """What was done."""
+
+    before: str  # dataset versions
+    after: str
+    written: tuple[str, ...]  # shards
+    deleted: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Job:
+    """The journal: the state to reach follows from it, however much has been done."""
+
+    facts: dict[str, Any]  # dataset.json as it was
+    shards: tuple[str, ...]  # those that hold a changed recording
+    evidence: tuple[str, ...]  # digests of the raw rows that go
+    changes: dict[str, Change]  # by recording id
+
+    @property
+    def removed(self) -> frozenset[str]:
+        return frozenset(key for key, change in self.changes.items() if change.remove)
+
+    def buckets(self, ids: Iterable[str]) -> frozenset[int]:
+        num_buckets = int(self.facts["manifest"]["num_buckets"])
+        return frozenset(bucket_of(key, num_buckets) for key in ids)
+
+
+def rewrite(dataset: Dataset, changes: Iterable[Change]) -> Rewritten:
+    """Make the changes, under the storage's lock. IntegrityError, before anything is touched, if a shard to
+    rewrite is not what its table says."""
+    by_id = {change.row.id: change for change in changes}
+    storage = dataset.storage
+    concerned = {row.shard for row in dataset.samples() if row.recording_id in by_id}
+    for shard in dataset.shards():
+        if shard.name in concerned:
+            check(storage, shard)
+    gone: set[str] = set()
+    needed: set[str] = set()
+    for row in dataset.catalogue():
+        goes = row.id in by_id and by_id[row.id].remove
+        (gone if goes else needed).add(row.evidence)
+    drop = tuple(sorted(gone - needed))
+    for _ in _evidence(storage, frozenset(drop)):
+        pass  # all of it can be read
+    job = _Job(facts=dataset.facts, shards=tuple(sorted(concerned)), evidence=drop, changes=by_id)
+    storage.write(JOURNAL, _to_json(job))
+    return _finish(storage, job)
+
+
+def resume(storage: Storage) -> Rewritten | None:
+    """Finish what a killed run began, under the storage's lock; None if there is nothing to finish."""
+    if not storage.exists(JOURNAL):
+        return None
+    return _finish(storage, _from_json(storage.read(JOURNAL), f"{storage.url}/{JOURNAL}"))
+
+
+def _finish(storage: Storage, job: _Job) -> Rewritten:
+    storage.delete(FILE)  # from here on nothing is what it says
+    packed, samples = _reshard_all(storage, job)
+    _scrub(storage, job, packed, samples)
+    known = tables.iterate(storage, catalogue.FILE, CatalogueRow)
+    rows = [job.changes[row.id].row if row.id in job.changes else row for row in known]
+    sent = _sent(storage, job)
+    contents = Contents(
+        described=job.facts["manifest"],
+        rows=rows,
+        shards=list(packed.values()),
+        samples=[row for shard in samples.values() for row in shard],
+        evidence=dict(_evidence(storage, frozenset(job.evidence))),
+        held=dict(_held(storage, job)),
+        sent=sent,
+        answers=_answers(job, rows),
+        warnings=tuple(job.facts.get("warnings", ())),
+    )
+    info, _ = commit(storage, contents)
+    if not sent:
+        storage.delete(SCREENING)
+    reviews.write(storage, [(r.id, f"{r.rule}: {r.detail}") for r in rows if r.verdict == "review"])
+    storage.delete(JOURNAL)
+    return Rewritten(
+        before=str(job.facts["version"]),
+        after=info.version,
+        written=tuple(name for name in job.shards if name in packed),
+        deleted=tuple(name for name in job.shards if name not in packed),
+    )
+
+
+def _reshard_all(storage: Storage, job: _Job) -> tuple[dict[str, Shard], dict[str, list[SampleRow]]]:
+    """All shards and their samples, by name, the concerned ones brought to their new state."""
+    packed = {shard.name: shard for shard in tables.iterate(storage, SHARDS, Shard)}
+    samples: dict[str, list[SampleRow]] = {}
+    for row in tables.iterate(storage, SAMPLES, SampleRow):
+        samples.setdefault(row.shard, []).append(row)
+    new = {key: sample for change in job.changes.values() for key, sample in change.samples.items()}
+    for name in job.shards:
+        packed.pop(name, None)
+        shard, rows = reshard(storage, name, samples.pop(name, []), job.removed, new)
+        if shard is not None:
+            packed[name], samples[name] = shard, rows
+    return packed, samples
+
+
+def _scrub(
+    storage: Storage, job: _Job, packed: Mapping[str, Shard], samples: Mapping[str, list[SampleRow]]
+) -> None:
+    """Bring the work to the same state, and what a recheck found."""
+    for bucket in sorted({_bucket_of(name) for name in job.shards}):
+        names = [name for name in sorted(packed) if _bucket_of(name) == bucket]
+        rows = [row for name in names for row in samples[name]]
+        scrub.repack(storage, bucket, rows, [packed[name] for name in names])
+    if job.removed:
+        scrub.forget(storage, job.buckets(job.removed), job.removed)
+        scrub.forget_answers(storage, [row for row in _all_sent(storage) if row.recording_id in job.removed])
+    if others := job.changes.keys() - job.removed:
+        scrub.recredit(storage, job.buckets(others), lambda recording: _credited(recording, job))
+    if storage.exists(recheck.FILE):
+        text = storage.read(recheck.FILE).decode()
+        lines = csv.reader(io.StringIO(text, newline=""))
+        kept = io.StringIO(newline="")
+        terminator = "\r\n" if "\r\n" in text else "\n"
+        writer = csv.writer(kept, lineterminator=terminator)
+        writer.writerows(line for line in lines if job.changes.keys().isdisjoint(line[:1]))
+        write_if_changed(storage, recheck.FILE, kept.getvalue().encode())
+
+
+def _credited(recording: Recording, job: _Job) -> Recording:
+    change = job.changes.get(recording.id)
+    if change is None or change.remove:
+        return recording
+    return dataclasses.replace(recording, **{name: getattr(change.row, name) for name in CREDIT})
+
+
+def _evidence(storage: Storage, drop: frozenset[str]) -> Iterator[tuple[str, bytes]]:
+    """Every evidence file, without the raw rows that go."""
+    for name in storage.names(evidence.FOLDER):
+        data = storage.read(name)
+        try:
+            rows = gzip.decompress(data).decode().split("\n")[:-1] if drop else []
+        except (ValueError, OSError, EOFError, zlib.error) as error:
+            raise IntegrityError(f"{storage.url}/{name}: damaged ({error}); run `sao verify`") from error
+        kept = [row for row in rows if hashlib.sha256(row.encode()).hexdigest() not in drop]
+        if len(kept) == len(rows):
+            yield name, data
+        elif kept:
+            yield evidence.pack(kept)
+
+
+def _held(storage: Storage, job: _Job) -> Iterator[tuple[str, bytes]]:
+    """Every table of fingerprints, without those of what is removed (its tombstone has it)."""
+    concerned = {held.name_of(bucket) for bucket in job.buckets(job.changes)}
+    for name in storage.names(held.FOLDER):
+        if name not in concerned:
+            yield name, storage.read(name)
+            continue
+        rows = [row for row in tables.iterate(storage, name, Held) if row.recording_id not in job.removed]
+        if rows:
+            yield name, tables.to_bytes(Held, [_held_as(row, job) for row in rows])
+
+
+def _all_sent(storage: Storage) -> list[Sent]:
+    return tables.read(storage, SCREENING, Sent) if storage.exists(SCREENING) else []
+
+
+def _sent(storage: Storage, job: _Job) -> tuple[Sent, ...]:
+    """The audit of the screening without what is removed; names that were only looked up here, as they are
+    now."""
+    rows = []
+    for row in _all_sent(storage):
+        change = job.changes.get(row.recording_id)
+        if change is None:
+            rows.append(row)
+        elif not change.remove:
+            rows.append(_asked_as(row, change.row.author))
+    return tuple(rows)
+
+
+def _asked_as(row: Sent, author: str) -> Sent:
+    if row.status != "looked_up_locally":
+        return row  # only the audio was told
+    asked = json.loads(row.what) | {"artist": author}
+    return dataclasses.replace(row, what=json.dumps(asked, ensure_ascii=False))
+
+
+def _held_as(row: Held, job: _Job) -> Held:
+    change = job.changes.get(row.recording_id)
+    return row if change is None else dataclasses.replace(row, author_id=change.row.author_id)
+
+
+def _answers(job: _Job, rows: Iterable[CatalogueRow]) -> dict[str, str]:
+    """Persons' answers that still decide something."""
+    answers: dict[str, str] = job.facts["answers"]
+    return {row.id: answers[row.id] for row in rows if row.rule in (ALLOWED, DENIED) and row.id in answers}
+
+
+def _bucket_of(shard: str) -> int:
+    return int(shard.removesuffix(".tar").rsplit("-", 1)[1])
+
+
+def _to_json(job: _Job) -> bytes:
+    changes = [dataclasses.asdict(change) for change in job.changes.values()]
+    plain = {"facts": job.facts, "shards": job.shards, "evidence": job.evidence, "changes": changes}
+    return json.dumps(plain, sort_keys=True, ensure_ascii=False, allow_nan=False).encode()
+
+
+def _from_json(data: bytes, where: str) -> _Job:
+    try:
+        plain = json.loads(data)
+        changes = [
+            Change(
+                row=_row(item["row"]),
+                remove=item["remove"],
+                samples={key: Sample(**sample) for key, sample in item["samples"].items()},
+            )
+            for item in plain["changes"]
+        ]
+        return _Job(
+            facts=plain["facts"],
+            shards=tuple(plain["shards"]),
+            evidence=tuple(plain["evidence"]),
+            changes={change.row.id: change for change in changes},
+        )
+    except (ValueError, KeyError, TypeError) as error:
+        fix = "delete it and run the ingest, which builds the same from the sources"
+        raise IntegrityError(f"{where}: damaged ({error!r}); {fix}") from error
+
+
+def _row(plain: dict[str, Any]) -> CatalogueRow:
+    tuples: dict[str, Any] = {name: tuple(plain[name]) for name in _TUPLES}
+    return CatalogueRow(**plain | tuples)

@@ -1,0 +1,139 @@
+"""The release that a training or a generation declares, held against all that the weights learned from.
+
+A training: its dataset, the parts it starts with, the run it continues. A generation: what the checkpoint's
+training_data.json says of the works behind it and behind its parts. Weights without such a record cannot be
+checked; the log says so.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sao_data import config as configs
+from sao_data import enforce
+from sao_data.enforce import Release, Terms
+from sao_data.errors import IntegrityError, UsageError
+from sao_data.provenance import Dataset
+
+log = logging.getLogger(__name__)
+
+DATA = "training_data.json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Use:
+    """What becomes of a generated sound; a flag that is left out is as the model's training declared it."""
+
+    open_source: bool | None = None
+    freely_available: bool | None = None
+    commercial_use: bool | None = None
+    commercial_training: bool | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Declared:
+    """A training's release, what its works ask, and the parts trained before: for training_data.json."""
+
+    release: Release
+    terms: Terms | None  # None: on processes that write nothing
+    pretrained: list[dict[str, Any]]
+
+    def to_json(self) -> dict[str, Any]:
+        terms = configs.canonical(self.terms)
+        assert isinstance(terms, dict)
+        return {"release": configs.canonical(self.release), **terms, "pretrained": self.pretrained}
+
+
+def declare(
+    release: Release,
+    dataset: Dataset,
+    series: tuple[str, ...],
+    *,
+    pretrained: list[dict[str, Any]],
+    found: Path | None,
+    is_main: bool,
+) -> Declared:
+    """Hold a training's release against its data, its parts and the checkpoint (`found`) that it continues.
+
+    Every process does so, and all end alike.
+    """
+    enforce.check(dataset, release, "the training", series)
+    for part in pretrained:
+        if "training_data" in part:
+            _check(part["training_data"], release, "the training", f"the {part['part']} that it starts with")
+    if found:
+        _check_resume(found, release)
+    terms = enforce.terms_of(dataset, series) if is_main else None  # reads the whole catalogue
+    return Declared(release=release, terms=terms, pretrained=pretrained)
+
+
+def check_use(checkpoint: Path, use: Use) -> dict[str, Any]:
+    """Hold a generation's release against the checkpoint's record; return the facts for its JSON."""
+    data = read(checkpoint)
+    facts = facts_of_use(checkpoint, use)
+    if data is None or not facts["release_checked"]:
+        log.warning("%s: does not say what it was trained on; its release cannot be checked", checkpoint)
+    else:
+        release = configs.parse(Release, facts["release"], where="release")
+        _check(data, release, "the generation", str(checkpoint))
+    return facts
+
+
+def facts_of_use(checkpoint: Path, use: Use) -> dict[str, Any]:
+    """The release of a sound, and whether it could be held against the works behind the weights."""
+    own = (read(checkpoint) or {}).get("release") or {}
+    asked = {flag: value for flag, value in dataclasses.asdict(use).items() if value is not None or not own}
+    return {"release": own | asked, "release_checked": bool(own)}
+
+
+def read(checkpoint: Path) -> dict[str, Any] | None:
+    """What a checkpoint's weights were trained on; None = it does not say."""
+    path = checkpoint / DATA
+    if not path.exists():
+        return None
+    try:
+        data = json.loads(path.read_text())
+    except ValueError as error:
+        raise IntegrityError(f"{path}: not valid JSON ({error}); restore it from a copy") from error
+    if not isinstance(data, dict):
+        raise IntegrityError(f"{path}: not what a training writes; restore it from a copy")
+    return data
+
+
+def _check(data: dict[str, Any] | None, release: Release, what: str, where: str) -> None:
+    """Hold a release against every training behind some weights."""
+    for place, terms in _histories(data, where):
+        if terms is None:
+            log.warning("%s: does not say what its works ask of a release; it cannot be checked", place)
+        else:
+            enforce.check_terms(terms, release, what, place)
+
+
+def _histories(data: dict[str, Any] | None, where: str) -> Iterator[tuple[str, Terms | None]]:
+    """The terms of a training and of those that its parts come from, each with its place in words."""
+    facts = data or {}
+    of = f" ({facts['dataset']} {facts['version']})" if "dataset" in facts and "version" in facts else ""
+    yield where + of, enforce.terms_from(facts, where)
+    for part in facts.get("pretrained", []):
+        if "training_data" in part:
+            yield from _histories(part["training_data"], f"{where}, its {part['part']}")
+
+
+def _check_resume(found: Path, release: Release) -> None:
+    """A run's release may grow narrower, never wider: its earlier checkpoints promise what they say."""
+    before = configs.parse(
+        Release, (read(found) or {}).get("release") or {}, where=f"{found / DATA}: release"
+    )
+    flags = enforce.wider(before, release)
+    if flags:
+        raise UsageError(
+            f"{found}: made for release.{flags[0]} = {str(getattr(before, flags[0])).lower()}, "
+            f"now {str(getattr(release, flags[0])).lower()}: a run's release does not grow wider; "
+            "leave it, or train into another --out"
+        )
