@@ -203,6 +203,20 @@ def test_a_killed_run_is_said_and_not_read_half_way(built: Path, tmp_path: Path)
         takedown.open_published(LocalStorage(out))
 
 
+def test_an_ingest_finishes_what_was_killed_before_it_goes_on(built: Path, tmp_path: Path) -> None:
+    request = asked(authors=("ada",))
+    shutil.copytree(built / "out", tmp_path / "whole")
+    take(LocalStorage(tmp_path / "whole"), request)
+    for dies_at in (3, 7, 20):
+        out = tmp_path / f"{dies_at}"
+        shutil.copytree(built / "out", out)
+        with pytest.raises(Killed):
+            take(Mortal(LocalStorage(out), dies_at), request)
+        build(load(built / "in"), out)
+        assert published(out) == published(tmp_path / "whole")
+        assert not (out / "work" / "rewrite.json").exists()
+
+
 def test_an_object_store_is_served_alike(built: Path, tmp_path: Path) -> None:
     shutil.copytree(built / "out", tmp_path / "out")
     request = asked(authors=("ada",))

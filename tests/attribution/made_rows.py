@@ -71,6 +71,7 @@ KEPT = CatalogueRow(
     original_sha256="0" * 64,
     audio_sha256="2" * 64,
     evidence="1" * 64,
+    confirmed="",
     retrieved_at="2026-11-01T12:00:00Z",
 )
 DROPPED = dataclasses.replace(
