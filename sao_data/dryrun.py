@@ -7,10 +7,11 @@ from collections import Counter
 from sao_data import clusters, earlier_terms, history, reviews, tombstones
 from sao_data.across import compare, match_candidates, screen
 from sao_data.clusters import gravest
+from sao_data.credits import read as read_credits
 from sao_data.ids import bucket_of
 from sao_data.plan import Plan, Unit, make_units, to_pack, unfinished, with_dropped, with_objections
 from sao_data.records import Objection
-from sao_data.stages import listing
+from sao_data.stages import listing, reread
 from sao_data.stages.decide import final
 from sao_data.stages.judge import judge
 from sao_data.storage import Storage
@@ -21,7 +22,9 @@ def forecast(plan: Plan, storage: Storage, listed: listing.Listing) -> Summary:
     """Counts after listing and deciding; `warnings` say how much work a run would be."""
     manifest = plan.manifest
     answers, taken = reviews.read(storage), tombstones.read(storage)
+    reread.overlay(listed, storage)
     held = earlier_terms.hold(listed, storage, manifest, taken)
+    history.recredit(listed, read_credits(storage))
     buried = history.bury(listed, taken)
     judged = {
         key: judge(row.recording, manifest.policy, manifest.release, buried)

@@ -20,7 +20,7 @@ def bury(listing: Listing, tombstones: Tombstones) -> frozenset[str]:
     for key in taken:
         row = listing.rows[key]
         bare = Recording(id=key, source=row.recording.source)
-        listing.rows[key] = dataclasses.replace(row, recording=bare, raw="")
+        listing.rows[key] = dataclasses.replace(row, recording=bare, raw="", earlier_raw="")
     return frozenset(taken)
 
 

@@ -16,6 +16,7 @@ from sao_data import earlier_terms, history, owner, remote, reviews, rewrite, to
 from sao_data.across import compare, match, screen
 from sao_data.clusters import gravest
 from sao_data.commit import FILE as DATASET
+from sao_data.credits import read as read_credits
 from sao_data.errors import Later, MatchedNothing, ReadAgain, TooManyRejects, UsageError
 from sao_data.executor import Executor
 from sao_data.ids import bucket_of
@@ -219,6 +220,7 @@ def _list(
     num_buckets = plan.manifest.num_buckets
     reread.overlay(listed, storage)
     held = earlier_terms.hold(listed, storage, plan.manifest, taken)
+    history.recredit(listed, read_credits(storage))
     buried = history.bury(listed, taken)
     parts = listing.publish(storage, listed, num_buckets)
     progress.finish()

@@ -22,6 +22,8 @@ from typing import Any, BinaryIO, Protocol, runtime_checkable
 
 from sao_data import config, drift, manifest, plugins
 from sao_data.attribution.sheets import safe_cell
+from sao_data.credits import apply as credited
+from sao_data.credits import read as read_credits
 from sao_data.drift import Change
 from sao_data.errors import MatchedNothing, UsageError
 from sao_data.licences import Policy, Release, normalise_preference, parse_witnesses
@@ -113,7 +115,10 @@ def recheck(dataset: Dataset, asked: Asked, *, sample: int = 0, tick: Tick | Non
     ids = _wanted(dataset, sample)
     if not ids:
         raise MatchedNothing(f"{dataset.storage.url}: there is no recording to compare")
-    found = now(asked.sources, ids, tick)
+    asked_credits = read_credits(dataset.storage)
+    found = {
+        key: said and credited(said, asked_credits) for key, said in now(asked.sources, ids, tick).items()
+    }
     findings: list[Finding] = []
     compared = same = 0
     for row in dataset.catalogue():

@@ -15,7 +15,7 @@ import hashlib
 import io
 import json
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -82,14 +82,11 @@ def rewrite(dataset: Dataset, changes: Iterable[Change]) -> Rewritten:
     for shard in dataset.shards():
         if shard.name in concerned:
             check(storage, shard)
-    gone: set[str] = set()
-    needed: set[str] = set()
-    for row in dataset.catalogue():
-        goes = row.id in by_id and by_id[row.id].remove
-        (gone if goes else needed).add(row.evidence)
-    drop = tuple(sorted(gone - needed))
-    for _ in _evidence(storage, frozenset(drop)):
-        pass  # all of it can be read
+    removed = {key for key, change in by_id.items() if change.remove}
+    going = {row.evidence for row in dataset.catalogue() if row.id in removed} - {""}
+    drop = tuple(sorted(going - _staying(dataset.catalogue(), removed)))
+    for name in storage.names(evidence.FOLDER) if drop else ():
+        _raw_rows(storage, name, storage.read(name))  # a damaged one stops it here
     job = _Job(facts=dataset.facts, shards=tuple(sorted(concerned)), evidence=drop, changes=by_id)
     storage.write(JOURNAL, _to_json(job))
     return _finish(storage, job)
@@ -114,15 +111,14 @@ def _finish(storage: Storage, job: _Job) -> Rewritten:
         rows=rows,
         shards=list(packed.values()),
         samples=[row for shard in samples.values() for row in shard],
-        evidence=dict(_evidence(storage, frozenset(job.evidence))),
+        evidence=dict(_evidence(storage, frozenset(job.evidence), _staying(rows, job.removed))),
         held=dict(_held(storage, job)),
         sent=sent,
+        undone=_undone(job, rows),
         answers=_answers(job, rows),
         warnings=tuple(job.facts.get("warnings", ())),
     )
     info, _ = commit(storage, contents)
-    if not sent:
-        storage.delete(SCREENING)
     reviews.write(storage, [(r.id, f"{r.rule}: {r.detail}") for r in rows if r.verdict == "review"])
     storage.delete(JOURNAL)
     return Rewritten(
@@ -158,6 +154,9 @@ def _scrub(
         scrub.repack(storage, bucket, rows, [packed[name] for name in names])
     if job.removed:
         scrub.forget(storage, job.buckets(job.removed), job.removed)
+        scrub.forget_listings(
+            storage, [source["plugin"] for source in job.facts["manifest"]["source"]], job.removed
+        )
         scrub.forget_answers(storage, [row for row in _all_sent(storage) if row.recording_id in job.removed])
     if others := job.changes.keys() - job.removed:
         scrub.recredit(storage, job.buckets(others), lambda recording: _credited(recording, job))
@@ -178,19 +177,31 @@ def _credited(recording: Recording, job: _Job) -> Recording:
     return dataclasses.replace(recording, **{name: getattr(change.row, name) for name in CREDIT})
 
 
-def _evidence(storage: Storage, drop: frozenset[str]) -> Iterator[tuple[str, bytes]]:
-    """Every evidence file, without the raw rows that go."""
+def _evidence(storage: Storage, going: frozenset[str], staying: set[str]) -> Iterator[tuple[str, bytes]]:
+    """Every evidence file, without what was said of works that go.
+
+    A work's own raw row is followed by other readings of it, whose digests are in no table: they go with it.
+    """
     for name in storage.names(evidence.FOLDER):
         data = storage.read(name)
-        try:
-            rows = gzip.decompress(data).decode().split("\n")[:-1] if drop else []
-        except (ValueError, OSError, EOFError, zlib.error) as error:
-            raise IntegrityError(f"{storage.url}/{name}: damaged ({error}); run `sao verify`") from error
-        kept = [row for row in rows if hashlib.sha256(row.encode()).hexdigest() not in drop]
+        kept, goes = [], False
+        rows = _raw_rows(storage, name, data) if going else []
+        for row in rows:
+            digest = hashlib.sha256(row.encode()).hexdigest()
+            goes = digest in going or (goes and digest not in staying)
+            if not goes:
+                kept.append(row)
         if len(kept) == len(rows):
             yield name, data
         elif kept:
             yield evidence.pack(kept)
+
+
+def _raw_rows(storage: Storage, name: str, data: bytes) -> list[str]:
+    try:
+        return gzip.decompress(data).decode().split("\n")[:-1]
+    except (ValueError, OSError, EOFError, zlib.error) as error:
+        raise IntegrityError(f"{storage.url}/{name}: damaged ({error}); run `sao verify`") from error
 
 
 def _held(storage: Storage, job: _Job) -> Iterator[tuple[str, bytes]]:
@@ -232,6 +243,17 @@ def _asked_as(row: Sent, author: str) -> Sent:
 def _held_as(row: Held, job: _Job) -> Held:
     change = job.changes.get(row.recording_id)
     return row if change is None else dataclasses.replace(row, author_id=change.row.author_id)
+
+
+def _staying(rows: Iterable[CatalogueRow], removed: Collection[str]) -> set[str]:
+    return {row.evidence for row in rows if row.id not in removed and row.evidence}
+
+
+def _undone(job: _Job, rows: Iterable[CatalogueRow]) -> dict[str, int]:
+    """What the next run still has to do."""
+    before: dict[str, int] = job.facts.get("undone", {})
+    num = sum(row.reason == catalogue.NOT_YET for row in rows)
+    return {"buckets": before.get("buckets", 0), "recordings": num}
 
 
 def _answers(job: _Job, rows: Iterable[CatalogueRow]) -> dict[str, str]:

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import json
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import Any
 
-from sao_data import config, tables
+from sao_data import config, originals, plugins, remote, tables
+from sao_data.ids import sample_key
 from sao_data.records import AudioFile, Clip, Recording, Rejection, SampleRow, Shard
 from sao_data.screening import Sent, Tagged
 from sao_data.stage import WORK, Part, is_complete, publish_rows, recording_of
+from sao_data.stages import reread
 from sao_data.stages.caption import WriteCaptions
 from sao_data.stages.curate import Curate
 from sao_data.stages.decide import Decide
@@ -42,6 +45,18 @@ def forget(storage: Storage, buckets: Collection[int], ids: Collection[str]) -> 
         for stage, cls in ((Fetch.name, AudioFile), (Normalise.name, Clip), (SCREEN, Tagged)):
             for part in _parts(storage, bucket, stage):
                 _take_out(storage, part, cls, gone)
+        _drop_originals(storage, bucket, gone)
+        _drop_readings(storage, bucket, gone)
+
+
+def forget_listings(storage: Storage, plugin_names: Sequence[str], ids: Collection[str]) -> None:
+    """Have remote sources take these recordings out of what they remember of their own listings: those of
+    ours whose module has `forget(storage, folder, ids)`."""
+    for place, name in enumerate(plugin_names):
+        module = plugins.load("sources", name) if "." not in name else None
+        forget_there = getattr(module, "forget", None)
+        if forget_there:
+            forget_there(storage, f"{remote.FOLDER}/{place}-{name}", frozenset(ids))
 
 
 def forget_answers(storage: Storage, sent: Iterable[Sent]) -> None:
@@ -94,9 +109,8 @@ def listed(storage: Storage) -> Iterator[tuple[int, Listed]]:
 
 def _bare(row: Listed) -> Listed:
     """As history.bury leaves it."""
-    return dataclasses.replace(
-        row, recording=Recording(id=row.recording.id, source=row.recording.source), raw=""
-    )
+    bare = Recording(id=row.recording.id, source=row.recording.source)
+    return dataclasses.replace(row, recording=bare, raw="", earlier_raw="")
 
 
 def _relist(storage: Storage, bucket: int, change: Callable[[Listed], Listed]) -> None:
@@ -145,6 +159,27 @@ def _copy_audio(storage: Storage, part: Part, new: Part, clips: list[Clip]) -> l
                 clip = dataclasses.replace(clip, blob_offset=offset)
             moved.append(clip)
     return moved
+
+
+def _drop_originals(storage: Storage, bucket: int, gone: frozenset[str]) -> None:
+    """Files that were transferred, whole or not, and the notes beside them."""
+    keys = {sample_key(key, 0) for key in gone}
+    for name in storage.names(f"{originals.FOLDER}/{bucket:06d}"):
+        if name.rsplit("/", 1)[1].split(".", 1)[0] in keys:
+            storage.delete(name)
+
+
+def _drop_readings(storage: Storage, bucket: int, gone: frozenset[str]) -> None:
+    """What a source said on a second look."""
+    name = f"{reread.FOLDER}/{bucket:06d}.jsonl"
+    if not storage.exists(name):
+        return
+    lines = storage.read(name).decode().splitlines()
+    kept = [line for line in lines if json.loads(line)["recording"]["id"] not in gone]
+    if not kept:
+        storage.delete(name)
+    elif len(kept) < len(lines):
+        storage.write(name, ("\n".join(kept) + "\n").encode())
 
 
 def _parts(storage: Storage, bucket: int, stage: str) -> list[Part]:

@@ -1,5 +1,5 @@
 """Take-down: works out of a dataset at somebody's request, from shards, tables, evidence and unfinished work,
-with a tombstone each so that no ingest brings them back (docs/takedown.md).
+with a tombstone each so that no ingest brings them back.
 
 Licences are not revocable, so most of this is courtesy, opt-outs and mistakes; it is done whole all the same.
 """
@@ -177,6 +177,8 @@ def apply_unfinished(storage: Storage, request: Request, *, write: bool) -> tupl
         for bucket in sorted(buckets):
             scrub.packed_without(storage, bucket, ids)
         scrub.forget(storage, buckets, ids)
+        sources: Any = owner.read(storage)["sources"]
+        scrub.forget_listings(storage, sources, ids)
     return tuple(sorted(ids))
 
 

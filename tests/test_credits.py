@@ -20,7 +20,7 @@ from sao_data.records import Decision, Recording
 from sao_data.selection import Wanted
 from sao_data.shards import read_sample
 from sao_data.split import Split, series_of
-from sao_data.storage import LocalStorage, Storage, open_storage
+from sao_data.storage import LocalStorage, Storage
 from sao_data.tombstones import author_hash
 from tests.datasets_made import BY, tone_wav
 from tests.sounds_made import (
@@ -60,22 +60,6 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp
 
 
-@pytest.fixture(autouse=True)
-def _ingest_recredits(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The ingest of this test credits as asked, whether or not sao_data.ingest does so by itself."""
-    bury = history.bury
-
-    def both(listing: Any, tombstones: Any) -> frozenset[str]:
-        for url in _INTO:
-            history.recredit(listing, read(open_storage(url)))
-        return bury(listing, tombstones)
-
-    monkeypatch.setattr(history, "bury", both)
-
-
-_INTO: list[str] = []
-
-
 def ask(storage: Storage, name: str, **wanted: tuple[str, ...]) -> rewrite.Rewritten | None:
     dataset = opened(storage)
     with storage.lock():
@@ -97,7 +81,6 @@ def fresh(chosen: Any, out: Path, into: Path) -> dict[str, bytes]:
     into.mkdir()
     shutil.copy(out / "owner.json", into / "owner.json")
     shutil.copy(out / "credits.jsonl", into / "credits.jsonl")
-    _INTO[:] = [str(into)]
     build(chosen, into)
     return published(into)
 
@@ -122,7 +105,6 @@ def test_the_words_are_those_of_a_fresh_build_and_the_audio_stays(
     chosen = load(built / "in")
     assert published(out) == fresh(chosen, out, tmp_path / "fresh")
 
-    _INTO[:] = [str(out)]
     decoded = count_decoded(monkeypatch)
     build(chosen, out)
     assert decoded == []

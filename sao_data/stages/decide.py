@@ -49,6 +49,8 @@ class Decide:
 
 def final(judgement: Decision, objection: Objection | None, answer: Answer | None) -> Decision:
     """The gravest of judgement and objection; a person may deny anything, and allow what is up for review."""
+    if judgement.rule == "taken_down":
+        return judgement
     decision = judgement
     if objection and judgement.verdict == "allow":
         decision = dataclasses.replace(

@@ -69,12 +69,15 @@ def change(storage: Storage, wanted: Wanted, given: str, *, apply: bool) -> int:
 
 def _change(storage: Storage, wanted: Wanted, name: str, *, apply: bool) -> None:
     from sao_data import recredit
+    from sao_data.attribution.plain import count
     from sao_data.takedown import open_published
 
     dataset, when = open_published(storage), today()
     if dataset is None:
         ids = recredit.apply_unfinished(storage, wanted, name, when, write=apply)
-        _say(f"{storage.url} is not finished: {len(ids)} works listed in it {_are(name)} by the next ingest")
+        _say(
+            f"{storage.url} is not finished: {count(len(ids), 'work')} in it {_are(name)} by the next ingest"
+        )
     else:
         effect = recredit.examine(dataset, wanted, name, when)
         _show(effect, name)
@@ -104,16 +107,18 @@ def _show(effect: Effect, name: str) -> None:
 
 
 def _tell(done: Rewritten | None) -> None:
+    from sao_data.attribution.plain import count
+
     if done is None:
         _say("already done: nothing was changed")
         return
     _say(f"version      {done.before} → {done.after}")
-    _say(f"rewritten    {len(done.written):,} shards (their audio is byte for byte as it was)")
+    _say(f"rewritten    {count(len(done.written), 'shard')} (their audio is byte for byte as it was)")
     _say("left to do   copies of the dataset elsewhere still say what they said: replace them")
 
 
 def _are(name: str) -> str:
-    return f"are credited to {name!r}" if name else "are credited to nobody"
+    return f"credited to {name!r}" if name else "credited to nobody"
 
 
 def _say(line: str) -> None:

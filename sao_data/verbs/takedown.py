@@ -79,6 +79,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _take(storage: Storage, request: Request, folders: list[Path], *, apply: bool) -> None:
     from sao_data import takedown
+    from sao_data.attribution.plain import count
 
     dataset = takedown.open_published(storage)
     if dataset is None:
@@ -86,7 +87,7 @@ def _take(storage: Storage, request: Request, folders: list[Path], *, apply: boo
         return
     effect = takedown.examine(dataset, request)
     if not effect.rows:
-        _say(f"already done: {effect.num_done:,} works were taken down before; nothing was changed")
+        _say(f"already done: {count(effect.num_done, 'work')} taken down before; nothing was changed")
         return
     _show(dataset, effect)
     exposed = _show_checkpoints(dataset, effect, folders)
@@ -99,9 +100,10 @@ def _take(storage: Storage, request: Request, folders: list[Path], *, apply: boo
 
 def _unfinished(storage: Storage, request: Request, *, apply: bool) -> None:
     from sao_data import takedown
+    from sao_data.attribution.plain import count
 
     ids = takedown.apply_unfinished(storage, request, write=apply)
-    _say(f"{storage.url} is not finished; {len(ids):,} works listed in its unfinished work are meant")
+    _say(f"{storage.url} is not finished; {count(len(ids), 'work')} listed in its unfinished work meant")
     for key in ids[:_NUM_SHOWN]:
         _say(f"  {key}")
     if not apply:
@@ -113,6 +115,8 @@ def _unfinished(storage: Storage, request: Request, *, apply: bool) -> None:
 
 
 def _show(dataset: Dataset, effect: Effect) -> None:
+    from sao_data.attribution.plain import count
+
     rows = effect.rows
     kept = [row for row in rows if row.kept]
     _say(f"{dataset.facts['name']} {dataset.facts['version']} at {dataset.storage.url}")
@@ -121,7 +125,7 @@ def _show(dataset: Dataset, effect: Effect) -> None:
     seconds = sum(row.seconds or 0.0 for row in kept)
     _say(f"audio        {seconds:,.1f} s in {sum(row.num_clips for row in kept):,} samples")
     _say(f"shards       {len(effect.shards):,}{': ' if kept else ''}{_some(effect.shards)}")
-    _say(f"evidence     {sum(bool(row.evidence) for row in rows):,} raw rows")
+    _say(f"evidence     {count(sum(bool(row.evidence) for row in rows), 'raw row')}")
     for row in rows[:_NUM_SHOWN]:
         _say(f"  {_work(row)}")
     if len(rows) > _NUM_SHOWN:
@@ -167,12 +171,14 @@ def _show_copies(storage: Storage, request: Request, copies: Sequence[Copy]) -> 
 
 
 def _tell(done: Rewritten | None, effect: Effect, exposed: list[Exposure]) -> None:
+    from sao_data.attribution.plain import count
+
     assert done is not None
     _say(f"version      {done.before} → {done.after}")
     _say(
         f"rewritten    {len(done.written):,} shards, {len(done.deleted):,} deleted for want of other samples"
     )
-    _say(f"buried       {len(effect.rows):,} works (takedowns.jsonl); no ingest takes them in again")
+    _say(f"buried       {count(len(effect.rows), 'work')} (takedowns.jsonl): no ingest takes that in again")
     if exposed:
         _say("left to do   checkpoints above were trained on them: retrain, or say so where they are offered")
     _say(

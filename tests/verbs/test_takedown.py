@@ -82,7 +82,7 @@ def test_what_was_killed_is_said_and_finished_first(out: Path, capsys: pytest.Ca
     assert run(takedown, out, "--id", "freesound:1", *REASON, "--apply") == 0
     text = capsys.readouterr().out
     assert text.startswith("finished what was begun before: version ")
-    assert "already done: 1 works" in text
+    assert "already done: 1 work taken down before" in text
 
 
 def test_nothing_matched_is_exit_7_and_nothing_asked_exit_2(
@@ -116,7 +116,7 @@ def test_credit_only_withholds_the_name(
     assert "nothing was changed" in capsys.readouterr().out
     assert run(takedown, out, "--author", "ada", "--credit-only", "--apply") == 0
     text = capsys.readouterr().out
-    assert "2 kept, 1 merely listed are credited to nobody" in text
+    assert "2 kept, 1 merely listed credited to nobody" in text
     assert rows(out)["freesound:6"].author.startswith("(credit withheld")
     assert rows(out)["freesound:6"].kept
     assert not (out / "takedowns.jsonl").exists()
@@ -140,8 +140,8 @@ def test_a_dataset_that_was_never_finished_is_served_too(
     assert "nothing was changed" in capsys.readouterr().out
     assert run(takedown, out, "--id", "freesound:6", *REASON, "--apply") == 0
     text = capsys.readouterr().out
-    assert "not finished; 1 works" in text
+    assert "not finished; 1 work listed" in text
     assert "run the ingest" in text
     assert run(credit, out, "--author", "bo", "--as", "Bob", "--apply") == 0
-    assert "are credited to 'Bob' by the next ingest" in capsys.readouterr().out
+    assert "credited to 'Bob' by the next ingest" in capsys.readouterr().out
     assert (out / "credits.jsonl").read_text().count("\n") == 1
