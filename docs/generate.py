@@ -28,7 +28,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from sao_data import config, manifest, plugins, records, tables
+from sao_data import config, held, manifest, plugins, records, screening, tables, tombstones
 from sao_data.attribution import sheets
 from sao_data.attribution.card import dataset_card
 from sao_data.attribution.info import info_from
@@ -53,6 +53,12 @@ _SHARED = (
     records.Recording,
     records.CatalogueRow,
 )  # whose comments speak for their namesakes
+_PLUGINS = (
+    ("sources", "[[source]]", "plugin"),
+    ("filters", "[[filter]]", "plugin"),
+    ("captions", "[caption]", "plugin"),
+    ("embedders", "[screening]", "tagger"),
+)
 _LEADING = {"of", "with", "where", "the", "in", "are"}
 _ARROW = (("list<element: ", "list<"), ("list<item: ", "list<"), ("double", "float64"))
 
@@ -86,6 +92,13 @@ def columns(cls: type) -> str:
     return _table(("column", "type", "meaning"), rows)
 
 
+def keys(cls: type) -> str:
+    """The keys of a JSON line."""
+    hints = typing.get_type_hints(cls)
+    rows = ((f"`{key}`", _type(hint), meaning(cls, key)) for key, hint in hints.items())
+    return _table(("key", "type", "meaning"), rows)
+
+
 def sample_keys() -> str:
     """The keys of the JSON beside each FLAC, in the order in which they are written."""
     hints = typing.get_type_hints(records.Sample)
@@ -112,18 +125,29 @@ def manifest_fields() -> str:
     parts = ["### Top level", _settings(manifest.Manifest, simple)]
     for key, cls in nested.items():
         if key != "caption":
-            parts += [f"### `[{key}]`", f"{meaning(manifest.Manifest, key)}", _settings(cls)]
+            parts += _manifest_table(manifest.Manifest, key, cls, key)
     return "\n\n".join(parts)
+
+
+def _manifest_table(owner: type, key: str, cls: type, place: str) -> list[str]:
+    """A table of the manifest, then the tables within it."""
+    hints = typing.get_type_hints(cls, include_extras=True)
+    tables_within = [name for name, hint in hints.items() if _is_table(hint)]
+    simple = [name for name in hints if name not in tables_within]
+    parts = [f"### `[{place}]`", meaning(owner, key), _settings(cls, simple)]
+    for name in tables_within:
+        parts += _manifest_table(cls, name, hints[name], f"{place}.{name}")
+    return parts
 
 
 def shipped_plugins() -> str:
     """Every shipped plugin with its Config."""
     parts = []
-    for kind, heading in (("sources", "[[source]]"), ("filters", "[[filter]]"), ("captions", "[caption]")):
+    for kind, heading, key in _PLUGINS:
         for name in plugins.names(kind):
             module = plugins.load(kind, name)
             first = (module.__doc__ or "").split("\n\n")[0].replace("\n", " ")
-            parts += [f'### `{heading}` `plugin = "{name}"`', first, _settings(module.Config)]
+            parts += [f'### `{heading}` `{key} = "{name}"`', first, _settings(module.Config)]
     return "\n\n".join(parts)
 
 
@@ -235,6 +259,9 @@ PARTS: dict[str, Callable[[], str]] = {
     "shards": lambda: columns(records.Shard),
     "samples": lambda: columns(records.SampleRow),
     "catalogue": lambda: columns(records.CatalogueRow),
+    "fingerprints": lambda: columns(held.Held),
+    "screening": lambda: columns(screening.Sent),
+    "takedowns": lambda: keys(tombstones.Tombstone),
     "sample-json": sample_keys,
     "reading": reading,
     "manifest": manifest_fields,

@@ -36,7 +36,7 @@ from sao_data.plan import (
 from sao_data.plugins import Source
 from sao_data.publish import Finished, publish
 from sao_data.records import Objection
-from sao_data.screening import check_ready
+from sao_data.screening import Sent, check_ready
 from sao_data.stage import run_stage
 from sao_data.stages import listing, reread
 from sao_data.storage import Storage, open_storage
@@ -148,10 +148,8 @@ def _publish(
     progress.start("compare", None)
     found = compare(done, storage, taken)
     progress.finish()
-    progress.start("screen", None)
-    hits, sent = screen(done, storage, found)
+    hits, sent = _screened(done, storage, found, progress)
     done = with_dropped(done, gravest(found, hits))
-    progress.finish()
     _pack_all(done, storage, executor, progress)
     progress.start("publish", None)
     summary = publish(
@@ -164,6 +162,18 @@ def _publish(
     )
     progress.finish()
     return dataclasses.replace(summary, later=later)
+
+
+def _screened(
+    done: list[Unit], storage: Storage, found: list[Objection], progress: Progress
+) -> tuple[list[Objection], tuple[Sent, ...]]:
+    """Objections and audit of the screening, which may ask others and take its time; nothing if it is off."""
+    if done[0].plan.manifest.screening.provider == "off":
+        return [], ()
+    progress.start("screen", None)
+    answer = screen(done, storage, found)
+    progress.finish()
+    return answer
 
 
 def check_limits(summary: Summary, limits: Limits) -> None:

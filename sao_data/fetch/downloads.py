@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from sao_data.fetch.web import Web
 
 _MOST = 8 << 30  # bytes of a file whose size nobody stated
-_NUM_WRONG = 2  # whole bodies of the wrong size before that is believed
+_NUM_WRONG, _NUM_EMPTY = 2, 4  # whole bodies of the wrong size, and empty ones, before they are believed
 _ETAG = re.compile(r'"[\x21\x23-\x7e]{0,200}"')
 _RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
 _FULL = {errno.ENOSPC, errno.EDQUOT}
@@ -83,7 +83,7 @@ class _Transfer:
             wire.vetted(self._url, self._web.base)
         except Foreign as error:  # stated by a sound's metadata; a foreign redirect would stop the run
             raise DamagedFile(str(error)) from None
-        return self._web.opened(self._url, self._auth, headers)
+        return self._web.opened(self._url, self._auth, headers, may_leave=True)
 
     def _start(self, response: requests.Response, have: int) -> int:
         """Where the body goes; Weather, and nothing kept, if it continues something else."""
@@ -125,16 +125,17 @@ class _Transfer:
                 raise Weather(
                     f"{wire.host(self._url)}: the file broke off at byte {size} of {self._expected}"
                 )
-            self._wrong(f"{size} bytes where {self._expected} were stated")
+            patience = _NUM_WRONG if size else _NUM_EMPTY
+            self._wrong(f"{size} bytes where {self._expected} were stated", patience)
         if self._expected is None and size == 0:
             raise Weather(f"{wire.host(self._url)}: an empty file")
 
-    def _wrong(self, what: str) -> None:
+    def _wrong(self, what: str, patience: int = _NUM_WRONG) -> None:
         """The body is whole and has the wrong size: once is weather, twice is a fact."""
         self._partial.unlink(missing_ok=True)
         self._etag = ""
         self._num_wrong += 1
-        if self._num_wrong >= _NUM_WRONG:
+        if self._num_wrong >= patience:
             raise DamagedFile(f"the server sends {what}")
         raise Weather(f"{wire.host(self._url)}: {what}")
 

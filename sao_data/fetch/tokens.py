@@ -11,6 +11,7 @@ It must run on the machine whose home directory has the grant. A copy (pickle) o
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable
@@ -19,6 +20,8 @@ from sao_data.errors import UsageError
 from sao_data.fetch import credentials, oauth
 from sao_data.fetch.credentials import Grant, Secrets
 from sao_data.fetch.wire import checked_base
+
+log = logging.getLogger(__name__)
 
 _EARLY = 60.0  # s before its end a token is renewed
 
@@ -35,11 +38,9 @@ class Tokens:
     ) -> None:
         self._base = checked_base(base_url)
         self._clock, self._sleep = clock, sleep
-        self._secrets, self._grant = Secrets(), None
+        self._secrets = Secrets()
+        self._grant: Grant | None = None
         self._lock = threading.Lock()
-
-    _secrets: Secrets
-    _grant: Grant | None
 
     def hold(self, secrets: Secrets) -> None:
         """Take the application's credential."""
@@ -86,5 +87,8 @@ class Tokens:
                 return stored
             secrets = Secrets(key=self.key(), client_id=stored.client_id)
             grant = oauth.renew(self._base, secrets, stored, clock=self._clock, sleep=self._sleep)
-            credentials.save_grant(grant)
+            try:
+                credentials.save_grant(grant)
+            except OSError as error:  # the older one is worthless already: this run at least goes on
+                log.warning("freesound: the renewed login cannot be stored (%s); log in again later", error)
             return grant

@@ -105,11 +105,13 @@ class Web:
             except Throttled as error:
                 num_throttled, last, pause = num_throttled + 1, error, 0.0
             except Overloaded as error:
-                num_overloaded, last, pause = num_overloaded + 1, error, self._pause(num_overloaded)
+                num_overloaded, last = num_overloaded + 1, error
+                pause = self._pause(num_overloaded)
                 if num_overloaded == _MAX_OVERLOADED:
                     raise
             except Weather as error:
-                num_failed, last, pause = num_failed + 1, error, self._pause(num_failed)
+                num_failed, last = num_failed + 1, error
+                pause = self._pause(num_failed)
             if num_failed == self._attempts or num_throttled == _MAX_THROTTLED:
                 num = num_failed + num_throttled + num_overloaded
                 raise Weather(f"freesound: {last} ({num} attempts); check the network and run again")
@@ -119,8 +121,11 @@ class Web:
             else:
                 self._sleep(pause)
 
-    def opened(self, url: str, auth: Auth, headers: Mapping[str, str] | None = None) -> requests.Response:
-        """One attempt: an answer of 200, 206 or 416 with its body still to be read."""
+    def opened(
+        self, url: str, auth: Auth, headers: Mapping[str, str] | None = None, *, may_leave: bool
+    ) -> requests.Response:
+        """One attempt: an answer of 200, 206 or 416 with its body still to be read. `may_leave`: also from
+        where the API redirects to, without the credential."""
         if auth != "none" and not self.is_api(url):
             raise UsageError(f"freesound: the credential is not sent to {wire.cleaned(wire.host(url))!r}")
         for _ in range(_MAX_HOPS):
@@ -129,7 +134,10 @@ class Web:
                 return response
             with response:
                 url = _joined(url, response.headers.get("Location", ""))
-            auth = auth if self.is_api(url) else "none"
+            if not self.is_api(url):
+                auth = "none"
+                if not may_leave:
+                    raise Weather(f"{wire.host(self.base)}: redirected to {wire.cleaned(wire.host(url))!r}")
         raise Weather(f"{wire.host(url)}: more than {_MAX_HOPS} redirects")
 
     def is_api(self, url: str) -> bool:
@@ -137,18 +145,15 @@ class Web:
         return url.startswith(self.base)
 
     def _json(self, url: str, auth: Auth) -> Response:
-        with closing(self.opened(url, auth)) as response:
+        with closing(self.opened(url, auth, may_leave=False)) as response:
             retrieved_at = datetime.fromtimestamp(self.clock(), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
             body = wire.body(response, self.timeouts, self.clock, max_bytes=_MAX_JSON)
-        where = wire.host(response.url)
-        if response.status_code != 200 or (auth != "none" and not self.is_api(response.url)):
-            raise Weather(f"{where}: led elsewhere, or to part of an answer")
         try:
             value = json.loads(body)
         except (ValueError, RecursionError):
             value = None
-        if not isinstance(value, dict | list):
-            raise Weather(f"{where}: a page in place of JSON")
+        if response.status_code != 200 or not isinstance(value, dict | list):
+            raise Weather(f"{wire.host(url)}: a page in place of JSON")
         return Response(status=200, json=value, body=body, url=url, retrieved_at=retrieved_at)
 
     def _sent(self, url: str, auth: Auth, headers: Mapping[str, str] | None) -> requests.Response:

@@ -10,7 +10,6 @@ import email.utils
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from http.cookiejar import DefaultCookiePolicy
 
 import requests
 import requests.auth
@@ -120,11 +119,10 @@ def host(url: str) -> str:
 
 
 def session(user_agent: str) -> requests.Session:
-    """A connection pool without cookies, netrc or retries of its own. Proxies of the environment count."""
+    """A connection pool without netrc or retries of its own. The environment's proxies count."""
     made = requests.Session()
     made.auth = _Nobody()
     made.headers["User-Agent"] = user_agent
-    made.cookies.set_policy(DefaultCookiePolicy(allowed_domains=()))
     return made
 
 
@@ -140,17 +138,12 @@ def send(
 ) -> requests.Response:
     """One request; its answer with the body still to be read, whatever the status. Redirects are not
     followed."""
+    asked = requests.Request(method, url, headers=dict(headers or {}), data=dict(form or {}), auth=secret)
     try:
-        return pool.request(
-            method,
-            url,
-            auth=secret,
-            headers=dict(headers or {}),
-            data=dict(form) if form else None,
-            timeout=(timeouts.connect, timeouts.read),
-            allow_redirects=False,
-            stream=True,
-        )
+        prepared = pool.prepare_request(asked)
+        settings = pool.merge_environment_settings(url, {}, True, None, None)
+        # Not pool.send: it reads the body of a redirect to its end, and where that leads, by itself.
+        return pool.get_adapter(url).send(prepared, timeout=(timeouts.connect, timeouts.read), **settings)
     except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
         failure = _words(error)
     raise Weather(f"{host(url)}: {failure}")

@@ -26,26 +26,16 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import os
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
-from urllib.parse import quote
 
 from sao_data.config import Location
 from sao_data.errors import UsageError
-from sao_data.records import MediaFacts, Offer, Recording, Rejection
+from sao_data.records import Offer, Recording, Rejection
 from sao_data.sources import _rows
-
-TYPES = ("wav", "ogg", "aiff", "aif", "mp3", "flac", "m4a", "wv")  # the closed set; aiff also stands for .aif
-
-_PREFERENCES = ("gen_ai_preference", "ai_preference", "generative_ai_preference")  # the first stated counts
-_MD5 = re.compile(r"[0-9a-f]{32}")
-_PREVIEW = re.compile(
-    r"https?://(?:cdn\.|www\.)?freesound\.org/(?:data/)?previews/[0-9]+/"
-    r"(?P<sound>[0-9]+)_(?P<user>[0-9]{1,18})-[hl]q\.(?:mp3|ogg)"
-)
+from sao_data.sources._freesound_sound import TYPES, id_problem, recording_of, type_problem
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,15 +84,15 @@ class Freesound:
             row = _rows.parse_object(raw)
         except _rows.BadRow as error:
             return _rows.reject_row("freesound", raw, "bad_metadata", f"{where}: {error}")
-        if problem := _id_problem(row):
+        if problem := id_problem(row):
             return _rows.reject_row("freesound", raw, "bad_id", f"{where}: {problem}")
-        if problem := _type_problem(row):
+        if problem := type_problem(row):
             detail = f"{where}: {problem}"
             return Rejection(id=f"freesound:{row['id']}", stage="list", reason="bad_type", detail=detail)
         verbatim = raw.decode("utf-8")
         name = _file_name(_rows.text(row, "id"), _rows.text(row, "type"), present)
         audio_url, sha256 = str(Path(self.config.audio, name)), self._sha256(name)
-        stated = _recording(row, verbatim)
+        stated = recording_of(row, verbatim, retrieved_at=_rows.text(row, "retrieved_at"))
         return Offer(recording=dataclasses.replace(stated, audio_url=audio_url, sha256=sha256), raw=verbatim)
 
     def _sha256(self, name: str) -> str:
@@ -122,71 +112,9 @@ def build(config: Config) -> Freesound:
 def recording(raw: str, config: Config) -> Recording:
     """Read a sound from its line of the listing alone (no audio_url, no sha256); ValueError if it is none."""
     row = _rows.parse_object(raw.encode())
-    if problem := _id_problem(row) or _type_problem(row):
+    if problem := id_problem(row) or type_problem(row):
         raise _rows.BadRow(problem)
-    return _recording(row, raw)
-
-
-def _id_problem(row: _rows.Row) -> str:
-    sound_id = row.get("id")
-    if isinstance(sound_id, bool) or not isinstance(sound_id, int) or not 0 < sound_id < 2**63:
-        return f"id {str(sound_id)[:80]!r} is no integer > 0"
-    return ""
-
-
-def _type_problem(row: _rows.Row) -> str:
-    kind = row.get("type")
-    return f"type {str(kind)[:80]!r} is not one of {' '.join(TYPES)}" if kind and kind not in TYPES else ""
-
-
-def _recording(row: _rows.Row, raw: str) -> Recording:
-    """What the row says; where the file lies and what is in it, it does not."""
-    sound_id, username = _rows.text(row, "id"), _rows.text(row, "username")
-    claim, url = _rows.split_licence(_rows.text(row, "license"))
-    md5 = _rows.text(row, "md5").lower()
-    return Recording(
-        id=f"freesound:{sound_id}",
-        source="freesound",
-        title=_rows.text(row, "name"),
-        author=username,
-        author_id=_user_id(row, sound_id),
-        author_url=f"https://freesound.org/people/{quote(username, safe='', errors='replace')}/"
-        if username
-        else "",
-        page_url=f"https://freesound.org/s/{sound_id}/",  # outlives renamed users, unlike `url`
-        license_claim=claim,
-        license_url=url,
-        ai_preference=next((said for key in _PREFERENCES if (said := _rows.text(row, key))), ""),
-        description=_rows.text(row, "description"),
-        tags=_rows.texts(row, "tags", separators=" "),
-        album=_rows.text(row, "pack_name"),
-        category=_rows.text(row, "category_code"),
-        is_explicit=row.get("is_explicit") is True,
-        is_remix=row.get("is_remix") is True,
-        media=_media(row),
-        md5=md5 if _MD5.fullmatch(md5) else "",
-        retrieved_at=_rows.text(row, "retrieved_at"),
-        evidence=_rows.sha256_of(raw),
-    )
-
-
-def _user_id(row: _rows.Row, sound_id: str) -> str:
-    """The uploader's number, if the sound's own previews name one and no other."""
-    previews = row.get("previews")
-    urls = [url for url in previews.values() if isinstance(url, str)] if isinstance(previews, dict) else []
-    found = [match for url in urls if (match := _PREVIEW.fullmatch(url))]
-    users = {match["user"] for match in found if match["sound"] == sound_id}
-    return users.pop() if len(users) == 1 else ""
-
-
-def _media(row: _rows.Row) -> MediaFacts:
-    return MediaFacts(
-        container=_rows.text(row, "type"),
-        num_bytes=_rows.whole(row, "filesize"),
-        seconds=_rows.real(row, "duration"),
-        sample_rate=_rows.whole(row, "samplerate"),
-        num_channels=_rows.whole(row, "channels"),
-    )
+    return recording_of(row, raw, retrieved_at=_rows.text(row, "retrieved_at"))
 
 
 def _file_name(sound_id: str, kind: str, present: frozenset[str]) -> str:

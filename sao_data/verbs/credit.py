@@ -118,7 +118,7 @@ def _tell(done: Rewritten | None) -> None:
 
 
 def _are(name: str) -> str:
-    return f"credited to {name!r}" if name else "credited to nobody"
+    return f"(to be credited to {name!r})" if name else "(to be credited to nobody)"
 
 
 def _say(line: str) -> None:

@@ -1,11 +1,11 @@
-"""A freesound_api source that asks the fake server without sockets, on the fake's clock, through the real Web."""
+"""A freesound_api source that asks the fake server without sockets, on its clock, through the real Web."""
 
 from __future__ import annotations
 
 import dataclasses
 import io
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -29,19 +29,27 @@ EVERYTHING: tuple[str, ...] = ()
 class InProcess(BaseAdapter):
     """What a connection to the fake would carry."""
 
-    def __init__(self, fake: FakeFreesound) -> None:
+    def __init__(self, fake: FakeFreesound, stop_at: int = 0) -> None:
         super().__init__()
-        self._fake = fake
+        self._fake, self._left = fake, stop_at
 
     def send(self, request: requests.PreparedRequest, *_: Any, **__: Any) -> requests.Response:
+        self._left -= 1
+        if self._left == 0:
+            raise Stopped("stopped by the test")
         headers: Mapping[str, str] = {name: str(value) for name, value in request.headers.items()}
         try:
             reply = self._fake.handle(str(request.method), str(request.url), headers)
         except ConnectionResetError as error:
             raise requests.ConnectionError("reset") from error
-        body = io.BytesIO(reply.body) if isinstance(reply.body, bytes) else _Pieces(reply.body)
+        is_whole = isinstance(reply.body, bytes)
+        body = io.BytesIO(reply.body) if is_whole else io.BufferedReader(_Pieces(reply.body))
         raw = urllib3.HTTPResponse(
-            body=body, headers=reply.headers, status=reply.status, preload_content=False, enforce_content_length=True
+            body=body,
+            headers=reply.headers,
+            status=reply.status,
+            preload_content=False,
+            enforce_content_length=True,
         )
         response = requests.Response()
         response.status_code, response.raw, response.url = reply.status, raw, str(request.url)
@@ -106,31 +114,21 @@ def source_of(
     """A source whose requests go to the fake; the `stop_at`-th of them is not sent, Stopped is raised."""
     settings = {"base_url": f"{ORIGIN}/apiv2/", "cdn_url": f"{CDN}/", "level": fake.client.level, **config}
     permits = Permits(LEVELS[fake.client.level], None, "", fake.clock)
-    workspace = Workspace(url=str(folder), folder="work/sources/0-freesound_api", permits=permits, tokens=Login(fake))
-    sent = [0]
+    workspace = Workspace(
+        url=str(folder), folder="work/sources/0-freesound_api", permits=permits, tokens=Login(fake)
+    )
+    wire = InProcess(fake, stop_at)
 
     def connect(config: Config, work: Workspace) -> Web:
         web = Web(
             config.base_url, work.tokens, work.permits, user_agent="sao-test/1", max_wait_s=max_wait_s,
             clock=fake.clock, sleep=fake.sleep, rng=random.Random(1),
         )  # fmt: skip
-        web._pool.mount("http://", InProcess(fake))
-        if stop_at:
-            web.opened = _stopping(web.opened, sent, stop_at)  # type: ignore[method-assign]
+        web._pool.mount("http://", wire)
         return web
 
     made = freesound_api.build(Config(**settings))
     return dataclasses.replace(made, workspace=workspace, connect=connect, clock=fake.clock)
-
-
-def _stopping(opened: Callable[..., Any], sent: list[int], stop_at: int) -> Callable[..., Any]:
-    def counted(*arguments: Any) -> Any:
-        sent[0] += 1
-        if sent[0] == stop_at:
-            raise Stopped("stopped by the test")
-        return opened(*arguments)
-
-    return counted
 
 
 def listed(source: FreesoundApi) -> dict[str, Offer]:
