@@ -31,6 +31,7 @@ FORBIDDEN = frozenset(
         "blocked_id",
         "blocked_author",
         "denied_by_review",
+        "other_offer_denied",
         "taken_down",
     }
 )

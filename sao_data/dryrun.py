@@ -26,10 +26,7 @@ def forecast(plan: Plan, storage: Storage, listed: listing.Listing) -> Summary:
     held = earlier_terms.hold(listed, storage, manifest, taken)
     history.recredit(listed, read_credits(storage))
     buried = history.bury(listed, taken)
-    judged = {
-        key: judge(row.recording, manifest.policy, manifest.release, buried)
-        for key, row in listed.rows.items()
-    }
+    judged = {key: judge(row, manifest.policy, manifest.release, buried) for key, row in listed.rows.items()}
     candidates = (clusters.candidate(row.recording, judged[key]) for key, row in listed.rows.items())
     matched = gravest(match_candidates(candidates, manifest, taken), held)
     objections = {item.recording_id: item for item in matched}

@@ -10,18 +10,23 @@ import dataclasses
 from sao_data.credits import Credits
 from sao_data.credits import apply as credited
 from sao_data.records import Recording
-from sao_data.stages.listing import Listing
+from sao_data.stages.listing import Listed, Listing
 from sao_data.tombstones import Tombstones
 
 
 def bury(listing: Listing, tombstones: Tombstones) -> frozenset[str]:
     """Replace what was taken down by its bare id, so that nothing said of it is kept; return these ids."""
-    taken = [key for key, row in listing.rows.items() if tombstones.buries(row.recording)]
+    taken = [key for key, row in listing.rows.items() if _is_buried(row, tombstones)]
     for key in taken:
         row = listing.rows[key]
         bare = Recording(id=key, source=row.recording.source)
-        listing.rows[key] = dataclasses.replace(row, recording=bare, raw="", earlier_raw="")
+        listing.rows[key] = dataclasses.replace(row, recording=bare, raw="", others=(), earlier_raw="")
     return frozenset(taken)
+
+
+def _is_buried(row: Listed, tombstones: Tombstones) -> bool:
+    offered = (row.recording, *(offer.recording for offer in row.others))
+    return any(tombstones.buries(recording) for recording in offered)
 
 
 def recredit(listing: Listing, asked: Credits) -> None:

@@ -92,6 +92,7 @@ def _evidence(buckets: list[Bucket]) -> Iterable[tuple[str, bytes]]:
         confirmed = {file.recording_id: file.confirmed for file in fetched}
         for row in bucket.rows(LIST, Listed):
             said += (row.raw, row.earlier_raw, confirmed.get(row.recording.id, ""))
+            said += (offer.raw for offer in row.others)
         raw = [text for text in said if text]
         if raw:
             yield evidence.pack(raw)

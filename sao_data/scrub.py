@@ -110,7 +110,7 @@ def listed(storage: Storage) -> Iterator[tuple[int, Listed]]:
 def _bare(row: Listed) -> Listed:
     """As history.bury leaves it."""
     bare = Recording(id=row.recording.id, source=row.recording.source)
-    return dataclasses.replace(row, recording=bare, raw="", earlier_raw="")
+    return dataclasses.replace(row, recording=bare, raw="", others=(), earlier_raw="")
 
 
 def _relist(storage: Storage, bucket: int, change: Callable[[Listed], Listed]) -> None:

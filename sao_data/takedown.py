@@ -133,13 +133,14 @@ class Burial:
         if row.stage == LIST:
             return row  # it named no usable recording: nothing was ever known of it
         bare = Recording(id=row.id, source=row.source)
+        listed = Listed(recording=bare, raw="", source_index=0, num_offers=row.num_offers)
         verdict = self.answers.get(row.id)
         answer = None
         if verdict:
             answer = Answer(
                 id=row.id, verdict="deny" if verdict == "deny" else "allow", who="", when="", note=""
             )
-        decision = final(judge(bare, self.policy, self.release, frozenset([row.id])), None, answer)
+        decision = final(judge(listed, self.policy, self.release, frozenset([row.id])), None, answer)
         known: dict[str, Any] = {name: getattr(row, name) for name in ("id", "source", "num_offers")}
         known |= {"license": decision.license, "license_family": decision.family, "stage": Decide.name}
         known |= {"verdict": decision.verdict, "rule": decision.rule, "reason": decision.rule}

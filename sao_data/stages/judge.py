@@ -12,12 +12,13 @@ from typing import ClassVar
 from sao_data import licences
 from sao_data.licences import Policy, Release, decide
 from sao_data.licences.table import table
-from sao_data.records import Decision, Recording
+from sao_data.records import Decision
 from sao_data.stage import Bucket, Sink
 from sao_data.stages.listing import NAME as LIST
 from sao_data.stages.listing import Listed
 
 NAME = "judge"
+_GRAVITY = {"allow": 0, "review": 1, "deny": 2}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,7 +30,7 @@ class Judge:
     taken_down: tuple[str, ...] = ()  # recordings of this bucket that were taken down
 
     name: ClassVar[str] = NAME
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     row: ClassVar[type] = Decision
     inputs: ClassVar[tuple[str, ...]] = (LIST,)
     has_blob: ClassVar[bool] = False
@@ -42,13 +43,23 @@ class Judge:
         listed = bucket.rows(LIST, Listed)
         sink.expect(row.recording.id for row in listed)
         for row in listed:
-            sink.keep(row.recording.id, judge(row.recording, self.policy, self.release, taken))
+            sink.keep(row.recording.id, judge(row, self.policy, self.release, taken))
 
 
-def judge(recording: Recording, policy: Policy, release: Release, taken_down: frozenset[str]) -> Decision:
-    """The policy's decision; of what was taken down nothing is known but that."""
-    decision = decide(recording, policy, release)
-    if recording.id not in taken_down:
-        return decision
-    detail = "taken down at request; see takedowns.jsonl"
-    return dataclasses.replace(decision, verdict="deny", rule="taken_down", detail=detail)
+def judge(row: Listed, policy: Policy, release: Release, taken_down: frozenset[str]) -> Decision:
+    """The policy's decision on the strictest of a recording's offers; of what was taken down nothing is known
+    but that."""
+    decision = decide(row.recording, policy, release)
+    if row.recording.id in taken_down:
+        detail = "taken down at request; see takedowns.jsonl"
+        return dataclasses.replace(decision, verdict="deny", rule="taken_down", detail=detail)
+    for offer in row.others:
+        other = decide(offer.recording, policy, release)
+        if _GRAVITY[other.verdict] > _GRAVITY[decision.verdict]:
+            detail = f"another offer of it says so: {other.detail} ({other.rule})"
+            rule = "other_offer_denied" if other.verdict == "deny" else "other_offer_unclear"
+            decision = dataclasses.replace(decision, verdict=other.verdict, rule=rule, detail=detail)
+        elif decision.verdict == "allow" and other.family != decision.family:
+            detail = f"one offer of it says {decision.license}, another {other.license}"
+            decision = dataclasses.replace(decision, verdict="review", rule="offers_conflict", detail=detail)
+    return decision

@@ -1,7 +1,8 @@
 """Listing: ask every source for its offers, make ids unique, deal the recordings into buckets.
 
 Runs in the driver: sources are asked once, in order. Where an id is offered twice the richer offer is kept
-and the others are counted (`duplicate_id`); which one wins does not depend on the order of the sources.
+and the others are counted (`duplicate_id`); which one wins does not depend on the order of the sources. What
+others say differently of the rights is kept with it: a richer row must not win over a stricter one.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ class Listed:
     raw: str
     source_index: int  # which [[source]] of the manifest opens it
     num_offers: int
+    others: tuple[Offer, ...] = ()  # further offers that say otherwise of the rights: the strictest counts
     earlier_raw: str = ""  # an earlier reading that said otherwise; kept as evidence
 
 
@@ -110,8 +112,34 @@ def _add(listing: Listing, offer: Offer, index: int) -> None:
     if known is None:
         listing.rows[recording.id] = row
         return
-    best = max(known, row, key=_richness)
-    listing.rows[recording.id] = dataclasses.replace(best, num_offers=known.num_offers + 1)
+    best, other = (known, row) if _richness(known) >= _richness(row) else (row, known)
+    listing.rows[recording.id] = dataclasses.replace(
+        best, num_offers=known.num_offers + 1, others=_others(best, (*known.others, _as_offer(other)))
+    )
+
+
+def _as_offer(row: Listed) -> Offer:
+    return Offer(recording=row.recording, raw=row.raw)
+
+
+def _others(best: Listed, offers: tuple[Offer, ...]) -> tuple[Offer, ...]:
+    """Offers that differ from the one that counts in what rights rest on, each once, in one order."""
+    differing = {offer.raw: offer for offer in offers if _rights(offer.recording) != _rights(best.recording)}
+    return tuple(differing[raw] for raw in sorted(differing))
+
+
+def _rights(recording: Recording) -> tuple[object, ...]:
+    said = recording
+    return (
+        said.license_url,
+        said.license_claim,
+        said.ai_preference,
+        said.author_id,
+        said.is_explicit,
+        said.is_remix,
+        said.category,
+        said.description,
+    )
 
 
 def _richness(row: Listed) -> tuple[int, int, str]:

@@ -116,7 +116,7 @@ def test_credit_only_withholds_the_name(
     assert "nothing was changed" in capsys.readouterr().out
     assert run(takedown, out, "--author", "ada", "--credit-only", "--apply") == 0
     text = capsys.readouterr().out
-    assert "2 kept, 1 merely listed credited to nobody" in text
+    assert "2 kept, 1 merely listed (to be credited to nobody)" in text
     assert rows(out)["freesound:6"].author.startswith("(credit withheld")
     assert rows(out)["freesound:6"].kept
     assert not (out / "takedowns.jsonl").exists()
@@ -143,5 +143,5 @@ def test_a_dataset_that_was_never_finished_is_served_too(
     assert "not finished; 1 work listed" in text
     assert "run the ingest" in text
     assert run(credit, out, "--author", "bo", "--as", "Bob", "--apply") == 0
-    assert "credited to 'Bob' by the next ingest" in capsys.readouterr().out
+    assert "to be credited to 'Bob') by the next ingest" in capsys.readouterr().out
     assert (out / "credits.jsonl").read_text().count("\n") == 1
