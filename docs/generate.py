@@ -24,7 +24,7 @@ import textwrap
 import tokenize
 import tomllib
 import typing
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -378,10 +378,14 @@ def _type(hint: Any) -> str:
         return " or ".join(f"`{json.dumps(value)}`" for value in typing.get_args(hint))
     if typing.get_origin(hint) in (tuple, list):
         return f"list of {_type(typing.get_args(hint)[0])}s"
+    if typing.get_origin(hint) in (dict, Mapping):
+        return f"table of {_type(typing.get_args(hint)[1])}s"
     return {str: "string", int: "integer", float: "number", bool: "true or false"}[hint]
 
 
 def _default(field: dataclasses.Field[Any]) -> str:
+    if field.default_factory is not dataclasses.MISSING:
+        return f"`{json.dumps(field.default_factory())}`"
     if field.default is dataclasses.MISSING:
         return "required"
     return f"`{json.dumps(field.default)}`"

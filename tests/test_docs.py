@@ -278,7 +278,7 @@ RULE_MAKERS = (
 )
 # rules that are no keyword argument: of the comparisons, and constants
 MATCHING = re.compile(
-    r'"((?:same|sounds_like|authors|blocked)_\w+|allowed_\w+|denied_\w+|restricted_\w+|taken_down)"'
+    r'"((?:same|sounds_like|authors|blocked|other_offer|offers)_\w+|allowed_\w+|denied_\w+|restricted_\w+|taken_down)"'
 )
 
 
