@@ -13,6 +13,7 @@ from sao_data.licences import license_name
 from sao_data.records import CatalogueRow, Shard
 
 BY_A_PERSON = "allowed_by_review"  # the rule of the decide stage for what reviews.csv let in
+EARLIER = "allowed_under_earlier_terms"  # its rule for what is kept although its rights were narrowed since
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +48,7 @@ class DatasetInfo:
     num_authors: int  # named ones
     num_unnamed: int  # kept recordings whose author the source does not name
     num_not_by_rule: int  # kept recordings that a person's answer in reviews.csv let in
+    num_earlier: int  # kept recordings whose rights were narrowed after they were taken
     rejected_by_reason: tuple[tuple[str, int], ...]
     kept_by_family: tuple[tuple[str, int], ...]
     kept_by_license: tuple[LicenseTally, ...]
@@ -97,6 +99,7 @@ def info_from(
         num_authors=len(tally.authors),
         num_unnamed=tally.missing["author"],
         num_not_by_rule=tally.missing["rule"],
+        num_earlier=tally.missing["earlier"],
         rejected_by_reason=_largest_first(tally.reasons),
         kept_by_family=_largest_first(tally.families),
         kept_by_license=tally.licenses(),
@@ -165,6 +168,7 @@ class _Tally:
         self.missing["page"] += not safe_url(row.page_url)
         self.missing["version"] += not row.license_version
         self.missing["preference"] += not row.ai_preference
+        self.missing["earlier"] += row.rule == EARLIER
         self.missing["rule"] += row.verdict != "allow" or row.rule == BY_A_PERSON
 
     def licenses(self) -> tuple[LicenseTally, ...]:
@@ -192,6 +196,7 @@ class _Tally:
 
 
 _UNSAID = {
+    "earlier": "{works} kept under the terms they were taken under, which were narrowed since.",
     "rule": "{works} that no rule allowed: a person's answer in reviews.csv let them in.",
     "author": "{works} whose author the source does not name; credited to “an unnamed author”.",
     "title": "{works} without a title; credited as “Untitled work”.",

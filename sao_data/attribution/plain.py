@@ -83,7 +83,13 @@ def reason_in_words(reason: str) -> str:
 
 _REASONS = {
     "duplicate_id": "offered more than once; counted once",
-    "takedown": "taken out on request",
+    "taken_down": "taken out on request",
+    "ai_preference_forbids": "the uploader wants no training of generative models",
+    "ai_preference_not_met": "the uploader's wish about generative AI is not met by the declared use",
+    "screening_hit": "resembles a known piece of music",
+    "not_done_yet": "not done yet; the next run goes on with it",
+    "withdrawn": "no longer offered when its file was to be fetched",
+    "same_file_as_denied": "the same file as a recording that is not allowed",
     "duplicate_audio": "the same audio as another recording",
     "not_seen": "in the dataset, but not seen by this checkpoint",
     "missing_file": "the source has no file for it",

@@ -19,11 +19,11 @@ def statement(info: DatasetInfo) -> str:
     if not info.kept:
         return "No recording is in this dataset."
     works = f"{count(info.kept, 'recording')} {_by_whom(info)}"
-    if info.num_not_by_rule:
-        by_rule = info.kept - info.num_not_by_rule
-        return (
-            f"{works}; {by_rule:,} allowed under their licence, {info.num_not_by_rule:,} let in by a person."
-        )
+    if info.num_not_by_rule or info.num_earlier:
+        by_rule = info.kept - info.num_not_by_rule - info.num_earlier
+        person = f", {info.num_not_by_rule:,} let in by a person" if info.num_not_by_rule else ""
+        earlier = f", {info.num_earlier:,} kept under earlier terms" if info.num_earlier else ""
+        return f"{works}; {by_rule:,} allowed under their licence{person}{earlier}."
     each = "allowed under its licence" if info.kept == 1 else "every one allowed under its licence"
     return f"{works}, {each}."
 

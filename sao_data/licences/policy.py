@@ -34,7 +34,7 @@ class Policy:
     unknown_preference: Literal["keep", "drop"] = "keep"  # uploaders whose wish is not on record
     block_ids: tuple[str, ...] = ()  # recording ids
     block_author_ids: tuple[str, ...] = ()  # "12345", or with its source "freesound:12345"
-    # Chromaprint fingerprints as fpcalc prints them, or sha256 of a file or of normalised audio
+    # Chromaprint as fpcalc prints it, md5 or sha256 of a file, or sha256 of normalised audio
     block_fingerprints: tuple[str, ...] = ()
     block_categories: tuple[str, ...] = ()  # "sp" and all below it, or "sp-s" alone (Freesound's BST codes)
     # Whole Sampling+ works may be shared non-commercially only (clause 3(d)(ii)). accept: in non-commercial

@@ -56,7 +56,7 @@ def _work(storage: Storage) -> list[str]:
     from sao_data.stage import WORK
 
     lines = []
-    for stage in ("list", "judge", "decide", "fetch", "normalise", "curate", "caption", "pack"):
+    for stage in ("list", "judge", "decide", "fetch", "normalise", "curate", "caption", "screen", "pack"):
         names = storage.names(f"{WORK}/{stage}")
         done = [n for n in names if n.endswith(".parquet") and n.count(".") == 1]
         blobs = sum(storage.size(n) for n in names if n.endswith(".blob"))
