@@ -136,7 +136,12 @@ class RayExecutor:
         if name not in self._services:
             ray = self._ray()
             actor_class = ray.remote(num_cpus=0)(_Service)
-            actor = actor_class.options(name=f"sao-{name}", get_if_exists=True).remote(factory)
+            from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+            # On the driver's machine: secrets and their files are there.
+            here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+            options = actor_class.options(name=f"sao-{name}", get_if_exists=True, scheduling_strategy=here)
+            actor = options.remote(factory)
             self._services[name] = _Proxy(actor)
         return self._services[name]
 

@@ -11,12 +11,29 @@ import logging
 from typing import Any
 
 from sao_data.executor import Executor
+from sao_data.fetch.workspace import Workspace
 from sao_data.plan import Plan
 from sao_data.plugins import Source
 from sao_data.storage import Storage
 
 FOLDER = "work/sources"
 log = logging.getLogger(__name__)
+
+
+class _Nobody:
+    """Stands for permits until the source takes those of its service."""
+
+    def ask(self) -> float:
+        raise AssertionError("a remote source must take the permits of its service")
+
+    def told(self, detail: str) -> None:
+        self.ask()
+
+    def next_at(self) -> float:
+        return self.ask()
+
+    def why(self) -> str:
+        return str(self.ask())
 
 
 def attach(
@@ -31,7 +48,8 @@ def attach(
         remote.check_terms(storage, plan.manifest.release, accept=accept_terms)
         services = {name: executor.service(name, make) for name, make in remote.services(storage).items()}
         folder = f"{FOLDER}/{place}-{plan.manifest.source[place].plugin}"
-        attached.append((place, remote.attached(url=plan.url, folder=folder, services=services)))
+        workspace = Workspace(url=plan.url, folder=folder, permits=_Nobody())
+        attached.append((place, remote.attached(workspace, services)))
     if accept_terms and not attached:
         log.warning("--accept-terms: no source of %s asks for terms to be accepted", plan.manifest.name)
     return dataclasses.replace(plan, attached=tuple(attached)) if attached else plan

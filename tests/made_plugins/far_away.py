@@ -11,6 +11,7 @@ from typing import Any, BinaryIO, ClassVar
 
 from sao_data.config import Location
 from sao_data.errors import Later
+from sao_data.fetch.workspace import Workspace
 from sao_data.licences import Release
 from sao_data.originals import Fetched
 from sao_data.plugins import DamagedFile
@@ -38,7 +39,7 @@ class FarAway:
     def services(self, storage: Storage) -> dict[str, Any]:
         return {"far-away-quota": dict}
 
-    def attached(self, *, url: str, folder: str, services: dict[str, Any]) -> FarAway:
+    def attached(self, workspace: Workspace, services: dict[str, Any]) -> FarAway:
         return dataclasses.replace(self, is_attached=True)
 
     def offers(self) -> Iterator[Offer | Rejection]:
