@@ -11,6 +11,7 @@ import logging
 from typing import Any
 
 from sao_data.executor import Executor
+from sao_data.fetch import credentials
 from sao_data.fetch.workspace import Workspace
 from sao_data.plan import Plan
 from sao_data.plugins import Source
@@ -41,6 +42,8 @@ def attach(
 ) -> Plan:
     """The plan with its remote sources ready to ask; UsageError if their terms are not accepted."""
     attached = []
+    if any(getattr(source, "remote", False) for source in sources):
+        credentials.from_environment()  # taken out of it before workers start, which would inherit it
     for place, source in enumerate(sources):
         remote: Any = source
         if not getattr(source, "remote", False):

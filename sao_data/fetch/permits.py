@@ -209,7 +209,7 @@ class _Window:
 def _binned(times: Iterable[float]) -> list[list[float]]:
     """[latest time, number] for each minute: never earlier than it was, and short."""
     bins: dict[int, list[float]] = {}
-    for at in times:
-        entry = bins.setdefault(int(at // _BIN), [at, 0])
-        entry[0], entry[1] = max(entry[0], at), entry[1] + 1
+    for at in times:  # ascending
+        number = int(at // _BIN)
+        bins[number] = [at, bins.get(number, [at, 0])[1] + 1]
     return list(bins.values())

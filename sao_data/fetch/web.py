@@ -1,7 +1,7 @@
 """GET from the Freesound API and its CDN: with permits, patience and credentials, in that order.
 
 Weather (timeouts, broken connections, 5xx, pages in place of JSON) is tried again a few times and then
-raised as Weather; what a person must mend is a UsageError; a wait longer than `max_wait_s` is Stopped. The
+raised as Weather; what a person must mend is a UsageError; a wait longer than `max_wait_s` is Later. The
 credential goes to the API's own address only: a redirect elsewhere is followed without it.
 """
 
@@ -21,7 +21,7 @@ from urllib.parse import quote, urljoin
 
 import requests
 
-from sao_data.errors import Stopped, UsageError
+from sao_data.errors import Later, UsageError
 from sao_data.fetch import downloads, wire
 from sao_data.fetch.credentials import NO_KEY, NO_LOGIN
 from sao_data.fetch.refusals import Refusal
@@ -210,10 +210,10 @@ class Web:
             self._wait(wait, f"the quota is used up ({self._permits.why()})")
 
     def _wait(self, seconds: float, why: str) -> None:
-        """Sleep; Stopped where that would take too long."""
+        """Sleep; Later where that would take too long."""
         if seconds > self._max_wait_s:
             at = datetime.fromtimestamp(self.clock() + seconds, UTC).strftime("%Y-%m-%dT%H:%MZ")
-            raise Stopped(
+            raise Later(
                 f"freesound: {why}; the next request is possible at {at}; run the same command then"
             )
         if seconds >= _SAY_FROM:

@@ -104,10 +104,22 @@ def test_another_file_in_the_meantime_is_begun_anew(
     fake.timeline.before("download", 2, lambda world: world.edit(ID, content=other))
     fetch(fake, partial, len(original))
     assert partial.read_bytes() == other
+    assert [bool(r.range) for r in fake.record.of("download")] == [False, True]
+
+
+def test_a_continuation_under_another_etag_is_not_used(
+    fake: FakeFreesound, original: bytes, partial: Path
+) -> None:
+    size, half = len(original), len(original) // 2
+    headers = {"Content-Range": f"bytes {half}-{size - 1}/{size}", "ETag": '"another"'}
+    fake.faults.add("truncated", "download", requests={1})
+    fake.faults.answer(make(206, "audio/wav", b"x" * (size - half), headers), "download", requests={2})
+    fetch(fake, partial, size)
+    assert partial.read_bytes() == original
 
 
 BAD_RANGES = [
-    {"Content-Range": "bytes 0-99/{size}"}, {"Content-Range": "bytes {half}-{last}/{more}"}, {},
+    {"Content-Range": "bytes 10-{last}/{size}"}, {"Content-Range": "bytes {half}-{size}/{more}"}, {},
     {"Content-Range": "bytes {half}-{half}/{size}"}, {"Content-Range": "garbage"},
 ]  # fmt: skip
 
@@ -120,7 +132,7 @@ def test_a_continuation_of_something_else_is_not_used(
     partial.write_bytes(original[:half])
     numbers = {"size": size, "half": half, "last": size - 1, "more": size + 1}
     wrong = {name: value.format(**numbers) for name, value in headers.items()}
-    fake.faults.answer(make(206, "audio/wav", b"x" * 100, wrong), "download", requests={1})
+    fake.faults.answer(make(206, "audio/wav", b"x" * (size - half), wrong), "download", requests={1})
     fetch(fake, partial, size)
     assert partial.read_bytes() == original
     assert [r.range for r in fake.record.of("download")] == [f"bytes={half}-", ""]
@@ -236,6 +248,7 @@ def test_a_preview_that_breaks_off_is_continued_only_by_who_knows_its_etag(
     fake.faults.add("truncated", "preview", requests={1, 3})
     fetch(fake, partial, None, url, auth="none")
     whole = partial.read_bytes()
+    partial.unlink()
     assert [bool(r.range) for r in fake.record.of("preview")] == [False, True]
     with pytest.raises(Weather):
         fetch(fake, partial, None, url, auth="none", attempts=1)

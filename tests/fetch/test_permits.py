@@ -111,6 +111,17 @@ def test_a_day_is_one_small_file(clock: SimulatedClock) -> None:
     assert 4_000 <= Permits(windows, memory, "p", clock).used()[1] < 4_020
 
 
+def test_what_was_given_is_never_remembered_as_earlier(clock: SimulatedClock) -> None:
+    memory, windows, start = Memory(), Windows(per_day=3), clock()
+    start += 60 - start % 60  # the beginning of a bin
+    permits = Permits(windows, memory, "p", clock)
+    for second in (10, 50, 200):  # the third writes the first two down
+        clock.advance(start + second - clock())
+        assert permits.ask() == 0.0
+    clock.advance(start + 86_401 + 49 - clock())
+    assert Permits(windows, memory, "p", clock).used()[1] == 3
+
+
 def test_a_refused_minute_is_waited_out_from_the_oldest_permit(clock: SimulatedClock) -> None:
     permits = Permits(Windows(), None, "", clock)
     assert permits.ask() == 0.0
