@@ -274,4 +274,6 @@ def _source(number: int, item: dict[str, Any], where: str, cwd: Path) -> Source:
 
 def _locations(cls: type) -> list[str]:
     hints = typing.get_type_hints(cls, include_extras=True)
-    return [item.name for item in dataclasses.fields(cls) if config.is_location(hints[item.name])]
+    fields = dataclasses.fields(cls)
+    required = [item.name for item in fields if item.default is dataclasses.MISSING]
+    return [name for name in required if config.is_location(hints[name])]

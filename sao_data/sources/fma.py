@@ -13,7 +13,8 @@ Facts about the source, from its README, code and published archives, checked 20
 Tables are joined on track_id; columns are found by name. What only raw_tracks.csv lists has no audio and is
 not offered. Audio is `000/000002.mp3` for track 2, read where it lies, crc32 checked. Tracks known to be
 broken are rejected as `known_defect`; further reasons: `bad_metadata` (a row cannot be read, or its other
-half is missing), `bad_id`, `bad_path` (a zip member leads out of its archive).
+half is missing), `bad_id`, `bad_path` (a zip member leads out of its archive), `not_offered` (a track of
+`ids_file` that the dump does not have).
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from typing import BinaryIO, Literal
 from sao_data.config import Location
 from sao_data.errors import UsageError
 from sao_data.records import Offer, Recording, Rejection
-from sao_data.sources import _fma_rows, _rows
+from sao_data.sources import _attribution_list, _fma_rows, _rows
 from sao_data.sources._archive import Archive
 from sao_data.sources._columns import Cells, Csv, Line
 from sao_data.sources._fma_defects import defect_of
@@ -43,6 +44,7 @@ class Config:
     metadata: Location  # fma_metadata.zip, or the folder it was unpacked to
     audio: Location  # fma_full.zip (or large, medium, small), or the folder it was unpacked to
     clips: Literal["auto", True, False] = "auto"  # are they 30 s excerpts? auto: unless called fma_full
+    ids_file: Location = ""  # only these tracks: a list of works (CSV) that names them by id
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,15 +58,25 @@ class Fma:
         for table in self._tables():
             table.require(_fma_rows.NEEDED[posixpath.basename(table.name)])
         self._collection()
+        self._wanted()
 
     def offers(self) -> Iterator[Offer | Rejection]:
-        """Every row of tracks.csv in its order; then members that lead out of their archive."""
+        """Every row of tracks.csv in its order (of a list of works, those on it, then those that are not in
+        the dump); then members that lead out of their archive."""
         self.check()
         tracks, raw_tracks, genres = self._tables()
         by_id = {_fma_rows.genre_id_of(line.cells.get("genre_id", "")): line.cells for line in genres.rows()}
         collection, details, root = self._collection(), _Lookup(raw_tracks), self._root()
+        wanted = self._wanted()
+        missing = dict.fromkeys(wanted or ())
         for line in tracks.rows():
-            yield self._offer(line, details, by_id, collection, root)
+            number = line.cells.get("track_id", "")
+            if wanted is None or number in wanted:
+                missing.pop(number, None)
+                yield self._offer(line, details, by_id, collection, root)
+        for number in missing:
+            detail = f"track {number} of the list is not in {_fma_rows.TRACKS}"
+            yield Rejection(id=f"fma:{number}", stage="list", reason="not_offered", detail=detail)
         for archive in (self._metadata, self._audio):
             for name in archive.refused():
                 detail = f"the zip member {name[:200]!r} leads out of the archive"
@@ -87,6 +99,12 @@ class Fma:
                 "These FMA tracks are excerpts of 30 s, without beginning and end; fma_full is whole."
             )
         return tuple(notes)
+
+    def _wanted(self) -> dict[str, None] | None:
+        """Ids of the tracks on the list, in its order; None: all are wanted."""
+        if not self.config.ids_file:
+            return None
+        return dict.fromkeys(map(str, _attribution_list.wanted(self.config.ids_file, "fma")))
 
     @property
     def _metadata(self) -> Archive:

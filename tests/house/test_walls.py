@@ -49,7 +49,7 @@ ORDER = [
     ["prompts", "order", "crop", "members", "windows", "seen", "stream"],
     ["report"],
     ["plan", "history", "earlier_terms", "across", "remote"],
-    ["recheck", "reshard", "scrub", "rewrite", "recredit", "selection", "exposure", "takedown"],
+    ["recheck", "list_check", "reshard", "scrub", "rewrite", "recredit", "selection", "exposure", "takedown"],
     ["ingest", "dryrun"],
     ["launch"],
     ["verbs"],
@@ -185,7 +185,7 @@ def test_every_verb_is_one_file_in_the_entry_points() -> None:
     packages = ("sao_data", "sao_model")
     files = {f"{p}.verbs.{f.stem}" for p in packages for f in (ROOT / p / "verbs").glob("[a-z]*.py")}
     assert set(points.values()) == files
-    assert all(module.endswith(f".{name}") for name, module in points.items())
+    assert all(module.endswith("." + name.replace("-", "_")) for name, module in points.items())
 
 
 def test_every_dependency_has_a_reason() -> None:

@@ -6,15 +6,20 @@ import dataclasses
 import hashlib
 import json
 import pickle
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pyarrow
 import pytest
+from pyarrow import parquet
 
 from sao_data import config, plugins, replay
 from sao_data.errors import UsageError
+from sao_data.fetch.workspace import Workspace
 from sao_data.ids import check_id
 from sao_data.records import Offer, Recording, Rejection
+from tests.fakes.freesound import FakeFreesound, World
 
 SOURCES = plugins.names("sources")
 
@@ -36,6 +41,17 @@ TABLE = (
 )
 
 
+WORK = {
+    "id": 7, "title": "Rain", "author": "Ana", "license": "CC BY 4.0", "url": "https://example.org/1",
+    "tags": ["a,b", "c"], "year": 2021.0, "md5": "0FAAECE0B715DDA6B7B9FCD4F89AFB66", "mood": "calm",
+}  # fmt: skip
+# Sources whose locations are not the made folder itself: what they are given in it.
+EXAMPLES = {
+    "catalogue": {"path": "works.jsonl"},
+    "hub": {"path": "hub", "cache": "hub-cache"},
+}
+
+
 def made_input(folder: Path) -> str:
     """A folder that any local source can read something from."""
     (folder / "audio").mkdir()
@@ -48,7 +64,19 @@ def made_input(folder: Path) -> str:
     )
     (folder / "audio" / "7.txt").write_text("Rain, seven times.")
     made_dumps(folder)
+    made_lists(folder)
     return str(folder)
+
+
+def made_lists(folder: Path) -> None:
+    """A catalogue and a Parquet dataset of one recording each."""
+    rows = [WORK | {"file_name": "./rain.wav"}, {"id": 8, "file_name": "../x.wav"}]
+    (folder / "works.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    (folder / "hub").mkdir()
+    audio = {"bytes": b"RIFF four", "path": "rain.wav"}
+    parquet.write_table(
+        pyarrow.Table.from_pylist([WORK | {"audio": audio}]), folder / "hub" / "train.parquet"
+    )
 
 
 def made_dumps(folder: Path) -> None:
@@ -78,15 +106,47 @@ def made_dumps(folder: Path) -> None:
     (folder / "genres.csv").write_text("genre_id,#tracks,parent,title,top_level\n4,1,0,Jazz,4\n")
 
 
+class Unlimited:
+    """Permits for whoever asks, and a login; it pickles."""
+
+    def ask(self) -> float:
+        return 0.0
+
+    def key(self) -> str:
+        return "key"
+
+    def bearer(self) -> str:
+        return FREESOUND.login().access
+
+
+FREESOUND = FakeFreesound(World(), level=99, key="key")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _freesound() -> Iterator[None]:
+    """Sources that ask Freesound ask a fake one on 127.0.0.1."""
+    FREESOUND.world.add(
+        id=7, username="Ana B.", licence="by4", content=b"RIFF 7  WAVEfmt ", category_code="sp-s"
+    )
+    with FREESOUND:
+        yield
+
+
 def build(name: str, folder: Path) -> Any:
-    """Build a source with its defaults, and this folder for every location it needs."""
+    """Build a source with its defaults, and this folder for every location it needs; networked ones are
+    attached."""
     module = plugins.load("sources", name)
+    if name == "freesound_api":
+        made = module.Config(base_url=FREESOUND.base, cdn_url=f"{FREESOUND.cdn}/", level=99)
+        work = Workspace(url=str(folder), folder="work", permits=Unlimited(), tokens=Unlimited())
+        return dataclasses.replace(module.build(made), workspace=work)
     made = made_input(folder)
     table = {
         field.name: made
         for field in dataclasses.fields(module.Config)
-        if field.default is dataclasses.MISSING
+        if field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
     }
+    table |= {key: str(folder / path) for key, path in EXAMPLES.get(name, {}).items()}
     return module.build(config.parse(module.Config, table, where="test"))
 
 
@@ -177,13 +237,15 @@ def test_rejections_say_where(source: Any) -> None:
             assert one.detail
 
 
-@pytest.mark.parametrize("name", [name for name in SOURCES if name != "synthetic"])
+@pytest.mark.parametrize("name", [name for name in SOURCES if name not in ("synthetic", "freesound_api")])
 def test_absent_folder_is_a_usage_error_with_the_fix(name: str, tmp_path: Path) -> None:
     module = plugins.load("sources", name)
-    needed = (
-        field.name for field in dataclasses.fields(module.Config) if field.default is dataclasses.MISSING
-    )
-    table = dict.fromkeys(needed, str(tmp_path / "nowhere"))
+    needed = [
+        field.name
+        for field in dataclasses.fields(module.Config)
+        if field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
+    ]
+    table = dict.fromkeys([*needed, *EXAMPLES.get(name, {})], str(tmp_path / "nowhere"))
     source = module.build(config.parse(module.Config, table, where="test"))
-    with pytest.raises(UsageError, match=r"nowhere: no such (zip file or )?folder; .*source\.\w+"):
+    with pytest.raises(UsageError, match=r"nowhere: no such (zip file or )?(folder|file); .*source\.\w+"):
         source.check()

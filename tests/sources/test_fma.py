@@ -464,3 +464,25 @@ def test_clips_are_auto_true_or_false(value: object) -> None:
     with pytest.raises(UsageError, match="clips"):
         config.parse(fma.Config, table, where="test")
     assert config.parse(fma.Config, table | {"clips": False}, where="test").clips is False
+
+
+def test_of_a_list_only_its_tracks_are_offered_and_absent_ones_are_said(tmp_path: Path) -> None:
+    if not (SHARED / "fma").is_dir():
+        pytest.skip("no ../shared/data/fma")
+    (tmp_path / "list.csv").write_text("title,track_id\nVibe Ace,50986\nGone,77\nFreesound's,\n")
+    source = fma.build(
+        fma.Config(
+            metadata=str(SHARED / "fma" / "fma_metadata.zip"),
+            audio=str(SHARED / "fma" / "fma_full"),
+            ids_file=str(tmp_path / "list.csv"),
+        )
+    )
+    offer, rejection = source.offers()
+    assert isinstance(offer, Offer)
+    assert offer.recording.id == "fma:50986"
+    assert isinstance(rejection, Rejection)
+    assert (rejection.id, rejection.reason) == ("fma:77", "not_offered")
+    with pytest.raises(UsageError, match="no such list"):
+        fma.build(
+            fma.Config(metadata=source.config.metadata, audio=source.config.audio, ids_file="/x.csv")
+        ).check()

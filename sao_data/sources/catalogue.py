@@ -1,0 +1,271 @@
+"""Any list of works with their licences: JSON lines, CSV or Parquet, its audio in files or at web addresses.
+
+A row per work. Columns are found by their usual names (`_fields.KNOWN_AS`: id, title, author, license, url,
+file_name or audio_url, tags, md5 …) or named in `fields`: `fields = {audio = "mp3_link", author = "by"}`.
+Other columns stay in the evidence. The audio is a path within the folder `audio`, or with `remote = true` an
+http(s) address. Without an id column ids come from that path as in the source folder, or from the address:
+give ids where addresses change. An id that has the form `source:id` already ("freesound:123") is kept, so
+that a work which another source offers too is known as the same one (the richer row is kept, the strictest
+licence decides); give such ids only if they are true.
+
+Terms and licences are whatever the list says. Servers are asked at most `requests_per_second` times a second
+by all workers together, without credentials; their own terms are yours to read. Only public addresses are
+asked (a list is a stranger's file), but for `private_hosts`.
+A row is rejected as `bad_metadata` (it cannot be read), `no_audio` (it names none), `bad_path` (one that
+leads out of the folder, or none at all), `bad_url`, `bad_checksum`, or `remote_not_allowed`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import hashlib
+import io
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import Any, BinaryIO, ClassVar, cast
+
+from sao_data.config import Location
+from sao_data.errors import UsageError
+from sao_data.fetch.workspace import Workspace
+from sao_data.licences import Release
+from sao_data.plugins import DamagedFile
+from sao_data.records import Offer, Recording, Rejection
+from sao_data.sources import _catalogue_rows, _download, _fields, _rows, _urls
+from sao_data.sources._archive import Archive, is_safe
+from sao_data.sources._catalogue_rows import Line
+from sao_data.sources._download import Fetched, Manners, Pace, Stated
+from sao_data.sources._fields import Refused
+from sao_data.storage import Storage
+
+_MOST_PATH, _MOST_NAME = 1000, 255  # characters; bytes: what file systems take
+_MOST_PER_SECOND = 50.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """Which list, what its columns are called, and how its audio is had."""
+
+    path: Location  # .jsonl, .csv or .parquet
+    name: str = "catalogue"  # prefix of the ids, so that two lists can be told apart
+    audio: Location = ""  # folder that relative paths are relative to; '' = the list's own
+    fields: dict[str, str] = field(default_factory=dict)  # our name = "their column"; '' = nowhere
+    absolute_paths: bool = False  # may a row name any file of this machine?
+    remote: bool = False  # may a row name an address?
+    requests_per_second: float = 2.0  # of all workers together
+    private_hosts: tuple[str, ...] = ()  # hosts of your own network that may be asked all the same
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Catalogue:
+    """The Source over a list whose audio is at hand."""
+
+    config: Config
+
+    def check(self) -> None:
+        """Raise UsageError unless the list, its columns and the audio folder can be seen from here."""
+        _check(self.config)
+
+    def offers(self) -> Iterator[Offer | Rejection]:
+        """Every row, in the list's order."""
+        return _offers(self.config)
+
+    def open(self, recording: Recording) -> BinaryIO:
+        """Open the file; DamagedFile for a link out of the folder."""
+        return _open(recording.audio_url, self.config)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RemoteCatalogue:
+    """The source over a list with addresses (a RemoteSource); its files at hand are copied."""
+
+    config: Config
+    pace: _download.Asks | None = None  # None: one of this process
+
+    remote: ClassVar[bool] = True
+
+    def check(self) -> None:
+        """Raise UsageError unless the list, its columns and the audio folder can be seen from here."""
+        _check(self.config)
+
+    def check_terms(self, storage: Storage, release: Release, *, accept: bool) -> None:
+        """There are none that this program could show: every server has its own."""
+
+    def services(self, storage: Storage) -> dict[str, Callable[[], Any]]:
+        """What all workers share, for executor.service: the turns."""
+        rate = self.config.requests_per_second
+        return {_service(self.config): functools.partial(Pace, rate)}
+
+    def attached(self, workspace: Workspace, services: dict[str, Any]) -> RemoteCatalogue:
+        """The same source, taking turns with all other workers."""
+        return dataclasses.replace(self, pace=services[_service(self.config)])
+
+    def offers(self) -> Iterator[Offer | Rejection]:
+        """Every row, in the list's order."""
+        return _offers(self.config)
+
+    def look_up(self, ids: Iterable[str]) -> Iterator[Offer]:
+        """What the list says of these works now."""
+        wanted = frozenset(ids)
+        for offered in self.offers():
+            if isinstance(offered, Offer) and offered.recording.id in wanted:
+                yield offered
+
+    def is_stale(self, recording: Recording) -> bool:
+        """A list is read at the beginning of every run; nothing newer is to be had."""
+        return False
+
+    def fetch(self, recording: Recording, partial: Path) -> Fetched:
+        """Transfer the file to `partial`, going on from what is there. FileNotFoundError and DamagedFile are
+        facts; Stopped: not now; other OSErrors are weather."""
+        if not _urls.is_url(recording.audio_url):
+            with _open(recording.audio_url, self.config) as file, partial.open("wb") as copy:
+                shutil.copyfileobj(file, copy)
+            return Fetched()
+        stated = Stated(
+            url=recording.audio_url,
+            num_bytes=recording.media.num_bytes,
+            md5=recording.md5,
+            sha256=recording.sha256,
+        )
+        pace = self.pace or _own_pace(self.config.requests_per_second)
+        manners = Manners(pace=pace, private_hosts=self.config.private_hosts)
+        _download.download(stated, partial, manners)
+        return Fetched()
+
+    def open(self, recording: Recording) -> BinaryIO:
+        """Fetch the file and open it; it has no name and is gone when closed."""
+        with tempfile.TemporaryDirectory(prefix="sao-catalogue-") as folder:
+            path = Path(folder, "file")
+            self.fetch(recording, path)
+            return path.open("rb")
+
+
+def build(config: Config) -> Catalogue | RemoteCatalogue:
+    """Make the source; UsageError for settings that make no sense."""
+    _fields.check(config.name, config.fields, plugin="catalogue")
+    if not 0 < config.requests_per_second <= _MOST_PER_SECOND:
+        raise UsageError(
+            f"source catalogue: requests_per_second {config.requests_per_second:g}: "
+            f"want more than 0, at most {_MOST_PER_SECOND:g}"
+        )
+    if config.private_hosts and not config.remote:
+        raise UsageError("source catalogue: private_hosts has no effect without remote = true")
+    return RemoteCatalogue(config=config) if config.remote else Catalogue(config=config)
+
+
+def recording(raw: str, config: Config) -> Recording:
+    """Read a recording from its row alone; ValueError if it names no audio that may be opened."""
+    row = _rows.parse_object(raw.encode())
+    location = _location(row, config)
+    return _recording(row, raw, location, _key(row, location, config), config)
+
+
+def _check(config: Config) -> None:
+    if not os.path.isfile(config.path):
+        raise UsageError(
+            f"catalogue: {config.path}: no such file; set source.path (or --set source.N.path=…) to a list "
+            f"of works ({', '.join(_catalogue_rows.SUFFIXES)})"
+        )
+    if not config.path.endswith(_catalogue_rows.SUFFIXES):
+        raise UsageError(f"catalogue: {config.path}: want one of {', '.join(_catalogue_rows.SUFFIXES)}")
+    if not os.path.isdir(_folder(config)):
+        raise UsageError(f"catalogue: {config.audio}: no such folder; set source.audio")
+    columns = _catalogue_rows.columns(config.path)
+    if columns is None:
+        return
+    _fields.require(columns, config.fields, where=f"catalogue: {config.path}")
+    if not _fields.columns_of("audio", columns, config.fields):
+        there = ", ".join(repr(name[:80]) for name in columns)
+        raise UsageError(
+            f"catalogue: {config.path}: no column for the audio; there is: {there}. "
+            'Name it: fields = {audio = "…"}'
+        )
+
+
+def _offers(config: Config) -> Iterator[Offer | Rejection]:
+    _check(config)
+    for line in _catalogue_rows.read(config.path):
+        yield _offer(line, config)
+
+
+def _offer(line: Line, config: Config) -> Offer | Rejection:
+    if line.problem:
+        detail = f"{line.where}: {line.problem}"
+        return _rows.reject_row(config.name, line.raw.encode(), "bad_metadata", detail)
+    key = ""
+    try:
+        location = _location(line.row, config)
+        key = _key(line.row, location, config)
+        if _urls.is_url(location) and not config.remote:
+            raise Refused("remote_not_allowed", "its audio is at an address; set remote = true to fetch such")
+        stated = _recording(line.row, line.raw, location, key, config)
+    except Refused as refused:
+        detail = f"{line.where}: {refused}"[:300]
+        if key:
+            return Rejection(id=key, stage="list", reason=refused.reason, detail=detail)
+        return _rows.reject_row(config.name, line.raw.encode(), refused.reason, detail)
+    if not stated.sha256 and not _urls.is_url(location):
+        stated = dataclasses.replace(stated, sha256=_sha256(location, config))
+    return Offer(recording=stated, raw=line.raw)
+
+
+def _recording(row: _rows.Row, raw: str, location: str, key: str, config: Config) -> Recording:
+    name = location.partition("?")[0] if _urls.is_url(location) else location
+    return _fields.recording(row, config.fields, key=key, raw=raw, audio_url=location, file_name=name)
+
+
+def _key(row: _rows.Row, location: str, config: Config) -> str:
+    return _fields.recording_id(_fields.text(row, "id", config.fields).strip() or location, config.name)
+
+
+def _location(row: _rows.Row, config: Config) -> str:
+    """Where the row's audio is: an address, or a path as it is opened. Refused if it must not be opened."""
+    said = _fields.text(row, "audio", config.fields).strip()
+    if not said:
+        raise Refused("no_audio", "the row names no audio")
+    if _urls.is_url(said):
+        if problem := _urls.problem(said, config.private_hosts):
+            raise Refused("bad_url", problem)
+        return said
+    path = PurePosixPath(said)
+    fits = len(said) <= _MOST_PATH and all(len(part.encode()) <= _MOST_NAME for part in path.parts)
+    if path.is_absolute() and config.absolute_paths and said.isprintable() and fits:
+        return said
+    if not is_safe(path.as_posix()) or not fits:
+        raise Refused("bad_path", f"{said[:200]!r} does not name a file within the folder")
+    return path.as_posix()
+
+
+def _folder(config: Config) -> str:
+    return config.audio or os.path.dirname(config.path) or "."
+
+
+def _open(location: str, config: Config) -> BinaryIO:
+    if os.path.isabs(location) and config.absolute_paths:
+        if not os.path.isfile(location):  # nor a pipe, which would be waited for
+            raise FileNotFoundError(f"{location}: no such file")
+        return open(location, "rb")
+    return Archive(path=_folder(config), key="audio", plugin="catalogue").open(location)
+
+
+def _sha256(location: str, config: Config) -> str:
+    """Of the file as it lies here, so that one replaced or added later is noticed; '' if there is none."""
+    try:
+        with _open(location, config) as file:
+            return hashlib.file_digest(cast("io.BufferedReader", file), "sha256").hexdigest()
+    except (FileNotFoundError, DamagedFile):
+        return ""  # said when it is to be opened
+
+
+def _service(config: Config) -> str:
+    return f"catalogue-pace-{config.name}-{config.requests_per_second:g}"
+
+
+@functools.lru_cache(maxsize=16)
+def _own_pace(per_second: float) -> Pace:
+    return Pace(per_second)

@@ -1,0 +1,105 @@
+"""What is left of a published list of works (CSV with ids or URLs): there, withdrawn, relicensed, opted out?
+
+The sources of the manifest are asked, networked ones 150 works a request, within the limits of the API key;
+what they answered is kept under --out, so that after a stop the same command goes on. Nothing is downloaded.
+The findings, a line for each line of FILE, are written to --csv.
+
+Exit code 0: all is as the list has it. 1: it is not. 7: the list has no work of the manifest's sources.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from sao_data.list_check import Report
+    from sao_data.manifest import Manifest
+    from sao_data.plugins import Source
+
+HELP = "what is left of a published list of works"
+
+_WORDS = {
+    "still_there": "still there",
+    "relicensed": "relicensed",
+    "opted_out": "opted out since",
+    "withdrawn": "withdrawn",
+    "unreadable": "not readable now",
+    "not_asked": "not asked",
+    "not_named": "not named",
+}
+_MEANINGS = {
+    "withdrawn": "the sources do not offer them (any more)",
+    "not_asked": "the manifest has no source for them",
+    "not_named": "the line has no id that can be looked up",
+}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("file", metavar="FILE", help="the list: a CSV with ids or URLs of works")
+    add("--manifest", metavar="FILE", required=True, help="says whom to ask, and what may be used")
+    add("--set", metavar="KEY=VALUE", action="append", default=[], help="override a manifest field")
+    add("--out", metavar="DIR", default="", help="dataset directory (default: as for pipelines/ingest.py)")
+    add("--accept-terms", action="store_true", help="accept the terms of use that a source shows")
+    add("--csv", metavar="FILE", default="", help="where the table goes (default: FILE-checked.csv, here)")
+
+
+def run(args: argparse.Namespace) -> int:
+    from sao_data import launch, list_check, manifest, progress
+    from sao_data.sources import _attribution_list
+
+    entries = _attribution_list.read(args.file)
+    chosen = manifest.load(Path(args.manifest), args.set)
+    prefixes = {list_check.PREFIXES.get(source.plugin, source.plugin) for source in chosen.source}
+    sources = _ready(chosen, launch.output(args.out, chosen.name), accept_terms=args.accept_terms)
+    with closing(progress.make()) as shown:
+        shown.start("look up", None)
+        report = list_check.check(entries, sources, prefixes, chosen.policy, chosen.release, shown.advance)
+        shown.finish()
+    for line in _lines(report):
+        sys.stdout.write(f"{launch.printable(line)}\n")
+    target = Path(args.csv or f"{Path(args.file).stem}-checked.csv")
+    target.write_bytes(list_check.to_csv(report))
+    sys.stdout.write(f"written to {target}\n")
+    return 0 if report.num_by_status["still_there"] == len(report.lines) else 1
+
+
+def _ready(chosen: Manifest, url: str, *, accept_terms: bool) -> list[Source]:
+    """The manifest's sources. Freesound's API gets its permits, the key (only originals need a login) and a
+    folder for its answers."""
+    from sao_data import plugins, remote
+    from sao_data.executor import LocalExecutor
+    from sao_data.fetch.workspace import Workspace
+    from sao_data.sources.freesound_api import PERMITS, FreesoundApi
+    from sao_data.storage import open_storage
+
+    storage, executor, ready = open_storage(url), LocalExecutor(), []
+    for place, described in enumerate(chosen.source):
+        source: Any = plugins.load("sources", described.plugin).build(described.config)
+        if isinstance(source, FreesoundApi):
+            source.check_terms(storage, chosen.release, accept=accept_terms)
+            services = {name: executor.service(name, make) for name, make in source.services(storage).items()}
+            folder = f"{remote.FOLDER}/{place}-{described.plugin}"
+            workspace = Workspace(url=url, folder=folder, permits=services[PERMITS])
+            source = source.attached(workspace, services, only_listing=True)
+        ready.append(source)
+    return ready
+
+
+def _lines(report: Report) -> Iterator[str]:
+    """Counts by status, then what may be used."""
+    yield f"{'works on the list':17s} {len(report.lines):>9,}"
+    for status, words in _WORDS.items():
+        num = report.num_by_status[status]
+        if num or status in ("still_there", "relicensed", "opted_out", "withdrawn"):
+            meaning = f"  {_MEANINGS[status]}" if num and status in _MEANINGS else ""
+            yield f"{words:17s} {num:>9,}{meaning}"
+    yield ""
+    yield "of those that are there, under the policy of the manifest:"
+    for verdict, words in (("allow", "usable"), ("review", "a person decides"), ("deny", "not usable")):
+        yield f"{words:17s} {report.num_usable[verdict]:>9,}"
