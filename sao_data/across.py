@@ -10,17 +10,16 @@ import re
 from collections.abc import Iterable, Iterator
 
 from sao_data import clusters, held, likeness
-from sao_data.clusters import FORBIDDEN, Candidate
+from sao_data.clusters import Candidate, forbids
 from sao_data.dedupe import Heard, Unwanted, find_duplicates
 from sao_data.likeness import Known
 from sao_data.manifest import Manifest
-from sao_data.plan import Unit, planned
+from sao_data.plan import Unit, decided, planned
 from sao_data.records import SAMPLE_RATE, Clip, Decision, Objection
-from sao_data.reviews import Answer
 from sao_data.screening import MusicWork, Screening, Sent, Tagged, identify
 from sao_data.screening.music import is_music
 from sao_data.stage import part_of
-from sao_data.stages.decide import ALLOWED
+from sao_data.stages.decide import by_id, objected, settle
 from sao_data.stages.judge import NAME as JUDGE
 from sao_data.stages.listing import NAME as LIST
 from sao_data.stages.listing import Listed
@@ -32,10 +31,34 @@ from sao_data.tombstones import Tombstones
 _CHECKSUM = re.compile(r"[0-9a-f]{32}|[0-9a-f]{64}")
 
 
-def match(units: list[Unit], tombstones: Tombstones) -> tuple[Objection, ...]:
-    """Objections from what the sources say of each work and of the others."""
-    found = (candidate for unit in units for candidate in _candidates(unit))
-    return match_candidates(found, units[0].plan.manifest, tombstones)
+def match(
+    units: list[Unit], tombstones: Tombstones, storage: Storage, narrowed: Iterable[Objection] = ()
+) -> tuple[Objection, ...]:
+    """Objections from what the sources say of each work and of the others.
+
+    Works that were held once, are forbidden and no longer offered are among them. `narrowed`: works whose
+    rights were narrowed since they were taken.
+    """
+    restricted = {item.recording_id: item.rule for item in narrowed}
+    works = [candidate for unit in units for candidate in _candidates(unit, restricted)]
+    gone = _gone(storage, {work.id for work in works})
+    return match_candidates([*works, *gone], units[0].plan.manifest, tombstones)
+
+
+def _gone(storage: Storage, offered: set[str]) -> Iterator[Candidate]:
+    """Forbidden works that were held once and are offered no more, as far as they are remembered."""
+    for row in held.read(storage):
+        if row.rule and row.recording_id not in offered:
+            yield Candidate(
+                id=row.recording_id,
+                author="",
+                files=tuple(digest for digest in (row.md5, row.original_sha256) if digest),
+                title="",
+                tenths=-1,
+                verdict="deny",
+                rule=row.rule,
+                family="",
+            )
 
 
 def match_candidates(
@@ -50,26 +73,30 @@ def match_candidates(
     )
 
 
-def compare(units: list[Unit], storage: Storage, tombstones: Tombstones) -> list[Objection]:
-    """Objections from the audio itself, persons' answers to them included; at most one to each recording."""
+def compare(
+    units: list[Unit], storage: Storage, tombstones: Tombstones, late: Iterable[Unit] = ()
+) -> list[Objection]:
+    """Objections from the audio itself, persons' answers to them included; at most one to each recording.
+
+    `late`: units whose audio is not there yet; what was decided about them counts.
+    """
     manifest = units[0].plan.manifest
     heard: dict[str, Heard] = {}
-    rules: dict[str, str] = {}
+    decisions: dict[str, Decision] = {}
     for unit in units:
         bucket = planned(unit)
-        decisions = {d.recording_id: d for d in bucket.rows("decide", Decision)}
-        rules |= {key: d.rule for key, d in decisions.items() if d.verdict == "deny" and d.rule in FORBIDDEN}
+        decisions |= {d.recording_id: d for d in bucket.rows("decide", Decision)}
         authors = {r.recording.id: r.recording.author for r in bucket.rows(LIST, Listed)}
         for item in _heard(bucket.rows("curate", Clip), bucket.rows("normalise", Clip), decisions, authors):
             heard[item.id] = item
-    unwanted, forbidden = _forbidden(manifest, storage, tombstones, rules)
+    known = decisions | {d.recording_id: d for unit in late for d in decided(unit)}
+    unwanted, forbidden = _forbidden(manifest, storage, tombstones, known)
     exact = find_duplicates(heard.values(), manifest.dedupe, unwanted)
     alike: list[Objection] = []
     if manifest.matching.fingerprint == "review":
         gone = {item.recording_id for item in exact}
         alike = likeness.objections((h for key, h in heard.items() if key not in gone), forbidden)
-    answers = {answer.id: answer for unit in units for answer in unit.answers}
-    return [_answered(item, answers.get(item.recording_id)) for item in (*exact, *alike)]
+    return _answered((*exact, *alike), decisions, units)
 
 
 def screen(
@@ -82,8 +109,11 @@ def screen(
     out = {item.recording_id for item in dropped if is_dropped(item)}
     works = (work for unit in units for work in _works(unit, screening) if work.recording_id not in out)
     found, sent = identify(works, screening, storage)
-    answers = {answer.id: answer for unit in units for answer in unit.answers}
-    return [_answered(item, answers.get(item.recording_id)) for item in found], sent
+    decisions = {d.recording_id: d for unit in units for d in planned(unit).rows("decide", Decision)}
+    for item in dropped:
+        if not is_dropped(item):  # answered when the audio was compared
+            decisions[item.recording_id] = objected(decisions[item.recording_id], item)
+    return _answered(found, decisions, units), sent
 
 
 def _works(unit: Unit, screening: Screening) -> Iterator[MusicWork]:
@@ -107,7 +137,7 @@ def _works(unit: Unit, screening: Screening) -> Iterator[MusicWork]:
             )
 
 
-def _candidates(unit: Unit) -> Iterator[Candidate]:
+def _candidates(unit: Unit, restricted: dict[str, str]) -> Iterator[Candidate]:
     bucket = unit.bucket()
     bucket.parts[JUDGE] = part_of(unit.judge(), bucket)
     judged = {d.recording_id: d for d in bucket.rows(JUDGE, Decision)}
@@ -116,6 +146,8 @@ def _candidates(unit: Unit) -> Iterator[Candidate]:
         decision = judged[row.recording.id]
         if row.recording.id in denied:  # what a person denied must not come in as a copy either
             decision = dataclasses.replace(decision, verdict="deny", rule="denied_by_review")
+        elif rule := restricted.get(row.recording.id):  # it may stay or wait; a copy of it may not come in
+            decision = dataclasses.replace(decision, verdict="deny", rule=rule)
         yield clusters.candidate(row.recording, decision)
 
 
@@ -123,32 +155,33 @@ def _heard(
     kept: list[Clip], normalised: list[Clip], decisions: dict[str, Decision], authors: dict[str, str]
 ) -> Iterator[Heard]:
     prints = {clip.recording_id: clip.fingerprint for clip in normalised if clip.number == 0}
+    originals = {clip.recording_id: clip.audio.sha256 for clip in kept}
     for recording_id, audio_sha256 in {clip.recording_id: clip.audio_sha256 for clip in kept}.items():
         yield Heard(
             id=recording_id,
             author=clusters.author_key(authors[recording_id]),
             family=decisions[recording_id].family,
+            preference=decisions[recording_id].ai_preference,
             audio_sha256=audio_sha256,
+            original_sha256=originals[recording_id],
             fingerprint=prints.get(recording_id, ""),
         )
 
 
 def _forbidden(
-    manifest: Manifest, storage: Storage, tombstones: Tombstones, rules: dict[str, str]
+    manifest: Manifest, storage: Storage, tombstones: Tombstones, decisions: dict[str, Decision]
 ) -> tuple[dict[str, Unwanted], dict[str, Known]]:
-    """Audio taken down, blocked, or held before it was denied: by its hash and by its sound."""
+    """Audio taken down, blocked, or held before it was denied: by its hashes and by its sound."""
     unwanted: dict[str, Unwanted] = {}
     known: dict[str, Known] = {}
-    for row in held.read(storage) if rules else ():
-        if rule := rules.get(row.recording_id):
-            detail = f"{row.recording_id}, which is denied ({rule})"
-            unwanted[row.audio_sha256] = Unwanted(
-                rule="same_audio_as_denied", detail=f"same audio as {detail}"
-            )
+    for row in held.read(storage):
+        key = row.recording_id
+        if rule := forbids(decisions[key]) if key in decisions else row.rule:
+            detail = f"{key}, which is denied ({rule})"
+            why = Unwanted(rule="same_audio_as_denied", detail=f"same audio as {detail}", owner=key)
+            unwanted |= {row.audio_sha256: why, row.original_sha256: why}
             if row.fingerprint:
-                known[row.recording_id] = Known(
-                    fingerprint=row.fingerprint, rule="sounds_like_denied", detail=detail
-                )
+                known[key] = Known(fingerprint=row.fingerprint, rule="sounds_like_denied", detail=detail)
     for checksum in _checksums(manifest):
         unwanted[checksum] = Unwanted(rule="blocked_fingerprint", detail="the policy blocks this audio")
     for number, text in enumerate(
@@ -157,7 +190,7 @@ def _forbidden(
         known[f"policy.block_fingerprints.{number}"] = Known(
             fingerprint=text, rule="sounds_like_blocked", detail=f"policy.block_fingerprints.{number}"
         )
-    for digest in tombstones.audio:
+    for digest in tombstones.audio | tombstones.checksums:
         unwanted[digest] = Unwanted(rule="taken_down", detail="the audio of a work taken down")
     for key, text in tombstones.fingerprints:
         known[key] = Known(fingerprint=text, rule="sounds_like_taken_down", detail=f"{key}, taken down")
@@ -168,8 +201,15 @@ def _checksums(manifest: Manifest) -> list[str]:
     return [text for text in manifest.policy.block_fingerprints if _CHECKSUM.fullmatch(text)]
 
 
-def _answered(objection: Objection, answer: Answer | None) -> Objection:
-    if objection.verdict != "review" or answer is None or answer.verdict != "allow":
-        return objection
-    detail = f"a person answered allow (was: {objection.rule})"
-    return dataclasses.replace(objection, verdict="allow", rule=ALLOWED, detail=detail)
+def _answered(
+    found: Iterable[Objection], decisions: dict[str, Decision], units: list[Unit]
+) -> list[Objection]:
+    """Objections as persons' answers leave them; `decisions`: those that stood before."""
+    answers = by_id(answer for unit in units for answer in unit.answers)
+    release = units[0].plan.manifest.release
+    settled = []
+    for item in found:
+        before = decisions[item.recording_id]
+        after = settle(objected(before, item), answers.get(item.recording_id, ()), release, before=before)
+        settled.append(dataclasses.replace(item, verdict=after.verdict, rule=after.rule, detail=after.detail))
+    return settled

@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, TypeVar
 
+from sao_data.licences.later import num_met
 from sao_data.records import Decision, Objection, Recording, Verdict
 
 STAGE = "match"
@@ -36,6 +37,8 @@ FORBIDDEN = frozenset(
     }
 )
 _RESTRICTIVE = {"SAMPLING+": 0, "BY": 1, "CC0": 2}  # lower asks more
+# Rules that say: a person forbade it since; what is kept or waits is no leave for others' copies.
+NARROWED = frozenset({"restricted_since", "allowed_under_earlier_terms"})
 _CREDITED = ("BY", "SAMPLING+")  # families whose works name their author
 _GRAVITY = {"allow": 0, "review": 1, "deny": 2}
 _WORD = re.compile(r"[^\W_]+")
@@ -65,6 +68,7 @@ class Candidate:
     verdict: Verdict
     rule: str
     family: str
+    preference: str = ""
 
 
 class Work(Protocol):
@@ -74,23 +78,36 @@ class Work(Protocol):
     def author(self) -> str: ...
     @property
     def family(self) -> str: ...
+    @property
+    def preference(self) -> str: ...
 
 
 W = TypeVar("W", bound=Work)
 
 
+def strictness(work: Work) -> tuple[int, int]:
+    """How much a work's licence and its uploader's wish ask: smaller asks more."""
+    return _RESTRICTIVE.get(work.family, 1), num_met(work.preference)
+
+
 def restrictive_first(works: Iterable[W], *, key: Callable[[W], Any]) -> list[W]:
-    """Works by how much their licence asks, most first; equals by `key`."""
-    return sorted(works, key=lambda work: (_RESTRICTIVE.get(work.family, 1), key(work)))
+    """Works by how much they ask, most first; equals by `key`."""
+    return sorted(works, key=lambda work: (*strictness(work), key(work)))
 
 
 def unsure_whose(works: list[W]) -> list[W]:
-    """Of copies of one work: those under the most restrictive licence, if it asks for credit and their named
-    authors differ. A freer copy does not matter: the stricter one, with its credit, stays."""
-    strictest = min(_RESTRICTIVE.get(work.family, 1) for work in works)
-    top = [work for work in works if _RESTRICTIVE.get(work.family, 1) == strictest]
+    """Of copies of one work: those that ask most, if they ask for credit and their named authors differ. A
+    freer copy does not matter: the stricter one, with its credit, stays."""
+    strictest = min(map(strictness, works))
+    top = [work for work in works if strictness(work) == strictest]
     differ = len({work.author for work in top if work.author}) > 1
     return top if differ and top[0].family in _CREDITED else []
+
+
+def forbids(decision: Decision) -> str:
+    """The rule by which somebody forbids the use of a work; '' if nobody does."""
+    forbidden = decision.verdict == "deny" and decision.rule in FORBIDDEN
+    return decision.rule if forbidden or decision.rule in NARROWED else ""
 
 
 def candidate(recording: Recording, decision: Decision) -> Candidate:
@@ -105,6 +122,7 @@ def candidate(recording: Recording, decision: Decision) -> Candidate:
         verdict=decision.verdict,
         rule=decision.rule,
         family=decision.family,
+        preference=decision.ai_preference,
     )
 
 
@@ -177,10 +195,13 @@ def _groups(keyed: Iterable[tuple[object, Candidate]]) -> Iterator[list[Candidat
 
 def _same_file(group: list[Candidate]) -> Iterator[Objection]:
     forbidden = next((w for w in group if _is_forbidden(w)), None)
-    unclear = next((w for w in group if w.verdict != "allow"), None)
-    allowed = [w for w in group if w.verdict == "allow"]
-    unsure = unsure_whose(allowed) if allowed else []
-    for work in allowed:
+    usable = [w for w in group if w.verdict == "allow"]
+    unsure = unsure_whose(usable) if usable else []
+    for work in group:
+        if work.verdict == "deny":
+            continue
+        rest = (w for w in group if w is not work and not _is_about_contents(w))
+        unclear = next((w for w in rest if w.verdict != "allow"), None)
         if forbidden:
             detail = f"the same file as {forbidden.id}, which is denied ({forbidden.rule})"
             yield _object(work, "deny", "same_file_as_denied", detail)
@@ -194,24 +215,40 @@ def _same_file(group: list[Candidate]) -> Iterator[Objection]:
 
 
 def _title_keys(works: list[Candidate]) -> Iterator[tuple[object, Candidate]]:
-    """Each work under its own tenth of a second; denied ones under the neighbours too."""
+    """Each work under its own tenth of a second and the next: within a tenth two of them meet."""
     for work in works:
         if work.title and work.tenths >= 0:
-            for tenths in (work.tenths - 1, work.tenths, work.tenths + 1):
-                if tenths == work.tenths or _is_forbidden(work):
-                    yield (work.title, tenths), work
+            yield (work.title, work.tenths), work
+            yield (work.title, work.tenths + 1), work
 
 
 def _same_title(group: list[Candidate]) -> Iterator[Objection]:
-    forbidden = next((w for w in group if _is_forbidden(w)), None)
+    """A title and a length are a hint: the freer works go before a person, the stricter ones stay."""
     for work in group:
-        if forbidden and work.verdict == "allow":
+        if work.verdict == "deny":
+            continue
+        others = [w for w in group if w is not work and (w.author != work.author or not w.author)]
+        forbidden = next((w for w in group if _is_forbidden(w)), None)
+        unclear = next((w for w in others if w.verdict != "allow" and not _is_about_contents(w)), None)
+        stricter = next((w for w in others if strictness(w) < strictness(work)), None)
+        if forbidden:
             detail = f"title and length of {forbidden.id}, which is denied ({forbidden.rule})"
             yield _object(work, "review", "same_title_as_denied", detail)
+        elif unclear and work.verdict == "allow":
+            detail = f"title and length of {unclear.id}, whose rights are unclear ({unclear.rule})"
+            yield _object(work, "review", "same_title_as_unclear", detail)
+        elif stricter and work.verdict == "allow":
+            detail = f"title and length of {stricter.id}, which asks for more ({stricter.family})"
+            yield _object(work, "review", "same_title_as_stricter", detail)
+
+
+def _is_about_contents(work: Candidate) -> bool:
+    """Denied or up for review for what it is, not for its rights."""
+    return work.rule in ("explicit", "blocked_category", "remix")
 
 
 def _is_forbidden(work: Candidate) -> bool:
-    return work.verdict == "deny" and work.rule in FORBIDDEN
+    return work.verdict == "deny" and (work.rule in FORBIDDEN or work.rule in NARROWED)
 
 
 def _object(work: Candidate, verdict: Verdict, rule: str, detail: str) -> Objection:

@@ -31,7 +31,9 @@ class Heard:
     id: str
     author: str  # comparable form; '' = not named
     family: str
+    preference: str
     audio_sha256: str
+    original_sha256: str
     fingerprint: str  # Chromaprint; '' = too short for one
 
 
@@ -41,21 +43,24 @@ class Unwanted:
 
     rule: str
     detail: str
+    owner: str = ""  # the recording that it was first held as, of which this says nothing
 
 
 def find_duplicates(
     heard: Iterable[Heard], config: Dedupe, unwanted: Mapping[str, Unwanted] | None = None
 ) -> list[Objection]:
-    """Objections to all but one of each group of equals, and to what equals unwanted audio; sorted by id."""
+    """Objections to all but one of each group of equals, and to what equals unwanted audio or is an unwanted
+    file; sorted by id."""
     groups: dict[str, list[Heard]] = {}
-    for item in heard:
-        groups.setdefault(item.audio_sha256, []).append(item)
     found: list[Objection] = []
-    for audio_sha256, group in groups.items():
-        why = (unwanted or {}).get(audio_sha256)
-        if why:
-            found += [_object(item, "deny", why.rule, why.detail) for item in group]
-        elif config.exact and len(group) > 1:
+    for item in heard:
+        why = (unwanted or {}).get(item.audio_sha256) or (unwanted or {}).get(item.original_sha256)
+        if why and why.owner != item.id:
+            found.append(_object(item, "deny", why.rule, why.detail))
+        else:
+            groups.setdefault(item.audio_sha256, []).append(item)
+    for group in groups.values():
+        if config.exact and len(group) > 1:
             found += _equals(group)
     return sorted(found, key=lambda item: item.recording_id)
 

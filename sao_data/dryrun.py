@@ -36,7 +36,7 @@ def forecast(plan: Plan, storage: Storage, listed: listing.Listing) -> Summary:
     for row in listed.rows.values():
         nums[bucket_of(row.recording.id, manifest.num_buckets)] += 1
         key = row.recording.id
-        decision = final(judged[key], objections.get(key), answers.get(key))
+        decision = final(judged[key], objections.get(key), answers.get(key, ()), manifest.release)
         if decision.verdict == "allow":
             seconds += row.recording.media.seconds or 0.0
         else:

@@ -54,7 +54,8 @@ def _changed(
     wanted: dict[str, CatalogueRow] = {}
     for row in tables.iterate(storage, catalogue.FILE, CatalogueRow):
         now = listing.rows.get(row.id)
-        if row.kept and row.evidence and not (now and now.recording.evidence == row.evidence):
+        same = now is not None and now.recording.evidence == row.evidence
+        if (row.kept or row.rule == ASKED) and row.evidence and not same:
             wanted[row.evidence] = row
     for name in storage.names(evidence.FOLDER) if wanted else ():
         for digest, raw in evidence.read_rows(storage, name).items():

@@ -6,7 +6,8 @@ tables are kept beside the dataset (fingerprints/), hold no audio and cannot be 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+import dataclasses
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from sao_data import tables
@@ -24,7 +25,9 @@ class Held:
     author_id: str
     audio_sha256: str  # of the normalised 16-bit PCM
     original_sha256: str
+    md5: str  # of the original, as the source stated it
     fingerprint: str  # Chromaprint, '' = too short for one
+    rule: str  # that forbids its use, as far as was last known; '' = none does
 
 
 def name_of(bucket: int) -> str:
@@ -39,10 +42,16 @@ def read(storage: Storage) -> Iterator[Held]:
 
 
 def merged(
-    storage: Storage, bucket: int, num_buckets: int, new: Iterable[Held], forget: Collection[str]
+    storage: Storage,
+    bucket: int,
+    num_buckets: int,
+    new: Iterable[Held],
+    forget: Collection[str],
+    rules: Mapping[str, str],
 ) -> list[Held]:
     """A bucket's rows: those now held, and earlier ones of recordings that are not held now. In the order of
-    the bucket. `forget`: recordings that were taken down (their tombstones remember them)."""
+    the bucket. `forget`: recordings that were taken down (their tombstones remember them). `rules`: what is
+    known now of who forbids what; of works that are no longer offered the last word stays."""
     rows = {row.recording_id: row for row in new}
     names = storage.names(FOLDER)
     if len(names) == num_buckets:  # the usual case: the same buckets as before
@@ -51,5 +60,9 @@ def merged(
         for row in tables.iterate(storage, name, Held):
             if bucket_of(row.recording_id, num_buckets) == bucket:
                 rows.setdefault(row.recording_id, row)
-    kept = (row for key, row in rows.items() if key not in forget)
+    kept = (
+        dataclasses.replace(row, rule=rules.get(key, row.rule))
+        for key, row in rows.items()
+        if key not in forget
+    )
     return sorted(kept, key=lambda row: id_hash(row.recording_id))

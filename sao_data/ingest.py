@@ -126,7 +126,7 @@ def _prepared(
     for _ in range(_MOST_READINGS):
         units, held = _list(plan, plan.sources(), storage, progress, taken)
         _map(executor, judge, unjudged(units, storage), units, "judge", progress)
-        units = with_objections(units, gravest(match(units, taken), held))
+        units = with_objections(units, gravest(match(units, taken, storage, held), held))
         outcomes = _prepare_all(units, storage, executor, progress)
         late = [outcome for outcome in outcomes if outcome.later]
         if not any(outcome.read_again for outcome in late):
@@ -146,7 +146,7 @@ def _publish(
     """Compare, pack and publish what is complete."""
     plan = done[0].plan
     progress.start("compare", None)
-    found = compare(done, storage, taken)
+    found = compare(done, storage, taken, late)
     progress.finish()
     hits, sent = _screened(done, storage, found, progress)
     done = with_dropped(done, gravest(found, hits))

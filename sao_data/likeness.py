@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from sao_data.clusters import restrictive_first, unsure_whose
+from sao_data.clusters import restrictive_first, strictness, unsure_whose
 from sao_data.dedupe import Heard
 from sao_data.records import Objection
 
@@ -42,6 +42,8 @@ def _like_forbidden(items: dict[str, Heard], forbidden: Mapping[str, Known]) -> 
     queries = {key: fingerprint.decode(known.fingerprint) for key, known in sorted(forbidden.items())}
     corpus = ((key, fingerprint.decode(item.fingerprint)) for key, item in sorted(items.items()))
     for pair in matching.find_matches(queries, corpus):
+        if pair.first == pair.second:
+            continue
         known = forbidden[pair.first]
         detail = f"sounds like {known.detail} (bit error rate {pair.error:.3f})"
         yield _object(pair.second, known.rule, detail)
@@ -55,9 +57,10 @@ def _like_each_other(items: dict[str, Heard]) -> Iterator[Objection]:
         first, second = items[pair.first], items[pair.second]
         if first.audio_sha256 == second.audio_sha256:
             continue  # equal: dedupe decides
-        if first.family != second.family:
+        if strictness(first) != strictness(second):
             strict, free = restrictive_first([first, second], key=lambda item: item.id)
-            detail = f"sounds like {strict.id}, which is {strict.family} (bit error rate {pair.error:.3f})"
+            terms = f"{strict.family} {strict.preference}".strip()
+            detail = f"sounds like {strict.id}, which is {terms} (bit error rate {pair.error:.3f})"
             yield _object(free.id, "sounds_like_stricter", detail)
         elif unsure_whose([first, second]):
             for one, other in ((first, second), (second, first)):

@@ -12,12 +12,12 @@ from sao_data.ids import bucket_of
 from sao_data.manifest import Manifest
 from sao_data.plugins import Source
 from sao_data.records import Decision, Objection
-from sao_data.reviews import Answer
+from sao_data.reviews import Answer, Answers
 from sao_data.stage import Bucket, Part, Stage, is_complete, part_of
 from sao_data.stages import listing
 from sao_data.stages.caption import WriteCaptions
 from sao_data.stages.curate import Curate
-from sao_data.stages.decide import Decide, final
+from sao_data.stages.decide import Decide, by_id, final
 from sao_data.stages.fetch import Fetch
 from sao_data.stages.judge import NAME as JUDGE
 from sao_data.stages.judge import Judge
@@ -72,7 +72,7 @@ class Unit:
         normalise = Normalise(sources=sources, audio=manifest.audio, cut=manifest.cut)
         stages: list[Stage] = [
             self.judge(),
-            Decide(objections=self.objections, answers=self.answers),
+            Decide(release=manifest.release, objections=self.objections, answers=self.answers),
             Fetch(sources=sources, max_bytes=manifest.audio.max_bytes),
             normalise,
             Curate(filters=manifest.filter),
@@ -93,14 +93,14 @@ def make_units(
     plan: Plan,
     parts: Iterable[Part],
     nums: Sequence[int],
-    answers: dict[str, Answer],
+    answers: Answers,
     taken_down: Iterable[str] = (),
 ) -> list[Unit]:
     """One unit a bucket, each with the answers and take-downs that concern it."""
     num_buckets = plan.manifest.num_buckets
     by_bucket: dict[int, list[Answer]] = defaultdict(list)
-    for answer in answers.values():
-        by_bucket[bucket_of(answer.id, num_buckets)].append(answer)
+    for recording_id, said in answers.items():
+        by_bucket[bucket_of(recording_id, num_buckets)] += said
     taken: dict[int, list[str]] = defaultdict(list)
     for recording_id in sorted(taken_down):
         taken[bucket_of(recording_id, num_buckets)].append(recording_id)
@@ -141,9 +141,11 @@ def decided(unit: Unit) -> list[Decision]:
     bucket = unit.bucket()
     bucket.parts[JUDGE] = part_of(unit.judge(), bucket)
     objections = {item.recording_id: item for item in unit.objections}
-    answers = {answer.id: answer for answer in unit.answers}
-    judged = bucket.rows(JUDGE, Decision)
-    return [final(d, objections.get(d.recording_id), answers.get(d.recording_id)) for d in judged]
+    answers, release = by_id(unit.answers), unit.plan.manifest.release
+    return [
+        final(d, objections.get(d.recording_id), answers.get(d.recording_id, ()), release)
+        for d in bucket.rows(JUDGE, Decision)
+    ]
 
 
 def unjudged(units: list[Unit], storage: Storage) -> list[Unit]:

@@ -8,14 +8,16 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from sao_data import catalogue, evidence, held, reviews, tables
 from sao_data.attribution.info import DatasetInfo
 from sao_data.catalogue import NOT_YET
+from sao_data.clusters import forbids
 from sao_data.commit import Contents, commit
 from sao_data.held import Held
+from sao_data.licences import Release
 from sao_data.manifest import Manifest, Work
 from sao_data.originals import Originals
 from sao_data.records import AudioFile, CatalogueRow, Clip, Decision, Objection, SampleRow
 from sao_data.screening import Sent
 from sao_data.stage import WORK, Bucket
-from sao_data.stages.decide import ALLOWED, DENIED
+from sao_data.stages.decide import ALLOWED, DENIED, question_of
 from sao_data.stages.listing import NAME as LIST
 from sao_data.stages.listing import Listed
 from sao_data.stages.pack import read_shards
@@ -51,11 +53,11 @@ def publish(
         held=dict(_held(storage, finished, manifest.num_buckets)) | _held_before(storage, undone),
         undone=Counter(buckets=len(undone), recordings=sum(row.reason == NOT_YET for row in rows)),
         sent=sent,
-        answers=_used(rows, answers),
+        answers=_used(rows),
         warnings=(*notes, *_without_effect(manifest, rows, answers)),
     )
     info, changed = commit(storage, contents)
-    reviews.write(storage, _waiting(rows))
+    reviews.write(storage, waiting(rows, manifest.release), answered(rows))
     _tidy(storage, finished, {bucket.index for bucket, _ in undone}, manifest.work)
     return summary_of(info, storage.url, rows, changed=changed)
 
@@ -106,40 +108,47 @@ def _held_before(storage: Storage, undone: Sequence[Undone]) -> dict[str, bytes]
 
 def _held(storage: Storage, finished: list[Finished], num_buckets: int) -> Iterator[tuple[str, bytes]]:
     for bucket, _ in finished:
-        authors = {row.recording.id: row.recording.author_id for row in bucket.rows(LIST, Listed)}
-        taken = {d.recording_id for d in bucket.rows("decide", Decision) if d.rule == "taken_down"}
+        listed = {row.recording.id: row.recording for row in bucket.rows(LIST, Listed)}
+        decisions = bucket.rows("decide", Decision)
+        taken = {d.recording_id for d in decisions if d.rule == "taken_down"}
         new = [
             Held(
                 recording_id=clip.recording_id,
-                author_id=authors[clip.recording_id],
+                author_id=listed[clip.recording_id].author_id,
                 audio_sha256=clip.audio_sha256,
                 original_sha256=clip.audio.sha256,
+                md5=listed[clip.recording_id].md5.lower(),
                 fingerprint=clip.fingerprint,
+                rule="",
             )
             for clip in bucket.rows("normalise", Clip)
             if clip.number == 0
         ]
-        rows = held.merged(storage, bucket.index, num_buckets, new, taken)
+        rules = {d.recording_id: forbids(d) for d in decisions}
+        rows = held.merged(storage, bucket.index, num_buckets, new, taken, rules)
         if rows:
             yield held.name_of(bucket.index), tables.to_bytes(Held, rows)
 
 
-def _used(rows: list[CatalogueRow], answers: dict[str, reviews.Answer]) -> dict[str, str]:
+def _used(rows: list[CatalogueRow]) -> dict[str, str]:
     """Answers that decided something."""
-    decided = (row.id for row in rows if row.rule in (ALLOWED, DENIED))
-    return {key: answers[key].verdict for key in sorted(decided)}
+    verdicts = {ALLOWED: "allow", DENIED: "deny"}
+    return {row.id: verdicts[row.rule] for row in sorted(rows, key=lambda r: r.id) if row.rule in verdicts}
 
 
 def _without_effect(
-    manifest: Manifest, rows: list[CatalogueRow], answers: dict[str, reviews.Answer]
+    manifest: Manifest, rows: list[CatalogueRow], answers: reviews.Answers
 ) -> tuple[str, ...]:
     """Answers and block lists that change nothing: most often a typing error, so it is said."""
     rules = {row.id: row.rule for row in rows}
+    asked = {row.id for row in rows if row.verdict == "review"}
     idle = [
-        f"{reviews.FILE}: allow for {answer.id} has no effect: {rules[answer.id]} is not up for review."
-        for answer in answers.values()
-        if answer.verdict == "allow"
-        and rules.get(answer.id, "allowed_by_review") not in ("allowed_by_review", "allowed")
+        f"{reviews.FILE}: allow for {key} has no effect: {rules[key]} is not up for review."
+        for key, said in answers.items()
+        if any(answer.verdict == "allow" for answer in said)
+        and key in rules
+        and key not in asked
+        and rules[key] not in ("allowed_by_review", "allowed")
     ]
     idle += [f"{reviews.FILE}: {name} was never offered." for name in answers if name not in rules]
     idle += [
@@ -150,8 +159,18 @@ def _without_effect(
     return tuple(sorted(idle))
 
 
-def _waiting(rows: list[CatalogueRow]) -> list[tuple[str, str]]:
-    return [(row.id, f"{row.rule}: {row.detail}") for row in rows if row.verdict == "review"]
+def waiting(rows: Iterable[CatalogueRow], release: Release) -> list[reviews.Waiting]:
+    """What is up for review and not answered."""
+    return [
+        reviews.Waiting(id=row.id, question=question_of(row, release), note=f"{row.rule}: {row.detail}")
+        for row in rows
+        if row.verdict == "review"
+    ]
+
+
+def answered(rows: Iterable[CatalogueRow]) -> dict[str, list[str]]:
+    """The questions that persons' answers have answered."""
+    return {row.id: reviews.questions_in(row.detail) for row in rows if row.rule == ALLOWED}
 
 
 def _tidy(storage: Storage, finished: list[Finished], undone: Collection[int], work: Work) -> None:

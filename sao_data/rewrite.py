@@ -19,12 +19,14 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from sao_data import catalogue, evidence, held, recheck, reviews, scrub, tables
+from sao_data import catalogue, config, evidence, held, recheck, reviews, scrub, tables
 from sao_data.commit import FILE, SAMPLES, SCREENING, SHARDS, Contents, commit
 from sao_data.errors import IntegrityError
 from sao_data.held import Held
 from sao_data.ids import bucket_of
+from sao_data.licences import Release
 from sao_data.provenance import Dataset
+from sao_data.publish import answered, waiting
 from sao_data.records import CatalogueRow, Recording, Sample, SampleRow, Shard
 from sao_data.reshard import check, reshard
 from sao_data.screening import Sent
@@ -119,7 +121,8 @@ def _finish(storage: Storage, job: _Job) -> Rewritten:
         warnings=tuple(job.facts.get("warnings", ())),
     )
     info, _ = commit(storage, contents)
-    reviews.write(storage, [(r.id, f"{r.rule}: {r.detail}") for r in rows if r.verdict == "review"])
+    release = config.parse(Release, job.facts["manifest"]["release"], where=FILE)
+    reviews.write(storage, waiting(rows, release), answered(rows))
     storage.delete(JOURNAL)
     return Rewritten(
         before=str(job.facts["version"]),

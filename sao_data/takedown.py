@@ -18,11 +18,10 @@ from sao_data.held import Held
 from sao_data.licences import Policy, Release
 from sao_data.provenance import Dataset, open_dataset
 from sao_data.records import CatalogueRow, Recording
-from sao_data.reviews import Answer
 from sao_data.rewrite import JOURNAL, Change, Rewritten, rewrite
 from sao_data.selection import Selected, Wanted
 from sao_data.split import is_pseudonym
-from sao_data.stages.decide import Decide, final
+from sao_data.stages.decide import Decide
 from sao_data.stages.judge import judge
 from sao_data.stages.listing import NAME as LIST
 from sao_data.stages.listing import Listed
@@ -126,7 +125,6 @@ class Burial:
 
     policy: Policy
     release: Release
-    answers: Mapping[str, str]  # persons' verdicts by id
 
     def of(self, row: CatalogueRow) -> CatalogueRow:
         """The row that an ingest writes of a recording taken down: that it was offered, and no more."""
@@ -134,13 +132,7 @@ class Burial:
             return row  # it named no usable recording: nothing was ever known of it
         bare = Recording(id=row.id, source=row.source)
         listed = Listed(recording=bare, raw="", source_index=0, num_offers=row.num_offers)
-        verdict = self.answers.get(row.id)
-        answer = None
-        if verdict:
-            answer = Answer(
-                id=row.id, verdict="deny" if verdict == "deny" else "allow", who="", when="", note=""
-            )
-        decision = final(judge(listed, self.policy, self.release, frozenset([row.id])), None, answer)
+        decision = judge(listed, self.policy, self.release, frozenset([row.id]))
         known: dict[str, Any] = {name: getattr(row, name) for name in ("id", "source", "num_offers")}
         known |= {"license": decision.license, "license_family": decision.family, "stage": Decide.name}
         known |= {"verdict": decision.verdict, "rule": decision.rule, "reason": decision.rule}
@@ -153,7 +145,6 @@ def burial(dataset: Dataset) -> Burial:
     return Burial(
         policy=config.parse(Policy, manifest["policy"], where=DATASET),
         release=config.parse(Release, manifest["release"], where=DATASET),
-        answers=dataset.facts["answers"],
     )
 
 

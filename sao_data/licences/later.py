@@ -53,6 +53,11 @@ def is_stricter(before: str, after: str) -> bool:
     return any(_meets(before, release) and not _meets(after, release) for release in _ALL_RELEASES)
 
 
+def num_met(preference: str) -> int:
+    """How many of the 16 conceivable releases meet it: fewer = stricter. Unknown ('') asks for nothing."""
+    return sum(_meets(preference, release) for release in _ALL_RELEASES)
+
+
 def _meets(value: str, release: _Promise) -> bool:
     preference = normalise_preference(value)
     if preference is None:

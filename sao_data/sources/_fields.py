@@ -20,7 +20,7 @@ from decimal import Decimal
 from sao_data.errors import UsageError
 from sao_data.ids import check_id
 from sao_data.records import MediaFacts, Recording
-from sao_data.sources import _rows
+from sao_data.sources import _preference, _rows
 from sao_data.sources.folder import own_id
 
 KNOWN_AS: dict[str, tuple[str, ...]] = {
@@ -157,7 +157,7 @@ def recording(
         audio_url=audio_url,
         license_claim=claim,
         license_url=url,
-        ai_preference=text(row, "ai_preference", fields),
+        ai_preference=_preference.stated(row, columns_of("ai_preference", row, fields)),
         description=text(row, "description", fields),
         tags=_texts(row, "tags", fields),
         genres=_texts(row, "genres", fields),

@@ -12,12 +12,11 @@ from collections.abc import Iterator
 from urllib.parse import quote
 
 from sao_data.records import MediaFacts, Recording
-from sao_data.sources import _rows
+from sao_data.sources import _preference, _rows
 
 TYPES = ("wav", "ogg", "aiff", "aif", "mp3", "flac", "m4a", "wv")  # the closed set; aiff also stands for .aif
 CDN = "https://cdn.freesound.org/"
 
-_PREFERENCES = ("gen_ai_preference", "ai_preference", "generative_ai_preference")  # the first stated counts
 _MD5 = re.compile(r"[0-9a-f]{32}")
 _SITE = re.compile(r"https?://(?:cdn\.|www\.)?freesound\.org/(?:data/)?")
 _PREVIEW = re.compile(r"previews/[0-9]+/(?P<sound>[0-9]+)_(?P<user>[0-9]{1,18})-(?P<kind>[hl]q\.(?:mp3|ogg))")
@@ -57,7 +56,7 @@ def recording_of(
         audio_url=audio_url,
         license_claim=claim,
         license_url=url,
-        ai_preference=next((said for key in _PREFERENCES if (said := _rows.text(row, key))), ""),
+        ai_preference=_preference.stated(row),
         description=_rows.text(row, "description"),
         tags=_rows.texts(row, "tags", separators=" "),
         album=_rows.text(row, "pack_name"),

@@ -51,7 +51,12 @@ def parse_object(raw: bytes) -> Row:
 
 def canonical_json(row: Row) -> str:
     """One spelling per row, sorted, readable; lone surrogates as the JSON escapes they came from."""
-    text = json.dumps(row, sort_keys=True, ensure_ascii=False)
+    return json_text(row)
+
+
+def json_text(value: object) -> str:
+    """A JSON value, spelled as in `canonical_json`."""
+    text = json.dumps(value, sort_keys=True, ensure_ascii=False)
     return text.encode("utf-8", "backslashreplace").decode()
 
 

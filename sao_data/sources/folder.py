@@ -1,8 +1,8 @@
 """Any folder of audio files with metadata beside them (the AudioFolder convention).
 
 `metadata.csv` or `metadata.jsonl` at the top, a row per file: `file_name,title,author,license,url`, and if
-known author_url, tags, description, genres, album, year, copyright_notice, requested_credit, ai_preference,
-retrieved_at (tags and genres: a list, or split at commas and semicolons). Other columns stay in the evidence.
+known author_url, tags, description, genres, album, year, copyright_notice, requested_credit, ai_preference
+(or gen_ai_preference), retrieved_at (tags and genres: a list, or split at commas and semicolons). Other columns stay in the evidence.
 A file without a row may have `x.json` (same keys) and `x.txt` (its description) beside `x.wav`. One without
 either is offered without a licence, so that it is counted, and denied. Files whose suffix is not audio are no
 recordings and are passed over, unless a row names them.
@@ -210,7 +210,7 @@ def _recording(source: str, relative: str, row: _rows.Row, raw: str) -> Recordin
         audio_url=relative,
         license_claim=claim,
         license_url=url,
-        ai_preference=_rows.text(row, "ai_preference"),
+        ai_preference=_preference.stated(row),
         description=_rows.text(row, "description"),
         tags=_rows.texts(row, "tags", separators=",;"),
         genres=_rows.texts(row, "genres", separators=",;"),

@@ -30,17 +30,18 @@ from urllib.parse import quote
 from sao_data.config import Location
 from sao_data.errors import UsageError
 from sao_data.records import MediaFacts, Offer, Recording, Rejection
-from sao_data.sources import _bst, _rows
+from sao_data.sources import _bst, _preference, _rows
 from sao_data.sources._archive import Archive, is_safe
 from sao_data.sources._columns import Cells, Csv, Line, plain
 from sao_data.sources._freesound_sound import TYPES
 
 NEEDED = ("id", "username", "title", "license", "generative_ai_preference", "type")
+_WISH = ("generative_ai_preference", "gen_ai_preference", "ai_preference")
 KNOWN_AS = {
     "username": ("username", "user", "author"),
     "title": ("title", "name"),
     "license": ("license", "licence"),
-    "generative_ai_preference": ("generative_ai_preference", "gen_ai_preference", "ai_preference"),
+    "generative_ai_preference": _WISH,
     "bst_category": ("bst_category", "category_code", "category"),
     "pack_name": ("pack_name", "pack"),
 }
@@ -154,7 +155,7 @@ def recording(raw: str, config: Config) -> Recording:
         audio_url=_audio_url(cells),
         license_claim=claim,
         license_url=url,
-        ai_preference=_cell(cells, "generative_ai_preference"),
+        ai_preference=_wish(cells),
         description=_cell(cells, "description"),
         tags=tuple(_cell(cells, "tags").split()),
         album=_cell(cells, "pack_name"),
@@ -178,6 +179,11 @@ def _columns(header: tuple[str, ...]) -> dict[str, str]:
 
 def _cell(cells: Cells, key: str) -> str:
     return cells.get(_columns(tuple(cells)).get(key, ""), "")
+
+
+def _wish(cells: Cells) -> str:
+    """Whatever columns state it, under any of its names."""
+    return _preference.stated({plain(name): cell for name, cell in cells.items()}, _WISH)
 
 
 def _audio_url(cells: Cells) -> str:

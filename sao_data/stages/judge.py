@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from sao_data import licences
+from sao_data.clusters import author_key
 from sao_data.licences import Policy, Release, decide
 from sao_data.licences.table import table
-from sao_data.records import Decision
+from sao_data.records import Decision, Recording
 from sao_data.stage import Bucket, Sink
 from sao_data.stages.listing import NAME as LIST
 from sao_data.stages.listing import Listed
@@ -30,7 +31,7 @@ class Judge:
     taken_down: tuple[str, ...] = ()  # recordings of this bucket that were taken down
 
     name: ClassVar[str] = NAME
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     row: ClassVar[type] = Decision
     inputs: ClassVar[tuple[str, ...]] = (LIST,)
     has_blob: ClassVar[bool] = False
@@ -59,7 +60,14 @@ def judge(row: Listed, policy: Policy, release: Release, taken_down: frozenset[s
             detail = f"another offer of it says so: {other.detail} ({other.rule})"
             rule = "other_offer_denied" if other.verdict == "deny" else "other_offer_unclear"
             decision = dataclasses.replace(decision, verdict=other.verdict, rule=rule, detail=detail)
-        elif decision.verdict == "allow" and other.family != decision.family:
-            detail = f"one offer of it says {decision.license}, another {other.license}"
-            decision = dataclasses.replace(decision, verdict="review", rule="offers_conflict", detail=detail)
+        elif decision.verdict == "allow" and (names := _names(row.recording, offer.recording, decision)):
+            decision = dataclasses.replace(decision, verdict="review", rule="offers_conflict", detail=names)
     return decision
+
+
+def _names(one: Recording, other: Recording, decision: Decision) -> str:
+    """Two names for the author of one work whose licence asks for credit, in words; '' if there is no such
+    doubt."""
+    first, second = author_key(one.author), author_key(other.author)
+    doubt = first and second and first != second and decision.family != "CC0"
+    return f"one offer of it names {one.author!r}, another {other.author!r}"[:300] if doubt else ""

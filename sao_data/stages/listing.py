@@ -1,8 +1,9 @@
 """Listing: ask every source for its offers, make ids unique, deal the recordings into buckets.
 
-Runs in the driver: sources are asked once, in order. Where an id is offered twice the richer offer is kept
-and the others are counted (`duplicate_id`); which one wins does not depend on the order of the sources. What
-others say differently of the rights is kept with it: a richer row must not win over a stricter one.
+Runs in the driver: sources are asked once, in order. Where an id is offered twice the stricter offer is kept,
+then the richer, and the others are counted (`duplicate_id`); which one wins does not depend on the order of
+the sources. What others say differently of the rights is kept with it: a richer row must not win over a
+stricter one, and of two that name different authors a person says whose the work is.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from typing import Any
 
 from sao_data import config
 from sao_data.ids import bucket_of, check_id, id_hash
+from sao_data.licences import parse_witnesses
+from sao_data.licences.later import num_met
 from sao_data.manifest import Manifest
 from sao_data.plugins import Source
 from sao_data.records import Offer, Recording, Rejection
@@ -24,6 +27,7 @@ from sao_data.stage import Part, content_part, publish_rows
 from sao_data.storage import Storage
 
 NAME = "list"
+_ASKS = {"CC0": 0, "BY": 1, "SAMPLING+": 2}  # what a licence asks for; others ask for more
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,7 +116,7 @@ def _add(listing: Listing, offer: Offer, index: int) -> None:
     if known is None:
         listing.rows[recording.id] = row
         return
-    best, other = (known, row) if _richness(known) >= _richness(row) else (row, known)
+    best, other = (known, row) if _rank(known) >= _rank(row) else (row, known)
     listing.rows[recording.id] = dataclasses.replace(
         best, num_offers=known.num_offers + 1, others=_others(best, (*known.others, _as_offer(other)))
     )
@@ -135,11 +139,20 @@ def _rights(recording: Recording) -> tuple[object, ...]:
         said.license_claim,
         said.ai_preference,
         said.author_id,
+        said.author,
         said.is_explicit,
         said.is_remix,
         said.category,
         said.description,
     )
+
+
+def _rank(row: Listed) -> tuple[object, ...]:
+    """The stricter offer wins, then the richer: what asks for less must not hide what asks for more. An offer
+    that says nothing of a licence says nothing against another's."""
+    said = parse_witnesses(row.recording.license_url, row.recording.license_claim)
+    asks = _ASKS.get(said.family, 3) if said.rule != "no_license" else -1
+    return asks, -num_met(row.recording.ai_preference), *_richness(row)
 
 
 def _richness(row: Listed) -> tuple[int, int, str]:

@@ -31,7 +31,7 @@ def run(args: argparse.Namespace) -> int:
         _published(args.dir) if storage.exists(FILE) else ["nothing published yet; run the ingest to its end"]
     )
     lines += [f"work        {line}" for line in _work(storage)]
-    waiting = _num_waiting(storage)
+    waiting = reviews.num_waiting(storage)
     answered = len(reviews.read(storage))
     if waiting or answered:
         lines.append(f"reviews     {waiting} wait for a person in {reviews.FILE}, {answered} answered")
@@ -64,15 +64,3 @@ def _work(storage: Storage) -> list[str]:
             audio = f", {blobs / 1e6:.1f} MB of audio" if blobs else ""
             lines.append(f"{stage}: {len(done)} buckets done{audio}")
     return lines
-
-
-def _num_waiting(storage: Storage) -> int:
-    import csv
-    import io
-
-    from sao_data import reviews
-
-    if not storage.exists(reviews.FILE):
-        return 0
-    rows = csv.DictReader(io.StringIO(storage.read(reviews.FILE).decode("utf-8-sig"), newline=""))
-    return sum(1 for row in rows if not (row.get("verdict") or "").strip())
