@@ -230,7 +230,8 @@ def _same_title(group: list[Candidate]) -> Iterator[Objection]:
         others = [w for w in group if w is not work and (w.author != work.author or not w.author)]
         forbidden = next((w for w in group if _is_forbidden(w)), None)
         unclear = next((w for w in others if w.verdict != "allow" and not _is_about_contents(w)), None)
-        stricter = next((w for w in others if strictness(w) < strictness(work)), None)
+        usable = (w for w in others if w.verdict == "allow")
+        stricter = next((w for w in usable if strictness(w) < strictness(work)), None)
         if forbidden:
             detail = f"title and length of {forbidden.id}, which is denied ({forbidden.rule})"
             yield _object(work, "review", "same_title_as_denied", detail)

@@ -154,6 +154,18 @@ def _check(manifest: _Plain, where: str) -> None:
         raise UsageError(f"{where}: limit {manifest.limit}: want 0 (all) or more")
     if not 0.0 <= manifest.limits.max_reject_share <= 1.0:
         raise UsageError(f"{where}: limits.max_reject_share {manifest.limits.max_reject_share}: want 0 to 1")
+    _check_blocks(manifest.policy, where)
+
+
+def _check_blocks(policy: Policy, where: str) -> None:
+    """A fingerprint that cannot be compared would block nothing, unseen."""
+    for number, text in enumerate(policy.block_fingerprints):
+        if is_checksum(text):
+            continue
+        try:
+            known = fingerprint.is_fingerprint(text)
+        except ValueError as error:
+            pass
 
 
 def _check_names(items: list[config.Table], where: str) -> None:

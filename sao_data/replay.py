@@ -9,31 +9,33 @@ from __future__ import annotations
 
 import dataclasses
 import typing
-import zlib
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any, TypeVar
 
-from sao_data import catalogue, clusters, config, evidence, plugins, tables
-from sao_data.clusters import Candidate, Matching, candidate
-from sao_data.credits import Credits
+from sao_data import clusters, config
+from sao_data.clusters import NARROWED, Candidate, Matching, candidate
 from sao_data.credits import apply as credited
-from sao_data.credits import read as read_credits
-from sao_data.errors import UsageError
 from sao_data.licences import Policy, Release, decide
-from sao_data.records import CatalogueRow, Decision, Recording
-from sao_data.stages.listing import utf8_only
+from sao_data.readings import (
+    Facts,
+    Reader,
+    Replayed,
+    Stray,
+    config_from,
+    differing,
+    readers,
+    replayed,
+    said_of,
+)
+from sao_data.records import CatalogueRow, Decision, Offer, Recording, Verdict
+from sao_data.stages.judge import judge
+from sao_data.stages.listing import Listed
 from sao_data.storage import Storage
 
-Facts = dict[str, Any]  # dataset.json
-Explain = Callable[[CatalogueRow, Decision], str | None]
-T = TypeVar("T")
+__all__ = ["Reader", "config_from", "explained", "findings", "readers", "replayed", "rules"]
 
-# Columns of the catalogue that are a field of the recording, under the same name.
-_COPIED = (
-    "title", "author", "author_id", "author_url", "page_url", "copyright_notice", "requested_credit",
-    "category", "is_explicit", "is_remix", "md5", "retrieved_at",
-)  # fmt: skip
+Explain = Callable[[CatalogueRow, Decision], str | None]
+
 # Rules of licences.decide: a catalogue row that names one of them must be what the evidence alone gives.
 _OWN = frozenset((
     "allowed", "no_license", "unknown_license", "license_not_allowed", "license_conflict",
@@ -42,40 +44,9 @@ _OWN = frozenset((
     "ai_preference_not_met", "explicit", "remix", "description_contradicts",
 ))  # fmt: skip
 _ANSWERED = {"allowed_by_review": "allow", "denied_by_review": "deny"}
-_MOST_HELD = 64 << 20  # characters of raw rows held at once; the catalogue is read once for each such group
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reader:
-    """One source of a manifest, as far as it reads its own raw rows."""
-
-    source: str  # the plugin's name
-    read: Callable[[str], Recording]  # ValueError: no row of this source
-
-
-def readers(facts: Facts, *, foreign: bool = False) -> tuple[tuple[Reader, ...], tuple[str, ...]]:
-    """The sources of dataset.json that can be replayed here, and one sentence on each that cannot.
-
-    Plugins that are not ours are imported only with `foreign`: a stranger's dataset must not choose what
-    code runs where it is checked.
-    """
-    found, notes = [], []
-    for number, described in enumerate(facts["manifest"]["source"]):
-        try:
-            found.append(_reader(described, foreign, f"dataset.json: source.{number}"))
-        except UsageError as error:
-            notes.append(f"cannot be replayed: {error}")
-    return tuple(found), tuple(notes)
-
-
-def config_from(cls: type[T], described: config.Table, *, where: str) -> T:
-    """The Config that dataset.json describes; the locations, which it leaves out, are ''."""
-    hints = typing.get_type_hints(cls, include_extras=True)
-    fields = dataclasses.fields(typing.cast("Any", cls))
-    absent = {
-        f.name: "" for f in fields if f.default is dataclasses.MISSING and config.is_location(hints[f.name])
-    }
-    return config.parse(cls, absent | described, where=where)
+# Rules by which another offer of the same id counts.
+_OFFERS = frozenset(("other_offer_denied", "other_offer_unclear", "offers_conflict"))
+_GRAVITY = {"allow": 0, "review": 1, "deny": 2}
 
 
 def rules(facts: Facts) -> tuple[Policy, Release]:
@@ -87,68 +58,111 @@ def rules(facts: Facts) -> tuple[Policy, Release]:
     )
 
 
-def replayed(
-    storage: Storage, facts: Facts, using: Sequence[Reader]
-) -> Iterator[tuple[CatalogueRow, Recording | None, str]]:
-    """(catalogue row, recording, '') for each row with evidence; (row, None, why) where no reader gives it.
-
-    Evidence that is missing or damaged is passed over: whoever checks the files names it.
-    """
-    asked = read_credits(storage)
-    for group in _groups(storage, facts):
-        for row in tables.iterate(storage, catalogue.FILE, CatalogueRow):
-            if row.evidence in group:
-                yield row, *_read(row, group[row.evidence], using, asked)
-
-
 def explained(row: CatalogueRow, decision: Decision) -> str | None:
     """Why a row's verdict may differ from what its evidence alone gives; None: nothing explains it.
 
-    Persons, take-downs and likeness to other works only ever take away from what the evidence allows; a
-    person may also allow what was up for review, never what was denied.
+    Persons, take-downs, other offers and likeness to other works only ever take away from what the evidence
+    allows; a person may also allow what was up for review, never what was denied.
     """
     if row.rule in ("denied_by_review", "taken_down"):
         return "taken out at a person's word"
+    if decision.verdict == "deny":
+        return None
     if row.rule == "allowed_by_review":
-        return None if decision.verdict == "deny" else "a person allowed what was up for review"
-    if decision.verdict == "allow" and row.rule not in _OWN:
-        return f"objected to for its likeness to other works ({row.rule})"
+        return "a person allowed what was up for review"
+    if row.rule not in _OWN and (row.verdict != "allow" or decision.verdict == "allow"):
+        return f"objected to for what others say or are ({row.rule})"
     return None
 
 
 def findings(
-    storage: Storage, facts: Facts, using: Sequence[Reader], explain: Explain = explained
+    storage: Storage,
+    facts: Facts,
+    using: Sequence[Reader],
+    explain: Explain = explained,
+    tally: Counter[str] | None = None,  # counts the decisions that were derived again, as "replayed"
 ) -> Iterator[str]:
     """What the catalogue says and its evidence does not give, one sentence each."""
     policy, release = rules(facts)
-    answers: dict[str, str] = facts["answers"]
     judged: list[tuple[CatalogueRow, Candidate]] = []
     complete = len(using) == len(facts["manifest"]["source"])  # else a note says who cannot be replayed
-    for row, recording, why in replayed(storage, facts, using):
-        if recording is None:
+    for item in replayed(storage, facts, using):
+        if isinstance(item, Stray):
             if complete:
-                yield f"{row.id}: cannot be read back from its evidence: {why}"
-            continue
-        decision = decide(recording, policy, release)
-        judged.append((row, _candidate(row, recording, decision)))
-        for name, value in _differing(row, _said(recording) | _judged(decision)):
-            yield f"{row.id}: {name} is {getattr(row, name)!r}, its evidence gives {value!r}"
-        same = (row.verdict, row.rule) == (decision.verdict, decision.rule)
-        if row.rule in _ANSWERED and answers.get(row.id) != _ANSWERED[row.rule]:
-            yield f"{row.id}: {row.rule}, and dataset.json has no such answer"
-        if not same and explain(row, decision) is None:
-            by_evidence = f"{decision.verdict} ({decision.rule})"
-            yield f"{row.id}: verdict {row.verdict} ({row.rule}), its evidence gives {by_evidence}"
+                yield f"{' or '.join(item.ids)}: is in the evidence, and not in the catalogue"
+        elif item.recording is None:
+            if complete:
+                yield f"{item.row.id}: cannot be read back from its evidence: {item.why}"
+        else:
+            decision = decide(item.recording, policy, release)
+            judged.append((item.row, _candidate(item.row, item.recording, decision)))
+            yield from _decided(item.row, item.recording, decision, facts["answers"], explain)
+            yield from _offered(item, policy, release)
+            if tally is not None:
+                tally["replayed"] += 1
     if complete:
-        yield from _copies(
-            judged, config.parse(Matching, facts["manifest"]["matching"], where="dataset.json")
-        )
+        matching = config.parse(Matching, facts["manifest"]["matching"], where="dataset.json")
+        yield from _copies(judged, matching)
+
+
+def _decided(
+    row: CatalogueRow, recording: Recording, decision: Decision, answers: dict[str, str], explain: Explain
+) -> Iterator[str]:
+    """Where a row says otherwise than its own evidence."""
+    for name, value in differing(row, said_of(recording) | _judged(decision)):
+        yield f"{row.id}: {name} is {getattr(row, name)!r}, its evidence gives {value!r}"
+    if row.rule in _ANSWERED and answers.get(row.id) != _ANSWERED[row.rule]:
+        yield f"{row.id}: {row.rule}, and dataset.json has no such answer"
+    same = (row.verdict, row.rule) == (decision.verdict, decision.rule)
+    if not same and explain(row, decision) is None:
+        by_evidence = f"{decision.verdict} ({decision.rule})"
+        yield f"{row.id}: verdict {row.verdict} ({row.rule}), its evidence gives {by_evidence}"
+
+
+def _offered(item: Replayed, policy: Policy, release: Release) -> Iterator[str]:
+    """What other offers of a work say must have been heeded, and not made up.
+
+    An earlier reading is evidence too, and may have said more: what is older than the row decides nothing.
+    """
+    row = item.row
+    if row.rule in _OFFERS:
+        single = [(reading,) for readings in item.others for reading in readings]
+        judgements = [each for offers in single for each in _judgements(item, offers, policy, release)]
+        if row.rule not in {decision.rule for decision in judgements}:
+            yield f"{row.id}: {row.rule}, and no other offer of it in the evidence says so"
+    elif row.rule == "allowed" and item.others:
+        gravity = {r: _GRAVITY[decide(r, policy, release).verdict] for each in item.others for r in each}
+        mildest = (min(readings, key=lambda r: gravity[r]) for readings in item.others)
+        offers = tuple(r for r in mildest if not "" < r.retrieved_at < row.retrieved_at)
+        judgements = _judgements(item, offers, policy, release)
+        if all(decision.verdict != "allow" for decision in judgements):
+            yield f"{row.id}: allowed, and {judgements[0].detail} ({judgements[0].rule})"
+
+
+def _judgements(
+    item: Replayed, offers: Sequence[Recording], policy: Policy, release: Release
+) -> list[Decision]:
+    """The judgement on all offers of a work, its author and theirs named as they were and as asked since."""
+    assert item.stated is not None, item.row.id
+    assert item.recording is not None, item.row.id
+    named = [credited(offer, item.asked) for offer in offers]
+    found = []
+    for own, others in ((item.stated, offers), (item.recording, offers), (item.recording, named)):
+        told = tuple(Offer(recording=other, raw="") for other in others)
+        listed = Listed(recording=own, raw="", source_index=0, num_offers=1 + len(told), others=told)
+        found.append(judge(listed, policy, release, frozenset()))
+    return found
 
 
 def _candidate(row: CatalogueRow, recording: Recording, decision: Decision) -> Candidate:
-    """A work as it is compared with others: what a person denied counts as denied."""
-    if row.rule == "denied_by_review":
-        decision = dataclasses.replace(decision, verdict="deny", rule=row.rule)
+    """A work as it is compared with others: what a person denied, another offer forbids or somebody narrowed
+    since counts as that."""
+    if row.rule == "denied_by_review" or row.rule in _OFFERS:
+        verdict = typing.cast("Verdict", row.verdict)
+        decision = dataclasses.replace(decision, verdict=verdict, rule=row.rule)
+    elif row.rule in NARROWED or (row.rule in _ANSWERED and "(was: restricted_since" in row.detail):
+        rule = row.rule if row.rule in NARROWED else "restricted_since"
+        decision = dataclasses.replace(decision, verdict="deny", rule=rule)
     return candidate(recording, decision)
 
 
@@ -165,72 +179,6 @@ def _copies(judged: list[tuple[CatalogueRow, Candidate]], matching: Matching) ->
             yield f"{row.id}: {row.rule}, and no denied work of that title and length is in the evidence"
 
 
-def _reader(described: config.Table, foreign: bool, where: str) -> Reader:
-    name = described["plugin"]
-    if "." in name and not foreign:
-        raise UsageError(f"{where}: {name} is not one of our sources, and its code is not run unasked")
-    module = plugins.load("sources", name, where=where)
-    read = getattr(module, "recording", None)
-    if read is None:
-        raise UsageError(f"{where}: the source {name} has no recording()")
-    there, here = described["version"], getattr(module, "VERSION", 1)
-    if there != here:
-        raise UsageError(f"{where}: made by version {there} of {name}, this is version {here}")
-    made = config_from(module.Config, described["config"], where=where)
-    return Reader(source=name, read=lambda raw: read(raw, made))
-
-
-def _groups(storage: Storage, facts: Facts) -> Iterator[dict[str, str]]:
-    """Raw rows by their sha256, a few evidence files at a time."""
-    group: dict[str, str] = {}
-    held = 0
-    for name in sorted(facts["files"]):
-        if not name.startswith(f"{evidence.FOLDER}/"):
-            continue
-        try:
-            rows = evidence.read_rows(storage, name)
-        except (ValueError, OSError, EOFError, zlib.error):
-            continue
-        group |= rows
-        held += sum(map(len, rows.values()))
-        if held >= _MOST_HELD:
-            yield group
-            group, held = {}, 0
-    if group:
-        yield group
-
-
-def _read(
-    row: CatalogueRow, raw: str, using: Sequence[Reader], asked: Credits
-) -> tuple[Recording | None, str]:
-    """A raw row does not say whose it is: every source reads it, and the one that gives this id is right.
-    Authors are named as they asked to be since.
-
-    Two sources may give one id (the same sounds in two folders); then the reading that fits the row counts.
-    """
-    fitting, problems = [], []
-    for reader in using:
-        try:
-            recording = credited(utf8_only(reader.read(raw)), asked)
-        except ValueError as error:
-            problems.append(f"{reader.source}: {error}")
-            continue
-        if recording.id == row.id:
-            fitting.append(recording)
-        else:
-            problems.append(f"{reader.source}: it is the row of {recording.id}")
-    if not fitting:
-        return None, "; ".join(problems)[:300]
-    return min(fitting, key=lambda each: len(_differing(row, _said(each)))), ""
-
-
-def _said(recording: Recording) -> dict[str, object]:
-    """What the catalogue copies from a recording, by column."""
-    copied = {name: getattr(recording, name) for name in _COPIED}
-    claim = recording.license_url or recording.license_claim
-    return copied | {"license_claim": claim, "media_seconds": recording.media.seconds}
-
-
 def _judged(decision: Decision) -> dict[str, object]:
     """What the catalogue copies from a decision, by column; verdict and rule stand apart."""
     return {
@@ -241,7 +189,3 @@ def _judged(decision: Decision) -> dict[str, object]:
         "license_field": decision.evidence.field,
         "ai_preference": decision.ai_preference,
     }
-
-
-def _differing(row: CatalogueRow, values: dict[str, object]) -> list[tuple[str, object]]:
-    return [(name, value) for name, value in values.items() if getattr(row, name) != value]

@@ -74,9 +74,11 @@ def test_one_file_by_two_authors_under_a_licence_that_asks_for_credit() -> None:
     assert found(one, two) == {key: ("review", "authors_differ") for key in ("fs:1", "fs:2")}
     assert found(one, dataclasses.replace(two, author="ana")) == {}
     assert found(one, dataclasses.replace(two, author="")) == {}
-    assert (
-        found(one, dataclasses.replace(two, family="CC0")) == {}
-    )  # the stricter copy stays, with its credit
+    free = dataclasses.replace(two, family="CC0")
+    assert found(one, free, title="off") == {}  # the stricter copy stays, with its credit
+    assert found(one, free) == {"fs:2": ("review", "same_title_as_stricter")}
+    wish = dataclasses.replace(two, preference="open-source-models")
+    assert found(one, wish, title="off") == {}
 
 
 def test_blocked_checksums_and_those_taken_down_are_denied() -> None:

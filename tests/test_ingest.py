@@ -267,14 +267,15 @@ def test_a_persons_answer_settles_a_review(tmp_path: Path) -> None:
     chosen, out = load(tmp_path, folder), tmp_path / "out"
     build(chosen, out)
     lines = (out / "reviews.csv").read_text().splitlines()
-    assert lines[0] == "id,verdict,who,when,note"
+    assert lines[0] == "id,verdict,who,when,note,question"
     assert len(lines) == 2
     waiting = lines[1].split(",")[0]
-    (out / "reviews.csv").write_text(f"{lines[0]}\n{waiting},allow,Ada,2026-11-22,it is a 1902 recording\n")
+    answer = f"{waiting},allow,Ada,2026-11-22,it is a 1902 recording"
+    (out / "reviews.csv").write_text(f"id,verdict,who,when,note\n{answer}\n")
     build(chosen, out)
     row = catalogue(out)[waiting]
     assert (row.kept, row.rule, row.verdict) == (True, "allowed_by_review", "allow")
-    assert "Ada" in (out / "reviews.csv").read_text()
+    assert f"{answer},license_needs_review " in (out / "reviews.csv").read_text()  # bound to what it answered
     (out / "reviews.csv").write_text(f"{lines[0]}\n{waiting},alow,Ada,,\n")
     with pytest.raises(
         UsageError, match=r"reviews.csv: line 2: verdict 'alow' is not known; write allow or deny"

@@ -11,7 +11,7 @@ from typing import ClassVar
 
 from sao_data import licences
 from sao_data.clusters import author_key
-from sao_data.licences import Policy, Release, decide
+from sao_data.licences import Policy, Release, decide, parse_witnesses
 from sao_data.licences.table import table
 from sao_data.records import Decision, Recording
 from sao_data.stage import Bucket, Sink
@@ -55,7 +55,7 @@ def judge(row: Listed, policy: Policy, release: Release, taken_down: frozenset[s
         detail = "taken down at request; see takedowns.jsonl"
         return dataclasses.replace(decision, verdict="deny", rule="taken_down", detail=detail)
     for offer in row.others:
-        other = decide(offer.recording, policy, release)
+        other = decide(_with_licence(offer.recording, row.recording), policy, release)
         if _GRAVITY[other.verdict] > _GRAVITY[decision.verdict]:
             detail = f"another offer of it says so: {other.detail} ({other.rule})"
             rule = "other_offer_denied" if other.verdict == "deny" else "other_offer_unclear"
@@ -63,6 +63,14 @@ def judge(row: Listed, policy: Policy, release: Release, taken_down: frozenset[s
         elif decision.verdict == "allow" and (names := _names(row.recording, offer.recording, decision)):
             decision = dataclasses.replace(decision, verdict="review", rule="offers_conflict", detail=names)
     return decision
+
+
+def _with_licence(recording: Recording, best: Recording) -> Recording:
+    """An offer that states no licence says nothing against another's; its wish counts all the same."""
+    if parse_witnesses(recording.license_url, recording.license_claim).rule != "no_license":
+        return recording
+    url, claim = best.license_url, best.license_claim
+    return dataclasses.replace(recording, license_url=url, license_claim=claim)
 
 
 def _names(one: Recording, other: Recording, decision: Decision) -> str:
