@@ -17,6 +17,7 @@ from typing import Any, Literal, TypeVar, get_args
 
 from sao_data import catalogue
 from sao_data.attribution.plain import author_key, one_line, shorten
+from sao_data.clusters import NARROWED
 from sao_data.commit import SHARDS
 from sao_data.errors import IntegrityError
 from sao_data.licences.later import is_stricter
@@ -169,14 +170,22 @@ def kinds_of(was: CatalogueRow | None, now: CatalogueRow | None) -> tuple[str, .
         return (moves[0] if row.kept else moves[1],)
     if was == now:
         return ()
+    narrowed = tuple(kind for kind in ("relicensed", "opted_out") if _narrowed(was, now, kind))
     if was.kept and now.kept:
-        return tuple(kind for kind, names in _EDITS.items() if _differing(was, now, names)) or ("restated",)
+        edits = tuple(kind for kind, names in _EDITS.items() if _differing(was, now, names))
+        return tuple(dict.fromkeys((*edits, *narrowed))) or ("restated",)
     if was.kept:
-        opted_out = is_stricter(was.ai_preference, now.ai_preference)
-        return ("dropped", "opted_out") if opted_out else ("dropped",)
+        opted_out = ("opted_out",) if is_stricter(was.ai_preference, now.ai_preference) else ()
+        return tuple(dict.fromkeys(("dropped", *opted_out, *narrowed)))
     if now.kept:
         return ("regained",)
     return ("rejudged" if (was.stage, was.reason) != (now.stage, now.reason) else "restated",)
+
+
+def _narrowed(was: CatalogueRow, now: CatalogueRow, kind: str) -> bool:
+    """Kept, or waiting, under the terms of then: what its source says now stands in the detail alone."""
+    is_new = (was.rule, was.detail) != (now.rule, now.detail)
+    return is_new and now.rule in NARROWED and f"{kind}: " in now.detail
 
 
 def merge(

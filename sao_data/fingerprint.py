@@ -164,6 +164,17 @@ def decode(text: str) -> Words:
     return words
 
 
+def problem(text: str) -> str:
+    """Why this is no fingerprint that sounds can be compared with; '' if it is one."""
+    if not text:
+        return "it is empty"
+    try:
+        decode(text)
+    except ValueError as error:
+        return str(error)
+    return ""
+
+
 def _decimated(mono: Floats) -> npt.NDArray[np.int16]:
     """Samples at 11,025 Hz, 16 bits as in Chromaprint, of one unit and the taps that reach beyond it."""
     step = _ROW * _DECIMATION

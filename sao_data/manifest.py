@@ -6,13 +6,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from sao_data import config, plugins
+from sao_data import config, fingerprint, plugins
 from sao_data.audio import AudioConfig
 from sao_data.clusters import Matching
 from sao_data.cut import Cut
 from sao_data.dedupe import Dedupe
 from sao_data.errors import UsageError
 from sao_data.licences import Policy, Release
+from sao_data.licences.policy import is_checksum
 from sao_data.screening import Screening
 from sao_data.split import Split
 
@@ -160,12 +161,11 @@ def _check(manifest: _Plain, where: str) -> None:
 def _check_blocks(policy: Policy, where: str) -> None:
     """A fingerprint that cannot be compared would block nothing, unseen."""
     for number, text in enumerate(policy.block_fingerprints):
-        if is_checksum(text):
-            continue
-        try:
-            known = fingerprint.is_fingerprint(text)
-        except ValueError as error:
-            pass
+        if problem := "" if is_checksum(text) else fingerprint.problem(text):
+            raise UsageError(
+                f"{where}: policy.block_fingerprints.{number}: {text[:60]!r} is no md5 or sha256 (32 or 64 "
+                f"hexadecimal digits), and no text as `fpcalc` prints it: {problem}"
+            )
 
 
 def _check_names(items: list[config.Table], where: str) -> None:

@@ -11,18 +11,28 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from sao_data import catalogue, evidence, licences, owner, replay, shards, tables
+from sao_data import catalogue, evidence, licences, owner, replay, shards, tables, tombstones
+from sao_data.attribution.info import BY_A_PERSON, EARLIER
 from sao_data.commit import FILE, SAMPLES, SHARDS, root_digest
+from sao_data.credits import shown_author_id
 from sao_data.errors import IntegrityError, MatchedNothing, UsageError
 from sao_data.licences.table import table
-from sao_data.records import CatalogueRow, SampleRow, Shard
+from sao_data.records import CatalogueRow, Recording, SampleRow, Shard
+from sao_data.stages.listing import NAME as LIST
 from sao_data.storage import Storage, open_storage
+from sao_data.tombstones import Tombstones
 
 _KEYS = {
     "name", "version", "root_digest", "manifest", "counts", "rejected_by_reason", "answers", "evidence",
     "files", "licence_reader",
 }  # fmt: skip
 _NO_ROOT = "dataset.json: the root digest does not follow from the manifest and files it lists"
+_ALLOWING = frozenset(("allowed", BY_A_PERSON, EARLIER))  # all other rules keep a recording out
+# Fields of a sample's JSON that the catalogue has under the same name; author_id is compared as it is shown.
+_IN_SAMPLES = (
+    "title", "author", "author_url", "page_url", "source", "copyright_notice", "license", "license_family",
+    "license_version", "license_url", "license_claim", "ai_preference",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,36 +69,68 @@ def open_dataset(url: str) -> Dataset:
     return Dataset(storage=storage, facts=facts)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verified:
+    """What a check of a dataset found."""
+
+    findings: tuple[str, ...]  # one sentence each; none: every byte and every number is as published
+    notes: tuple[str, ...] = ()  # what is to be known of the check itself
+    num_replayed: int = 0  # decisions derived from their evidence again
+    num_not_replayed: int = 0
+
+
 def verify(dataset: Dataset, tick: Callable[[str], None] | None = None) -> list[str]:
-    """Findings, one sentence each; none means that every byte and every number is as published."""
+    """The findings of `check` on what can be replayed here; what cannot be is none of them."""
+    return list(check(dataset, tick, allow_unreplayed=True).findings)
+
+
+def check(
+    dataset: Dataset,
+    tick: Callable[[str], None] | None = None,
+    *,
+    trust_plugins: bool = False,  # import sources that are not ours, as the dataset names them
+    allow_unreplayed: bool = False,  # decisions that cannot be derived here are a note, not a finding
+) -> Verified:
+    """Check all of a dataset, offline."""
     say = tick or (lambda _: None)
     say("files")
     findings = list(_verify_files(dataset))
     if findings and any(
         name in finding for finding in findings for name in (SHARDS, SAMPLES, catalogue.FILE)
     ):
-        return findings  # the tables themselves are damaged: what they say proves nothing
+        return Verified(findings=tuple(findings))  # the tables are damaged: what they say proves nothing
     say("shards")
-    findings += shards.verify(dataset.storage, dataset.shards(), dataset.samples())
+    findings += _verify_shards(dataset)
     say("evidence")
     findings += _verify_evidence(dataset)
     say("decisions")
+    tally: Counter[str] = Counter(all=sum(row.evidence != "" for row in dataset.catalogue()))
+    notes: tuple[str, ...] = ()
     if _NO_ROOT not in findings:  # else the rules by which was decided are not known
-        readers, _ = replay.readers(dataset.facts)
-        findings += replay.findings(dataset.storage, dataset.facts, readers)
+        using, notes = replay.readers(dataset.facts, foreign=trust_plugins)
+        findings += replay.findings(dataset.storage, dataset.facts, using, tally=tally)
+    num_lacking = tally["all"] - tally["replayed"]
+    if not allow_unreplayed:
+        lacking = (
+            f"{num_lacking} of {tally['all']} decisions were not replayed (--allow-unreplayed accepts that)"
+        )
+        findings += [f"{note}; {lacking}" for note in notes]
+        notes = ()
+    findings += _verify_rules(dataset)
     say("numbers")
     findings += _verify_numbers(dataset)
-    return findings
+    return Verified(
+        findings=tuple(findings),
+        notes=(*notes, *_other_table(dataset)),
+        num_replayed=tally["replayed"],
+        num_not_replayed=num_lacking,
+    )
 
 
-def not_replayed(dataset: Dataset) -> tuple[str, ...]:
-    """Sources whose decisions `verify` could not derive from their evidence again, one sentence each."""
+def _other_table(dataset: Dataset) -> Iterator[str]:
     reader = dataset.facts["licence_reader"]
-    notes = replay.readers(dataset.facts)[1]
     if (reader["version"], reader["table"]) != (licences.VERSION, table().digest):
-        more = "decided with another licence table; where this one reads a claim otherwise, a finding says so"
-        notes = (*notes, more)
-    return notes
+        yield "decided with another licence table; where this one reads a claim otherwise, a finding says so"
 
 
 def why(dataset: Dataset, recording_id: str) -> tuple[CatalogueRow, str]:
@@ -140,10 +182,64 @@ def _verify_evidence(dataset: Dataset) -> Iterator[str]:
     if evidence.merkle_root(leaves) != dataset.facts["evidence"]["merkle_root"]:
         yield "evidence: the Merkle root in dataset.json is not that of its files"
     for row in dataset.catalogue():
-        if row.kept and not row.evidence:
-            yield f"{row.id}: is in the dataset without evidence"
         if row.evidence and row.evidence not in known:
             yield f"{row.id}: its evidence {row.evidence[:12]}… is in no evidence file"
+
+
+def _verify_shards(dataset: Dataset) -> Iterator[str]:
+    """Every shard against its tables, and what every sample says of its work against the catalogue."""
+    said = {row.id: _digest(_said_in_samples(row)) for row in dataset.catalogue() if row.kept}
+    differing: dict[str, list[tuple[SampleRow, dict[str, Any]]]] = {}
+
+    def look(sample: SampleRow, fields: dict[str, Any]) -> None:
+        wanted = said.get(sample.recording_id)
+        named = {name: fields.get(name) for name in (*_IN_SAMPLES, "author_id")}
+        if wanted and _digest(named) != wanted:
+            differing.setdefault(sample.recording_id, []).append((sample, named))
+
+    yield from shards.verify(dataset.storage, dataset.shards(), dataset.samples(), look)
+    for row in dataset.catalogue() if differing else ():
+        for sample, named in differing.get(row.id, ()):
+            for name, value in _said_in_samples(row).items():
+                if named[name] != value:
+                    what = f"{name} is {named[name]!r}, the catalogue has {value!r}"
+                    yield f"{sample.shard}: {sample.key}.json: {what}"
+
+
+def _said_in_samples(row: CatalogueRow) -> dict[str, object]:
+    """What every sample of a recording repeats of its row."""
+    known = Recording(id=row.id, source=row.source, author=row.author, author_id=row.author_id)
+    return {**{name: getattr(row, name) for name in _IN_SAMPLES}, "author_id": shown_author_id(known)}
+
+
+def _digest(said: dict[str, object]) -> bytes:
+    """Short, as it is held of every kept recording."""
+    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).digest()[:16]
+
+
+def _verify_rules(dataset: Dataset) -> Iterator[str]:
+    """What a row's verdict, rule, evidence and the take-downs must have to do with each other."""
+    taken = tombstones.read(dataset.storage)
+    for row in dataset.catalogue():
+        if (row.verdict == "allow") != (row.rule in _ALLOWING):
+            yield f"{row.id}: the rule {row.rule} does not give the verdict {row.verdict}"
+        if row.kept and not row.evidence:
+            yield f"{row.id}: is in the dataset without evidence"
+        elif row.verdict == "allow" and not row.evidence:
+            yield f"{row.id}: is allowed without evidence"
+        elif not row.evidence and row.rule != "taken_down" and row.stage != LIST:
+            yield f"{row.id}: has no evidence, and was not taken down"
+        if row.rule == "taken_down" and not _was_taken_down(row, taken):
+            yield f"{row.id}: taken_down, and {tombstones.FILE} has neither it nor its file"
+
+
+def _was_taken_down(row: CatalogueRow, taken: Tombstones) -> bool:
+    """Can a take-down be meant? Lines name authors by a hash of what is no longer known."""
+    if row.id in taken.ids or taken.authors:
+        return True
+    digests = {row.md5.lower(), row.original_sha256, row.audio_sha256} - {""}
+    unheard = not row.original_sha256 and bool(taken.checksums)  # a hash that only the file could give
+    return bool(row.evidence) and (unheard or not digests.isdisjoint(taken.checksums | taken.audio))
 
 
 def _verify_numbers(dataset: Dataset) -> Iterator[str]:

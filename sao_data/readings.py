@@ -98,18 +98,7 @@ def replayed(storage: Storage, facts: Facts, using: Sequence[Reader]) -> Iterato
             unseen.discard(row.id)
             if row.evidence in group.readings:
                 yield _replay(row, group, asked)
-        told = {frozenset(r.recording.id for r in each if r.recording) for each in group.readings.values()}
-        yield from (
-            Stray(ids=tuple(sorted(ids))) for ids in sorted(told, key=sorted) if ids and ids <= unseen
-        )
-
-
-def _strays(group: _Group, unseen: set[str]) -> Iterator[Stray]:
-    """Rows all of whose readings are of ids that no catalogue row has; each such set of ids once."""
-    told = {frozenset(r.recording.id for r in each if r.recording) for each in group.readings.values()}
-    for ids in sorted(told, key=sorted):
-        if ids and ids <= unseen:
-            yield Stray(ids=tuple(sorted(ids)))
+        yield from _strays(group, unseen)
 
 
 def said_of(recording: Recording) -> dict[str, object]:
@@ -122,6 +111,14 @@ def said_of(recording: Recording) -> dict[str, object]:
 def differing(row: CatalogueRow, values: dict[str, object]) -> list[tuple[str, object]]:
     """The values that a row has otherwise."""
     return [(name, value) for name, value in values.items() if getattr(row, name) != value]
+
+
+def _strays(group: _Group, unseen: set[str]) -> Iterator[Stray]:
+    """Rows all of whose readings are of ids that no catalogue row has; each such set of ids once."""
+    told = {frozenset(r.recording.id for r in each if r.recording) for each in group.readings.values()}
+    for ids in sorted(told, key=sorted):
+        if ids and ids <= unseen:
+            yield Stray(ids=tuple(sorted(ids)))
 
 
 def _reader(described: config.Table, foreign: bool, where: str) -> Reader:
@@ -153,10 +150,8 @@ class _Reading:
 class _Group:
     """A few evidence files. All that is kept of a recording lies in one of them."""
 
-    readings: dict[str, tuple[_Reading, ...]] = dataclasses.field(
-        default_factory=dict
-    )  # by sha256 of the row
-    by_id: dict[str, set[str]] = dataclasses.field(default_factory=dict)  # such sha256 by recording id
+    readings: dict[str, tuple[_Reading, ...]] = field(default_factory=dict)  # by sha256 of the raw row
+    by_id: dict[str, set[str]] = field(default_factory=dict)  # such sha256 by recording id
     held: int = 0  # characters of raw rows
 
     def add(self, digest: str, raw: str, using: Sequence[Reader]) -> None:

@@ -20,7 +20,6 @@ from sao_data.provenance import Dataset, open_dataset
 from sao_data.records import CatalogueRow, Recording
 from sao_data.rewrite import JOURNAL, Change, Rewritten, rewrite
 from sao_data.selection import Selected, Wanted
-from sao_data.split import is_pseudonym
 from sao_data.stages.decide import Decide
 from sao_data.stages.judge import judge
 from sao_data.stages.listing import NAME as LIST
@@ -83,6 +82,7 @@ def examine(dataset: Dataset, request: Request) -> Effect:
     """What the request means; nothing is changed. MatchedNothing if a part of it does."""
     storage, known = dataset.storage, tombstones.read(dataset.storage)
     found = selection.select(map(selection.of_row, dataset.catalogue()), request.wanted)
+    _add_all_by(found, map(_person, dataset.catalogue()))
     before = _taken_before(storage, found, request, known)
     rows, done = [], len(before - found.ids)
     grave = burial(dataset)
@@ -92,6 +92,7 @@ def examine(dataset: Dataset, request: Request) -> Effect:
                 done += 1
             else:
                 rows.append(row)
+    _check_reason(request, ((row.author, row.author_id) for row in rows))
     return Effect(
         rows=tuple(rows),
         by_author=frozenset(found.by_author),
@@ -106,7 +107,6 @@ def apply(dataset: Dataset, request: Request, effect: Effect) -> Rewritten | Non
     if not effect.rows:
         return None
     storage = dataset.storage
-    _check_reason(request.reason, {row.author for row in effect.rows})
     _remember(storage, request)
     ids = {row.id for row in effect.rows}
     heard = {item.recording_id: item for item in held.read(storage) if item.recording_id in ids}
@@ -156,11 +156,13 @@ def apply_unfinished(storage: Storage, request: Request, *, write: bool) -> tupl
     known, listed = tombstones.read(storage), list(scrub.listed(storage))
     rows = {row.recording.id: row for _, row in listed}
     found = selection.select(selection.of_listed(rows.values()), request.wanted)
+    _add_all_by(found, (row.recording for row in rows.values()))
     _taken_before(storage, found, request, known)
     ids = {row.recording.id for _, row in listed if row.recording.id in found.ids and row.raw}
     ids |= found.ids - known.ids
+    said = (rows[key].recording for key in ids)
+    _check_reason(request, ((recording.author, recording.author_id) for recording in said))
     if write and ids:
-        _check_reason(request.reason, {rows[key].recording.author for key in ids})
         _remember(storage, request)
         heard = {item.recording_id: item for item in held.read(storage) if item.recording_id in ids}
         lines = (_unfinished(rows[k], request, found.by_author, heard.get(k)) for k in sorted(ids))
@@ -180,7 +182,7 @@ def _taken_before(storage: Storage, found: Selected, request: Request, known: To
     before: set[str] = set()
     unknown = []
     for text in found.missing:
-        hashes = {author_hash(*_author_of(text, source)) for source in found.sources} - {""}
+        hashes = {hashed for source in found.sources for hashed in _hashes_of(text, source)} - {""}
         ids = {line.id for line in known.lines if line.author in hashes or line.id == text}
         before |= ids
         if not ids:
@@ -190,10 +192,11 @@ def _taken_before(storage: Storage, found: Selected, request: Request, known: To
     return before
 
 
-def _author_of(text: str, source: str) -> tuple[str, str]:
-    """ "freesound:77" and "77" as source and author id."""
+def _hashes_of(text: str, source: str) -> tuple[str, ...]:
+    """How tombstones may name the author that a request calls "freesound:77", "77", or by name."""
     given, colon, own = text.partition(":")
-    return (given, own) if colon else (source, text)
+    by_id = author_hash(given, own) if colon else author_hash(source, text)
+    return by_id, author_hash(source, "", text)
 
 
 def _tombstone(
@@ -203,7 +206,7 @@ def _tombstone(
         id=row.id,
         when=request.when,
         reason=request.reason,
-        author=_hash(row.source, row.author_id) if row.id in by_author else "",
+        author=author_hash(row.source, row.author_id, row.author) if row.id in by_author else "",
         md5=row.md5.lower(),
         original_sha256=row.original_sha256 or (heard.original_sha256 if heard else ""),
         audio_sha256=row.audio_sha256 or (heard.audio_sha256 if heard else ""),
@@ -216,21 +219,18 @@ def _tombstone(
 
 def _unfinished(row: Listed, request: Request, by_author: Iterable[str], heard: Held | None) -> Tombstone:
     recording = row.recording
+    author = author_hash(recording.source, recording.author_id, recording.author)
     return Tombstone(
         id=recording.id,
         when=request.when,
         reason=request.reason,
-        author=_hash(recording.source, recording.author_id) if recording.id in set(by_author) else "",
+        author=author if recording.id in set(by_author) else "",
         md5=recording.md5.lower(),
         original_sha256=recording.sha256 or (heard.original_sha256 if heard else ""),
         audio_sha256=heard.audio_sha256 if heard else "",
         fingerprint=heard.fingerprint if heard else "",
         evidence=recording.evidence,
     )
-
-
-def _hash(source: str, author_id: str) -> str:
-    return "" if is_pseudonym(author_id) else author_hash(source, author_id)
 
 
 def _copies(dataset: Dataset, taken: Mapping[str, CatalogueRow]) -> Iterator[Copy]:
@@ -265,16 +265,10 @@ def _alike(
         yield Copy(id=pair.second, author=others[pair.second].author, how=how)
 
 
-def _check_reason(reason: str, authors: Iterable[str]) -> None:
-    """The reason is published: it must not name whom it is about."""
-    for author in authors:
-        if len(author) > 2 and author.casefold() in reason.casefold():
-            raise UsageError(
-                "--reason names an author, and takedowns.jsonl is published; give it without names "
-                '("author\'s request")'
-            )
-
-
+def _check_reason(request: Request, people: Iterable[tuple[str, str]]) -> None:
+    """The reason is published: it must not name, as (name, id), whom it is about, nor how to reach them."""
+    said, asked = request.reason.casefold(), request.wanted.authors
+    named = {name for pair in ((a, "") for a in asked), people for name, _ in pair if len(name) > 2}
 def _is_remembered(storage: Storage, request: Request) -> bool:
     return storage.exists(REQUESTS) and request.digest in storage.read(REQUESTS).decode().split()
 

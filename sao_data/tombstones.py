@@ -1,8 +1,9 @@
 """Tombstones: what was taken out at somebody's request, and must not come back (OUT/takedowns.jsonl).
 
 One JSON object a line, appended, never rewritten. It names works by id and people by nothing: an author whose
-every work is unwanted stands there as a hash of the source's own author id. (Ids are few, so a hash hides
-them from a glance, not from a search.) Audio is remembered by checksums and by its fingerprint.
+every work is unwanted stands there as a hash of the source's own author id, or of the name where the source
+gives no id. (Ids and names are few, so a hash hides them from a glance, not from a search.) Audio is
+remembered by checksums and by its fingerprint.
 """
 
 from __future__ import annotations
@@ -15,11 +16,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from sao_data import fingerprint
 from sao_data.errors import UsageError
 from sao_data.records import Recording
+from sao_data.split import pseudonym
 from sao_data.storage import Storage
 
 FILE = "takedowns.jsonl"
+
+_problem = functools.lru_cache(maxsize=65_536)(fingerprint.problem)  # 1 ms each
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,7 +34,7 @@ class Tombstone:
     id: str  # recording id
     when: str  # ISO date of the request
     reason: str  # a word or two without names: "author's request", "court order"
-    author: str = ""  # hash of the author's id: all their works are unwanted, those to come too
+    author: str = ""  # author_hash: all works of this author are unwanted, those to come too
     md5: str = ""
     original_sha256: str = ""
     audio_sha256: str = ""
@@ -54,12 +59,23 @@ class Tombstones:
         """Was this work, or everything by its author, taken down?"""
         if recording.id in self.ids:
             return True
-        return bool(self.authors) and author_hash(recording.source, recording.author_id) in self.authors
+        return bool(self.authors) and not self.authors.isdisjoint(author_hashes(recording))
 
 
-def author_hash(source: str, author_id: str) -> str:
-    """How a tombstone names an author; '' for an author without an id."""
-    return hashlib.sha256(f"sao author {source}:{author_id}".encode()).hexdigest() if author_id else ""
+def author_hash(source: str, author_id: str, author: str = "") -> str:
+    """How a tombstone names an author: by the source's id, without one by name in any case; '' for nobody."""
+    name = " ".join(author.casefold().split())
+    own = author_id or (f"name:{name}" if name else "")
+    return hashlib.sha256(f"sao author {source}:{own}".encode(errors="replace")).hexdigest() if own else ""
+
+
+def author_hashes(recording: Recording) -> tuple[str, ...]:
+    """By what a tombstone may name its author: with no id, by name, or by the stand-in that credits.py gives
+    authors who are credited in another way."""
+    source, author = recording.source, recording.author
+    if recording.author_id:
+        return (author_hash(source, recording.author_id),)
+    return (author_hash(source, "", author), author_hash(source, pseudonym(recording))) if author else ()
 
 
 def gather(lines: Iterable[Tombstone]) -> Tombstones:
@@ -113,6 +129,9 @@ def _line(where: str, line: bytes) -> Tombstone:
         named = {key: value for key, value in plain.items() if key in _names()}
         shards = tuple(map(str, named.pop("shards", ())))
         texts = {key: str(value) for key, value in named.items()}
-        return Tombstone(**{"when": "", "reason": "", **texts, "id": str(plain["id"])}, shards=shards)
+        stone = Tombstone(**{"when": "", "reason": "", **texts, "id": str(plain["id"])}, shards=shards)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UsageError(f"{where}: not a JSON object with an id ({error!r}); mend the line") from error
+    if problem := stone.fingerprint and _problem(stone.fingerprint):
+        raise UsageError(f"{where}: the fingerprint cannot be compared ({problem}); restore it, or delete it")
+    return stone

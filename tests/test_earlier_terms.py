@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 
-from sao_data import ingest
+from sao_data import diff, ingest
 from sao_data.executor import LocalExecutor
 from sao_data.provenance import open_dataset, verify
 from sao_data.storage import LocalStorage
 from sao_data.tombstones import FILE as TAKEDOWNS
-from tests.datasets_made import NC, Quiet
+from tests.datasets_made import CC0, NC, Quiet
 from tests.test_growing import build, catalogue, chosen, fetched, say, world
 
 KEEP = (
@@ -80,3 +81,36 @@ def test_what_was_taken_down_is_not_kept_on_any_terms(tmp_path: Path, narrowed: 
     LocalStorage(tmp_path / "out").write(TAKEDOWNS, line.encode())
     build(tmp_path, narrowed, *KEEP)
     assert catalogue(tmp_path / "out")["far:1"].rule == "taken_down"
+
+
+@pytest.mark.parametrize("sets", [KEEP, ASK])
+def test_a_diff_says_what_was_narrowed(tmp_path: Path, narrowed: Path, sets: tuple[str, ...]) -> None:
+    shutil.copytree(tmp_path / "out", tmp_path / "before")
+    build(tmp_path, narrowed, *sets)
+    a, b = (open_dataset(str(tmp_path / name)) for name in ("before", "out"))
+    assert diff.compare(a, b).failing(["opted_out"])
+    assert diff.compare(a, b).failing(["relicensed"])
+
+
+def test_who_was_asked_about_is_asked_until_answered_and_then_stays(tmp_path: Path, narrowed: Path) -> None:
+    build(tmp_path, narrowed, *ASK)
+    build(tmp_path, narrowed, *ASK)
+    assert catalogue(tmp_path / "out")["far:1"].rule == "restricted_since"
+    path = tmp_path / "out" / "reviews.csv"
+    path.write_text(path.read_text().replace(",,", ",allow,"))
+    for _ in range(2):
+        build(tmp_path, narrowed, *ASK)
+        rows = catalogue(tmp_path / "out")
+        assert {n: rows[f"far:{n}"].rule for n in (1, 2, 3)} == dict.fromkeys((1, 2, 3), "allowed_by_review")
+
+
+@pytest.mark.parametrize("sets", [KEEP, ASK])
+def test_a_copy_of_what_was_narrowed_does_not_come_in(
+    tmp_path: Path, narrowed: Path, sets: tuple[str, ...]
+) -> None:
+    listed = say(narrowed)["listed"]
+    copy = next(row for row in listed if row["id"] == "1") | {"id": "9", "license": CC0, "author": "Bo"}
+    shutil.copy(narrowed / "1.wav", narrowed / "9.wav")
+    say(narrowed, listed=[*listed, copy])
+    build(tmp_path, narrowed, *sets)
+    assert catalogue(tmp_path / "out")["far:9"].rule == "same_file_as_denied"

@@ -15,11 +15,12 @@ from typing import Any
 
 import pytest
 
-from sao_data import catalogue, manifest, replay, tables
+from sao_data import catalogue, manifest, readings, replay, tables
 from sao_data.config import Location
 from sao_data.errors import UsageError
 from sao_data.licences import policy
 from sao_data.provenance import Dataset, open_dataset
+from sao_data.readings import Replayed
 from sao_data.records import CatalogueRow, Decision
 from sao_data.sources import folder, freesound
 from tests.datasets_made import BY, CC0, NC, PDM, SAMPLING, build, load, tone_wav, write_folder, write_rows
@@ -63,7 +64,10 @@ def test_every_row_is_read_back_without_the_inputs(built: Path) -> None:
     rows = list(replay.replayed(dataset.storage, dataset.facts, using))
     assert notes == ()
     assert len(rows) == 8
-    assert all(recording and recording.id == row.id and why == "" for row, recording, why in rows)
+    for item in rows:
+        assert isinstance(item, Replayed)
+        assert item.recording
+        assert (item.recording.id, item.why, item.others) == (item.row.id, "", ())
 
 
 def test_an_honest_dataset_has_no_findings(built: Path) -> None:
@@ -76,10 +80,11 @@ def test_an_honest_dataset_has_no_findings(built: Path) -> None:
 def test_evidence_is_read_in_groups_of_any_size(
     built: Path, monkeypatch: pytest.MonkeyPatch, most: int
 ) -> None:
-    monkeypatch.setattr(replay, "_MOST_HELD", most)
+    monkeypatch.setattr(readings, "_MOST_HELD", most)
     dataset = open_dataset(str(built))
     using, _ = replay.readers(dataset.facts)
-    ids = [row.id for row, _, _ in replay.replayed(dataset.storage, dataset.facts, using)]
+    items = replay.replayed(dataset.storage, dataset.facts, using)
+    ids = [item.row.id for item in items if isinstance(item, Replayed)]
     assert sorted(ids) == sorted(row.id for row in dataset.catalogue())
 
 
@@ -177,8 +182,10 @@ def test_two_folders_with_equal_rows_are_told_apart(tmp_path: Path) -> None:
     dataset = open_dataset(str(tmp_path / "out"))
     assert len({row.evidence for row in dataset.catalogue()}) == 1
     using, _ = replay.readers(dataset.facts)
-    ids = [rec.id for _, rec, _ in replay.replayed(dataset.storage, dataset.facts, using) if rec]
+    items = list(replay.replayed(dataset.storage, dataset.facts, using))
+    ids = [item.recording.id for item in items if isinstance(item, Replayed) and item.recording]
     assert ids == ["a:x-wav", "b:x-wav"]
+    assert len(items) == 2
     assert found(dataset) == []
 
 
@@ -227,7 +234,7 @@ def test_a_source_without_recording_is_a_note(example: str, monkeypatch: pytest.
 def test_foreign_code_is_not_imported_unasked(example: str) -> None:
     using, (note,) = replay.readers(facts_of(example, author="A", license_url=BY))
     assert using == ()
-    assert note.endswith("replay_sources.one is not one of our sources, and its code is not run unasked")
+    assert note.endswith("is not one of our sources, and its code is not run unasked (--trust-plugins runs it)")
     assert "replay_sources.one" not in sys.modules
 
 

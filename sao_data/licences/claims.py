@@ -24,7 +24,6 @@ UNKNOWN = "UNKNOWN"
 _LONGEST = 4_000  # characters; CC's own HTML snippet has 600
 _PUBLIC_DOMAIN_UNITS = ("zero", "mark", "certification", "publicdomain")
 _CUT_OFF = re.compile(r"[-(\u2010-\u2015]\s*$")
-_NO_FAMILY = ("no_license", "family_not_stated")  # witnesses that say nothing to agree or disagree with
 _REPAIRS = {
     "category": "the path of the deed URL puts it in the wrong category",
     "no_version": "the deed URL has no version",
@@ -46,6 +45,7 @@ class Licence:
     status: Status
     rule: str  # stable snake_case
     why: str = ""
+    silent: bool = False  # an empty cell, or what programs write for one: there is nothing to disagree with
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +68,7 @@ def parse(claim: str) -> Licence:
 def parse_witnesses(url: str, name: str, *others: str) -> Licence:
     """Read what several fields say of one work: the URL wins where families agree, else it is a conflict."""
     heard = [parse(claim) for claim in (url, name, *others)]
-    stated = [licence for licence in heard if licence.rule not in _NO_FAMILY]
+    stated = [licence for licence in heard if not licence.silent and licence.rule != "family_not_stated"]
     if not stated:
         return next((licence for licence in heard if licence.rule != "no_license"), heard[0])
     return functools.reduce(_agree, stated)
@@ -233,9 +233,11 @@ def _nothing_named(found: urls.Found, reading: phrases.Reading, known: Table) ->
         return _undecided("public_domain_statement", "public domain is a statement, and differs by country")
     if found.home or "cc" in reading.kinds:
         return _unknown("family_not_stated", "Creative Commons, but not which of its licences")
-    silent = reading.kinds <= {"placeholder", "label"} and not (reading.strange or found.foreign)
+    silent = reading.kinds <= {"empty", "placeholder", "label"} and not (reading.strange or found.foreign)
+    if silent and "placeholder" in reading.kinds:
+        return _unknown("no_license", "says that there is no licence, or that it is not known")
     if not doubt or silent:
-        return _unknown("no_license", "no licence is stated")
+        return replace(_unknown("no_license", "no licence is stated"), silent=True)
     return _unknown("unknown_license", doubt)
 
 
@@ -254,7 +256,7 @@ def _doubt(found: urls.Found, reading: phrases.Reading) -> str:
         return f"a URL that is not a Creative Commons deed: {found.foreign[0][:80]}"
     if reading.strange:
         return f"words not understood: {' '.join(reading.strange)[:80]}"
-    if "placeholder" in reading.kinds:
+    if reading.kinds & {"empty", "placeholder"}:
         return "says that the licence is not known"
     if not found.deeds and _CUT_OFF.search(found.text):
         return "ends in the middle: something may be cut off"

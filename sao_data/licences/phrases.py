@@ -46,7 +46,7 @@ _RESTRICTED = {
     ("", frozenset({"nc", "nd"})): "nd-nc",
 }
 _SHORT_VERSIONS = {"1": "1.0", "3": "3.0", "4": "4.0"}  # not 2: that is 2.0, 2.1 or 2.5
-_ENDS: tuple[Kind, ...] = ("grant", "prose", "outside", "placeholder")  # what ends a licence name
+_ENDS: tuple[Kind, ...] = ("grant", "prose", "outside", "empty", "placeholder")  # what ends a licence name
 _CODES_THAT_ARE_WORDS = ("am", "at", "be", "in", "it", "my", "no")
 
 

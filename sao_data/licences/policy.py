@@ -6,6 +6,8 @@ evidence. Denials come first: what no answer could rescue is not put before a pe
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
@@ -24,6 +26,9 @@ CATEGORIES = (
     "sp", "sp-s", "sp-c", "sp-p", "sp-other", "fx", "fx-o", "fx-v", "fx-m", "fx-h", "fx-a", "fx-n", "fx-ex",
     "fx-el", "fx-other", "ss", "ss-n", "ss-i", "ss-u", "ss-s", "ss-other",
 )  # fmt: skip
+
+
+_CHECKSUM = re.compile(r"[0-9a-f]{32}|[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +64,9 @@ class Policy:
                 raise UsageError(
                     f"policy.block_categories: no category {category!r}; there are {', '.join(CATEGORIES)}"
                 )
+        # md5sum and others print capitals too; a Chromaprint text tells them apart
+        plain = tuple(t.casefold() if is_checksum(t.casefold()) else t for t in self.block_fingerprints)
+        object.__setattr__(self, "block_fingerprints", plain)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,6 +114,17 @@ def decide(recording: Recording, policy: Policy, release: Release) -> Decision:
         ai_preference=preference or "",
         evidence=_evidence(recording),
     )
+
+
+def is_checksum(text: str) -> bool:
+    """Is this entry of `block_fingerprints` an md5 or a sha256? Else it is a Chromaprint text."""
+    return _CHECKSUM.fullmatch(text) is not None
+
+
+def idle_author_blocks(policy: Policy, authors: Iterable[tuple[str, str]]) -> tuple[str, ...]:
+    """Entries of `block_author_ids` that no author offered, as (source, author id), answers to."""
+    there = {name for source, author in authors if author for name in (author, f"{source}:{author}")}
+    return tuple(entry for entry in policy.block_author_ids if entry not in there)
 
 
 def judge(licence: Licence, policy: Policy, release: Release) -> _Finding:

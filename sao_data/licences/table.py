@@ -17,8 +17,8 @@ T = TypeVar("T")
 
 Kind = Literal[
     "cc", "attribution", "translated", "by", "zero", "mark", "dedication", "sampling_plus", "sampling",
-    "devnations", "public_domain", "nc", "nd", "sa", "compact", "label", "grant", "prose", "placeholder",
-    "outside",
+    "devnations", "public_domain", "nc", "nd", "sa", "compact", "label", "grant", "prose", "empty",
+    "placeholder", "outside",
 ]  # fmt: skip
 
 _WORD_KINDS: tuple[Kind, ...] = (
@@ -164,6 +164,7 @@ def _phrases(words: dict[str, Any], outside: Iterable[Outside]) -> dict[str, tup
     entries = [Entry(words=_split(p), kind=kind) for kind in _WORD_KINDS for p in words[kind]]
     entries += [Entry(words=(p,), kind="compact", unit=unit) for p, unit in words["compact"].items()]
     entries += [Entry(words=_split(p), kind=kind) for kind in _FILLERS for p in words["filler"][kind]]
+    entries += [Entry(words=_split(p), kind="empty") for p in words["placeholder"]["empty"]]
     entries += [Entry(words=_split(p), kind="placeholder") for p in words["placeholder"]["phrases"]]
     entries += [Entry(words=_split(p), kind="outside", outside=o) for o in outside for p in o.phrases]
     by_first: dict[str, list[Entry]] = {}

@@ -2,10 +2,10 @@
 
 `metadata.csv` or `metadata.jsonl` at the top, a row per file: `file_name,title,author,license,url`, and if
 known author_url, tags, description, genres, album, year, copyright_notice, requested_credit, ai_preference
-(or gen_ai_preference), retrieved_at (tags and genres: a list, or split at commas and semicolons). Other columns stay in the evidence.
-A file without a row may have `x.json` (same keys) and `x.txt` (its description) beside `x.wav`. One without
-either is offered without a licence, so that it is counted, and denied. Files whose suffix is not audio are no
-recordings and are passed over, unless a row names them.
+(or gen_ai_preference), retrieved_at (tags and genres: a list, or split at commas and semicolons). Other
+columns stay in the evidence. A file without a row may have `x.json` (same keys) and `x.txt` (its description)
+beside `x.wav`. One without either is offered without a licence, so that it is counted, and denied. Files
+whose suffix is not audio are no recordings and are passed over, unless a row names them.
 
 Ids come from the path alone, so that adding a file never renames another: `drums/kick_01.wav` is
 `folder:drums__kick_01-wav`. A path that this spelling would not preserve (spaces, accents, `a__b`, a further
@@ -33,7 +33,7 @@ from typing import BinaryIO
 from sao_data.config import Location
 from sao_data.errors import UsageError
 from sao_data.records import MediaFacts, Offer, Recording, Rejection
-from sao_data.sources import _rows, _table
+from sao_data.sources import _preference, _rows, _table
 
 SUFFIXES = frozenset((
     ".aac", ".ac3", ".aif", ".aifc", ".aiff", ".amr", ".ape", ".au", ".caf", ".flac", ".m4a", ".mka", ".mp2",
