@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import dataclasses
+import os
 from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import Any
 
-from sao_data import clusters, earlier_terms, history, reviews, tombstones
+from sao_data import clusters, costs, earlier_terms, history, reviews, tombstones
 from sao_data.across import compare, match_candidates, screen
 from sao_data.clusters import gravest
+from sao_data.costs import Size
 from sao_data.credits import read as read_credits
+from sao_data.errors import UsageError
 from sao_data.ids import bucket_of
 from sao_data.plan import Plan, Unit, make_units, to_pack, unfinished, with_dropped, with_objections
 from sao_data.records import Objection
+from sao_data.screening import Screening
+from sao_data.screening.music import build_tagger
 from sao_data.stages import listing, reread
 from sao_data.stages.decide import final
 from sao_data.stages.judge import judge
@@ -18,8 +26,12 @@ from sao_data.storage import Storage
 from sao_data.summary import Summary
 
 
-def forecast(plan: Plan, storage: Storage, listed: listing.Listing) -> Summary:
-    """Counts after listing and deciding; `warnings` say how much work a run would be."""
+def forecast(plan: Plan, storage: Storage, listed: listing.Listing, foreseen: Sequence[Any] = ()) -> Summary:
+    """Counts after listing and deciding; `warnings` say how much work a run would be.
+
+    `foreseen`: what remote sources say of themselves without being listed (num_sounds, seconds, num_bytes,
+    lines).
+    """
     manifest = plan.manifest
     answers, taken = reviews.read(storage), tombstones.read(storage)
     reread.overlay(listed, storage)
@@ -45,6 +57,7 @@ def forecast(plan: Plan, storage: Storage, listed: listing.Listing) -> Summary:
             reasons[(listing.NAME, "duplicate_id")] += row.num_offers - 1
     for rejection in listed.rejections:
         reasons[(listing.NAME, rejection.reason)] += 1
+    plan, note = _without_weights(plan)
     units = make_units(plan, listing.parts(listed, manifest.num_buckets), nums, answers, buried)
     units = with_objections(units, objections.values())
     todo = unfinished(units, storage)
@@ -62,12 +75,40 @@ def forecast(plan: Plan, storage: Storage, listed: listing.Listing) -> Summary:
         num_shards=0,
         num_bytes=0,
         warnings=(
+            *_foreseen(manifest, seconds, listed, foreseen),
+            *note,
             f"{len(todo)} of {len(units)} buckets ({num_todo} recordings) would be prepared now.",
             f"Shards of {num_packed} of {len(units)} buckets would be written.",
             "Filters and duplicates need the audio: a run may leave out more than is counted here.",
         ),
         changed=bool(num_packed),
     )
+
+
+def _without_weights(plan: Plan) -> tuple[Plan, tuple[str, ...]]:
+    """A plan that can be made here: where the tagger's weights are not, one without screening, and a word."""
+    if not plan.manifest.screening.needs_tagger:
+        return plan, ()
+    try:
+        build_tagger(plan.manifest.screening).check()
+    except UsageError as error:
+        manifest = dataclasses.replace(plan.manifest, screening=Screening(provider="off"))
+        return dataclasses.replace(plan, manifest=manifest), (f"A run would stop here: {error}",)
+    return plan, ()
+
+
+def _foreseen(
+    manifest: Manifest, seconds: float, listed: listing.Listing, foreseen: Sequence[Any]
+) -> Iterator[str]:
+    """What the sources hold and what a first run over them costs."""
+    for item in foreseen:
+        yield from item.lines()
+    size = Size(
+        num_recordings=listed.num_offered + sum(item.num_sounds for item in foreseen),
+        seconds=seconds + sum(item.seconds for item in foreseen),
+        num_bytes=sum(item.num_bytes for item in foreseen),
+    )
+    yield from costs.lines(size, manifest, os.cpu_count() or 1)
 
 
 def _compared(units: list[Unit], storage: Storage, taken: tombstones.Tombstones) -> list[Unit]:

@@ -200,9 +200,11 @@ def dry_run(manifest: Manifest, url: str, progress: Progress) -> Summary:
     storage = open_storage(url)
     owner.check(storage, manifest)
     progress.start("list", None)
-    listed = listing.ask(manifest, list(sources))
+    foreseen = dict(remote.forecasts(plan, sources))
+    here = [remote.Silent() if place in foreseen else source for place, source in enumerate(sources)]
+    listed = listing.ask(manifest, here)
     progress.finish()
-    return forecast(plan, storage, listed)
+    return forecast(plan, storage, listed, tuple(foreseen.values()))
 
 
 def _checked_sources(plan: Plan) -> tuple[Source, ...]:

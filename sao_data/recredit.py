@@ -7,6 +7,7 @@ Both licences that ask for credit give their authors this right: CC BY 4.0, sect
 from __future__ import annotations
 
 import dataclasses
+import difflib
 import json
 import zlib
 from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -32,6 +33,7 @@ from sao_data.tombstones import author_hash
 from sao_data.tombstones import read as read_tombstones
 
 WITHHOLD = "withhold"
+_NO_NAMES = ("none", "null", "nil", "nan", "n/a", "-")
 _CLAIM = "CLAIM\u2022STOOD\u2022HERE"  # stands for the licence's own words in a credit sentence
 
 
@@ -48,6 +50,11 @@ def name_of(given: str) -> str:
     """The name to credit, '' = withheld; UsageError for what cannot stand in a credit."""
     if given == WITHHOLD:
         return ""
+    if _may_mean_withhold(given):
+        raise UsageError(
+            f"--as {given!r}: to take the name out write --as {WITHHOLD}; if {given!r} is the name to credit, "
+            "add to it, so that nobody takes it for the other"
+        )
     if not given.strip() or one_line(given) != given:
         raise UsageError(f"--as {given!r}: want a name on one line, or the word {WITHHOLD}")
     return given
@@ -98,6 +105,13 @@ def apply_unfinished(
         buckets = {bucket for bucket, row in listed if row.recording.id in found.ids}
         scrub.recredit(storage, buckets, lambda recording: _among(recording, found.ids, asked))
     return tuple(sorted(found.ids))
+
+
+def _may_mean_withhold(given: str) -> bool:
+    """Is this near enough to the word to have been meant for it? (Not "Witold".)"""
+    plain = " ".join(given.casefold().split())
+    near = difflib.SequenceMatcher(None, plain, WITHHOLD).ratio() > 0.87
+    return near or "withh" in plain or plain in _NO_NAMES
 
 
 def _among(recording: Recording, ids: Collection[str], asked: Credits) -> Recording:

@@ -8,17 +8,50 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, BinaryIO
 
-from sao_data.executor import Executor
+from sao_data.executor import Executor, LocalExecutor
 from sao_data.fetch import credentials
 from sao_data.fetch.workspace import Workspace
 from sao_data.plan import Plan
 from sao_data.plugins import Source
+from sao_data.records import Offer, Recording, Rejection
 from sao_data.storage import Storage
 
 FOLDER = "work/sources"
 log = logging.getLogger(__name__)
+
+
+class Silent:
+    """A source that is not asked now."""
+
+    def check(self) -> None:
+        """Nothing to look for."""
+
+    def offers(self) -> Iterator[Offer | Rejection]:
+        """Nothing."""
+        yield from ()
+
+    def open(self, recording: Recording) -> BinaryIO:
+        raise FileNotFoundError(recording.audio_url)
+
+
+def forecasts(plan: Plan, sources: tuple[Source, ...]) -> Iterator[tuple[int, Any]]:
+    """(place in the manifest, what its `plan()` foresees) of every remote source that can tell.
+
+    Writes nothing: its services live in this process and remember nothing.
+    """
+    executor = LocalExecutor()
+    for place, source in enumerate(sources):
+        remote: Any = source
+        if not getattr(source, "remote", False) or not hasattr(source, "plan"):
+            continue
+        credentials.from_environment()
+        services = {name: executor.service(name, make) for name, make in remote.services(None).items()}
+        folder = f"{FOLDER}/{place}-{plan.manifest.source[place].plugin}"
+        workspace = Workspace(url=plan.url, folder=folder, permits=_Nobody())
+        yield place, remote.attached(workspace, services, only_listing=True).plan()
 
 
 class _Nobody:

@@ -7,6 +7,7 @@ Licences are not revocable, so most of this is courtesy, opt-outs and mistakes; 
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -25,9 +26,11 @@ from sao_data.stages.judge import judge
 from sao_data.stages.listing import NAME as LIST
 from sao_data.stages.listing import Listed
 from sao_data.storage import Storage
-from sao_data.tombstones import Tombstone, Tombstones, author_hash
+from sao_data.tombstones import Tombstone, Tombstones, author_hash, author_hashes
 
 REQUESTS = "work/takedowns"  # hashes of requests that were carried out: their names are known no more
+_MAIL = re.compile(r"[^\s@]+@[^\s@]+\.\w")
+_WORD = re.compile(r"(?<![\w.-])\w+(?![\w-])")  # no part of a date or a number with a point
 _BLANKS: dict[str, Any] = {"str": "", "bool": False, "int": 0, "float | None": None, "tuple[str, ...]": ()}
 
 
@@ -192,6 +195,20 @@ def _taken_before(storage: Storage, found: Selected, request: Request, known: To
     return before
 
 
+def _add_all_by(found: Selected, works: Iterable[Recording]) -> None:
+    """Let works asked for by their author's name bring all others of that author, as an ingest would."""
+    hashes = {work.id: frozenset(author_hashes(work)) for work in works} if found.by_author else {}
+    meant: set[str] = set()
+    while not found.by_author <= meant:
+        meant |= found.by_author
+        named = frozenset[str]().union(*(hashes[key] for key in meant))
+        found.by_author |= {key for key, own in hashes.items() if not named.isdisjoint(own)}
+
+
+def _person(row: CatalogueRow) -> Recording:
+    return Recording(id=row.id, source=row.source, author=row.author, author_id=row.author_id)
+
+
 def _hashes_of(text: str, source: str) -> tuple[str, ...]:
     """How tombstones may name the author that a request calls "freesound:77", "77", or by name."""
     given, colon, own = text.partition(":")
@@ -266,9 +283,20 @@ def _alike(
 
 
 def _check_reason(request: Request, people: Iterable[tuple[str, str]]) -> None:
-    """The reason is published: it must not name, as (name, id), whom it is about, nor how to reach them."""
-    said, asked = request.reason.casefold(), request.wanted.authors
-    named = {name for pair in ((a, "") for a in asked), people for name, _ in pair if len(name) > 2}
+    """The reason is published: it must not name those it is about (name, id), nor say how to reach them."""
+    asked = [text.rpartition(":")[2] for text in request.wanted.authors]
+    said, pairs = request.reason.casefold(), [*people, *zip(asked, asked, strict=True)]
+    names = {name.casefold() for name, _ in pairs if len(name) > 2}
+    found = {name for name in names if name in said and re.search(rf"(?<!\w){re.escape(name)}", said)}
+    found |= {author_id.casefold() for _, author_id in pairs} & set(_WORD.findall(said))
+    if found or _MAIL.search(said):
+        what = "names an author" if found else "holds a mail address"
+        raise UsageError(
+            f"--reason {what}, and takedowns.jsonl is published; give it without names, people's numbers and "
+            'addresses ("author\'s request")'
+        )
+
+
 def _is_remembered(storage: Storage, request: Request) -> bool:
     return storage.exists(REQUESTS) and request.digest in storage.read(REQUESTS).decode().split()
 

@@ -21,6 +21,12 @@ _TOKEN = re.compile(
     r"|[^\w\s]|_"
 )
 _VERSION = re.compile(r"[0-9]+(?:\.[0-9]+)+")
+# Letters of other scripts that look like Latin ones, lower case, and Latin ones that have no accent to drop.
+_LOOKALIKES = str.maketrans(
+    "авекмнорстухіјѕԁһԛԝѵӏ" "αβεζηικμνορτυχγϲϳ" "ıøłđħŧəɑɡɩ",
+    "abekmhopctyxijsdhqwvl" "abezhikmvoptuxycj" "iolđħteagi",
+)  # fmt: skip
+_NO_SIGHT = frozenset("\u115f\u1160\u3164\uffa0\u2800\u180b\u180c\u180d\u180f")  # fillers, selectors
 _BIDI = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
 

@@ -28,6 +28,7 @@ class Forecast:
     rereading: int  # requests to read every claim once more before its file is fetched
     originals: int  # one each
     num_bytes: int  # of the originals, by a sample
+    seconds: float  # of audio, by the same sample
 
     @property
     def num_sounds(self) -> int:
@@ -67,12 +68,14 @@ def forecast(
 ) -> Forecast:
     """Ask once for each of the filters, which go by the names of their licences; without filters, all that is
     known is how many sounds were named."""
-    counts, num_bytes = [] if filters else [("named sounds", num_named)], 0.0
+    counts, num_bytes, seconds = [] if filters else [("named sounds", num_named)], 0.0, 0.0
     for licence, only in filters.items():
         page = search.ask(Query(filter=only, text=text, sort="score", page_size=page_size))
         sizes = [size for row in page.results if row and (size := _rows.whole(row, "filesize")) is not None]
         counts.append((licence, page.count))
+        lengths = [length for row in page.results if row and (length := _rows.real(row, "duration"))]
         num_bytes += page.count * (statistics.fmean(sizes) if sizes else 0.0)
+        seconds += page.count * (statistics.fmean(lengths) if lengths else 0.0)
     num_sounds, is_original = sum(count for _, count in counts), rendition == "original"
     pages = math.ceil(num_sounds / page_size)
     return Forecast(
@@ -82,4 +85,5 @@ def forecast(
         rereading=pages,
         originals=num_sounds if is_original else 0,
         num_bytes=round(num_bytes) if is_original else 0,
+        seconds=seconds,
     )

@@ -4,9 +4,11 @@ What is meant is the union of --author, --id and --licence. Without --apply noth
 seconds, shards, checkpoints that saw them (--checkpoints) and likely copies are shown. With --apply only the
 shards concerned are rewritten, without the sources: no word and no sound of the works stays in shards,
 tables, evidence or unfinished work. DIR/takedowns.jsonl remembers them by id, checksum and fingerprint, and
-with --author the author by a hash, so that no later ingest takes them, or works to come, in again.
+with --author the author by a hash (of the source's id; of the name where the source gives no ids), so that no
+later ingest takes them, or works to come, in again. Works of the same author under another name go too.
 
---reason is published in takedowns.jsonl: a word or two, no names ("author's request", "court order").
+--reason is published in takedowns.jsonl: a word or two, no names, numbers of people or mail addresses
+("author's request", "court order").
 Where only the name shall go, and the work may stay: --credit-only, which is `sao credit … --as withhold`.
 
 Exit code 0: done, or done before. 7: nothing there is what was asked for.

@@ -48,7 +48,7 @@ ORDER = [
     ["enforce", "drift", "diff"],
     ["prompts", "order", "crop", "members", "windows", "seen", "stream"],
     ["report"],
-    ["plan", "history", "earlier_terms", "across", "remote"],
+    ["plan", "history", "earlier_terms", "across", "remote", "costs"],
     ["recheck", "list_check", "reshard", "scrub", "rewrite", "recredit", "selection", "exposure", "takedown"],
     ["ingest", "dryrun"],
     ["launch"],
