@@ -89,7 +89,8 @@ def build(folder: Path, num: int, *, seconds: int) -> Path:
     (source / "metadata.csv").write_text("\n".join(lines) + "\n")
     path = folder / "manifest.toml"
     path.write_text(
-        f'name = "bench"\nnum_buckets = 4\nscreening = "off"\n[[source]]\nplugin = "folder"\npath = "{source}"\n'
+        'name = "bench"\nnum_buckets = 4\nscreening = "off"\n'
+        f'[[source]]\nplugin = "folder"\npath = "{source}"\n'
     )
     ingest.run(manifest.load(path, [], cwd=folder), str(folder / "out"), LocalExecutor(), Silent())
     return folder / "out"

@@ -1,4 +1,4 @@
-"""What a dataset will cost: hours of audio, bytes on disk by stage, hours of a core. Rates as measured, rounded.
+"""What a dataset will cost: hours of audio, bytes on disk by stage, hours of a core. Rates are rounded.
 
 benchmarks/README.md has the measurements; a machine of one's own may differ by a factor of two.
 """

@@ -15,6 +15,7 @@ from sao_data.costs import Size
 from sao_data.credits import read as read_credits
 from sao_data.errors import UsageError
 from sao_data.ids import bucket_of
+from sao_data.manifest import Manifest
 from sao_data.plan import Plan, Unit, make_units, to_pack, unfinished, with_dropped, with_objections
 from sao_data.records import Objection
 from sao_data.screening import Screening

@@ -52,8 +52,8 @@ def name_of(given: str) -> str:
         return ""
     if _may_mean_withhold(given):
         raise UsageError(
-            f"--as {given!r}: to take the name out write --as {WITHHOLD}; if {given!r} is the name to credit, "
-            "add to it, so that nobody takes it for the other"
+            f"--as {given!r}: a name, or none? To take the name out write --as {WITHHOLD}; if it is the name "
+            "to credit, add to it"
         )
     if not given.strip() or one_line(given) != given:
         raise UsageError(f"--as {given!r}: want a name on one line, or the word {WITHHOLD}")

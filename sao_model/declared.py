@@ -75,9 +75,9 @@ def declare(
 
 def check_use(checkpoint: Path, use: Use) -> dict[str, Any]:
     """Hold a generation's release against the checkpoint's record; return the facts for its JSON."""
-    data = read(checkpoint)
+    data = read(checkpoint) or {}
     facts = facts_of_use(checkpoint, use)
-    if data is None or not facts["release_checked"]:
+    if not data.get("release"):
         log.warning("%s: does not say what it was trained on; its release cannot be checked", checkpoint)
     else:
         release = configs.parse(Release, facts["release"], where="release")
@@ -86,10 +86,12 @@ def check_use(checkpoint: Path, use: Use) -> dict[str, Any]:
 
 
 def facts_of_use(checkpoint: Path, use: Use) -> dict[str, Any]:
-    """The release of a sound, and whether it could be held against the works behind the weights."""
-    own = (read(checkpoint) or {}).get("release") or {}
+    """The release of a sound, and whether it could be held against all works behind the weights."""
+    data = read(checkpoint) or {}
+    own = data.get("release") or {}
     asked = {flag: value for flag, value in dataclasses.asdict(use).items() if value is not None or not own}
-    return {"release": own | asked, "release_checked": bool(own)}
+    known = bool(own) and all(terms is not None for _, terms in _histories(data, str(checkpoint)))
+    return {"release": own | asked, "release_checked": known}
 
 
 def read(checkpoint: Path) -> dict[str, Any] | None:

@@ -21,12 +21,21 @@ _TOKEN = re.compile(
     r"|[^\w\s]|_"
 )
 _VERSION = re.compile(r"[0-9]+(?:\.[0-9]+)+")
-# Letters of other scripts that look like Latin ones, lower case, and Latin ones that have no accent to drop.
-_LOOKALIKES = str.maketrans(
-    "авекмнорстухіјѕԁһԛԝѵӏ" "αβεζηικμνορτυχγϲϳ" "ıøłđħŧəɑɡɩ",
-    "abekmhopctyxijsdhqwvl" "abezhikmvoptuxycj" "iolđħteagi",
-)  # fmt: skip
-_NO_SIGHT = frozenset("\u115f\u1160\u3164\uffa0\u2800\u180b\u180c\u180d\u180f")  # fillers, selectors
+# Cyrillic and Greek letters that look like Latin ones in both cases, and Latin ones with no accent to drop.
+_LOOKALIKES: dict[int, str] = {
+    **str.maketrans("авекмнорстухіјѕԁһԛԝѵӏ", "abekmhopctyxijsdhqwvl"),
+    **str.maketrans("αβεζικορτχϳ", "abezikoptxj"),
+    **str.maketrans("ıøłđħŧɑɡ", "ioldhtag"),
+    **str.maketrans({"æ": "ae", "œ": "oe"}),
+}
+# Greek letters whose two cases look like different Latin ones: so only in words that hold Latin letters.
+_BY_CASE = str.maketrans("ΓΗΜΝΥγημνυ", "ΓHMNYynuvu")
+_MIXED = re.compile(r"\w*[A-Za-z]\w*")
+# Accents and other marks on Latin, Greek and Cyrillic letters, and characters that show nothing.
+_MARKS = re.compile(
+    "[\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe00-\ufe0f\ufe20-\ufe2f]"
+)
+_NOTHING = re.compile("[\u115f\u1160\u180b-\u180f\u2800\u3164\uffa0\U000e0100-\U000e01ef]")
 _BIDI = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
 
@@ -50,6 +59,15 @@ def normalise(text: str) -> str:
     return _COPYRIGHT_SIGN.sub(" ", text.casefold())
 
 
+def comparable(text: str) -> str:
+    """Text as it looks to a reader in a hurry: without case, accents, hidden or lookalike letters."""
+    if text.isascii() and text.isprintable():
+        return text.casefold()
+    plain = unicodedata.normalize("NFKC", _NOTHING.sub("", visible(text)))
+    bare = _MARKS.sub("", unicodedata.normalize("NFKD", _by_case(plain).casefold()))
+    return _by_case(unicodedata.normalize("NFC", bare).translate(_LOOKALIKES))
+
+
 def tokens(text: str) -> list[str]:
     """Words, versions and odd characters of normalised text, in order; "&" is "and"."""
     found = _TOKEN.findall(text)
@@ -59,3 +77,7 @@ def tokens(text: str) -> list[str]:
 def is_version(token: str) -> bool:
     """Is it "3.0", "4.0.1" …?"""
     return _VERSION.fullmatch(token) is not None
+
+
+def _by_case(text: str) -> str:
+    return _MIXED.sub(lambda word: word[0].translate(_BY_CASE), text)

@@ -105,13 +105,17 @@ class Catalogue:
 
 
 def check_catalogue(location: str) -> None:
-    """Raise UsageError unless the catalogue is there and has the columns."""
+    """Raise UsageError unless the catalogue is there, has the columns and names a work."""
     if not location:
         raise UsageError(
             "screening.catalogue: name a CSV file with title and artist columns "
             '(or choose screening.provider = "dry-run")'
         )
-    next(_entries(location, _bytes(location)), None)
+    if not any(entry.title for entry in _entries(location, _bytes(location))):
+        raise UsageError(
+            f"screening.catalogue: {location}: no row has a title, so nothing would be found; give a file "
+            'with works in it (or choose screening.provider = "dry-run")'
+        )
 
 
 def _readings(title: str, author: str) -> Iterator[tuple[str, tuple[str, ...]]]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import functools
 import re
-import unicodedata
 from difflib import SequenceMatcher
+
+from sao_data.licences.words import comparable
 
 _EXTENSION = re.compile(r"\.(wav|mp3|flac|ogg|oga|opus|aiff?|m4a|wma|wv)$")
 _BRACKETED = re.compile(r"\s*(\([^()]*\)|\[[^\[\]]*\]|\{[^{}]*\})\s*$")
@@ -24,7 +25,7 @@ _ARTISTS = re.compile(r"\s*(?:[;,/&+]|\b(?:and|feat|ft|featuring|vs|with|x)\b\.?
 
 def plain_title(text: str) -> str:
     """Lower-case words of a title, without accents, article, file extension, guests and version."""
-    text = _EXTENSION.sub("", _folded(text).strip()).replace("_", " ")
+    text = _EXTENSION.sub("", comparable(text).strip()).replace("_", " ")
     for pattern in (_FEATURING, _VERSION):
         text = pattern.sub("", text).strip() or text
     while (shorter := _BRACKETED.sub("", text).strip()) != text and _WORDS.search(shorter):
@@ -34,12 +35,12 @@ def plain_title(text: str) -> str:
 
 def plain_artist(text: str) -> str:
     """Lower-case words of an artist's name, without accents and article."""
-    return _words(_folded(text).replace("_", " "))
+    return _words(comparable(text).replace("_", " "))
 
 
 def artist_parts(text: str) -> tuple[str, ...]:
     """The name as a whole and each of those it seems to hold: "Simon & Garfunkel" is three."""
-    parts = [plain_artist(text), *(plain_artist(part) for part in _ARTISTS.split(_folded(text)) if part)]
+    parts = [plain_artist(text), *(plain_artist(part) for part in _ARTISTS.split(comparable(text)) if part)]
     return tuple(dict.fromkeys(part for part in parts if part))
 
 
@@ -70,12 +71,6 @@ def _letters(text: str) -> int:
     for letter in set(text):
         bits |= 1 << ord(letter) % 64
     return bits
-
-
-def _folded(text: str) -> str:
-    """NFKC, case-folded, Latin letters without their accents."""
-    split = unicodedata.normalize("NFKD", unicodedata.normalize("NFKC", text).casefold())
-    return unicodedata.normalize("NFC", "".join(c for c in split if not "\u0300" <= c <= "\u036f"))
 
 
 def _words(text: str) -> str:

@@ -176,6 +176,31 @@ def test_weights_without_a_record_generate_and_it_is_said_that_nothing_was_check
     ]
 
 
+@pytest.mark.parametrize("key", ["conditions", "dataset_release"])
+def test_a_record_without_the_works_conditions_is_not_called_checked(
+    dit: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture, key: str
+) -> None:
+    older = shutil.copytree(dit, tmp_path / "older")
+    said = record(older)
+    del said[key]
+    (older / "training_data.json").write_text(json.dumps(said))
+    facts = declared.check_use(older, declared.Use())
+    assert (facts["release"], facts["release_checked"]) == (PAPER, False)
+    assert "does not say what its works ask of a release; it cannot be checked" in caplog.text
+
+
+def test_a_part_without_a_record_leaves_a_sound_unchecked_and_the_rest_is_held_to_it(
+    dit: Path, tmp_path: Path
+) -> None:
+    foreign = shutil.copytree(dit, tmp_path / "foreign")
+    said = record(foreign)
+    said["pretrained"] = [{"part": "vae", "training_data": None}]
+    (foreign / "training_data.json").write_text(json.dumps(said))
+    assert declared.check_use(foreign, declared.Use())["release_checked"] is False
+    with pytest.raises(UsageError, match="the generation declares commercial_training"):
+        declared.check_use(foreign, declared.Use(commercial_training=True))
+
+
 def test_a_damaged_record_is_no_missing_one(dit: Path, tmp_path: Path) -> None:
     damaged = shutil.copytree(dit, tmp_path / "damaged")
     (damaged / "training_data.json").write_text('{"release": ')
