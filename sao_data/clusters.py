@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, TypeVar
@@ -43,6 +44,7 @@ _CREDITED = ("BY", "SAMPLING+")  # families whose works name their author
 _GRAVITY = {"allow": 0, "review": 1, "deny": 2}
 _WORD = re.compile(r"[^\W_]+")
 _EXTENSION = re.compile(r"\.(?:wav|aiff?|flac|mp3|ogg|m4a|wv|opus)$")
+_FEW = 20  # works of one length that are no reason to distrust it
 _TENTHS = 10  # lengths are compared by the tenth of a second, and by the next
 
 
@@ -142,8 +144,9 @@ def objections(
         for group in _groups((digest, work) for work in works for digest in work.files):
             _keep_gravest(found, _same_file(group))
     if matching.title == "review":
+        common = _common_lengths(works)
         for group in _groups(_title_keys(works)):
-            _keep_gravest(found, _same_title(group))
+            _keep_gravest(found, _same_title(group, common))
     return tuple(found[key] for key in sorted(found))
 
 
@@ -222,7 +225,13 @@ def _title_keys(works: list[Candidate]) -> Iterator[tuple[object, Candidate]]:
             yield (work.title, work.tenths + 1), work
 
 
-def _same_title(group: list[Candidate]) -> Iterator[Objection]:
+def _common_lengths(works: list[Candidate]) -> frozenset[int]:
+    """Lengths that so many works share (a corpus of excerpts, say) that they say nothing of any."""
+    nums = Counter(work.tenths for work in works)
+    return frozenset(tenths for tenths, num in nums.items() if num > max(_FEW, len(works) / 20))
+
+
+def _same_title(group: list[Candidate], common: frozenset[int]) -> Iterator[Objection]:
     """A title and a length are a hint: the freer works go before a person, the stricter ones stay."""
     for work in group:
         if work.verdict == "deny":
@@ -235,10 +244,12 @@ def _same_title(group: list[Candidate]) -> Iterator[Objection]:
         if forbidden:
             detail = f"title and length of {forbidden.id}, which is denied ({forbidden.rule})"
             yield _object(work, "review", "same_title_as_denied", detail)
-        elif unclear and work.verdict == "allow":
+        elif work.verdict != "allow" or work.tenths in common:
+            continue
+        elif unclear:
             detail = f"title and length of {unclear.id}, whose rights are unclear ({unclear.rule})"
             yield _object(work, "review", "same_title_as_unclear", detail)
-        elif stricter and work.verdict == "allow":
+        elif stricter:
             detail = f"title and length of {stricter.id}, which asks for more ({stricter.family})"
             yield _object(work, "review", "same_title_as_stricter", detail)
 

@@ -81,6 +81,14 @@ def test_one_file_by_two_authors_under_a_licence_that_asks_for_credit() -> None:
     assert found(one, wish, title="off") == {}
 
 
+def test_a_length_that_all_share_says_nothing_but_of_denied_works() -> None:
+    crowd = [dataclasses.replace(FREE, id=f"x:{n}", title=f"other sound {n}", files=()) for n in range(30)]
+    by = dataclasses.replace(FREE, id="fs:1", author="ana", family="BY", files=())
+    assert found(FREE, by) == {"fs:2": ("review", "same_title_as_stricter")}
+    assert found(FREE, by, *crowd) == {}
+    assert found(FREE, DENIED, *crowd, file="off") == {"fs:2": ("review", "same_title_as_denied")}
+
+
 def test_blocked_checksums_and_those_taken_down_are_denied() -> None:
     said = objections([FREE], Matching(), taken_down=frozenset({"m1"}))
     assert [(o.verdict, o.rule) for o in said] == [("deny", "taken_down")]

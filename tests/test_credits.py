@@ -290,6 +290,31 @@ def test_nothing_asked_for_is_missing_or_misspelt(built: Path, tmp_path: Path) -
     assert recredit.name_of("withhold") == ""
 
 
+@pytest.mark.parametrize(
+    "given",
+    [
+        "Withhold",
+        "WITHHOLD",
+        " withhold",
+        "withheld",
+        "withold",
+        "withhold it",
+        "none",
+        "None",
+        "n/a",
+        WITHHELD,
+    ],
+)
+def test_what_may_be_meant_for_withhold_is_asked_about(given: str) -> None:
+    with pytest.raises(UsageError, match="a name, or none\\? To take the name out write --as withhold"):
+        recredit.name_of(given)
+
+
+@pytest.mark.parametrize("given", ["Witold", "Nona", "Anonymous", "Ada None", "The Withers", "N. A."])
+def test_names_are_names(given: str) -> None:
+    assert recredit.name_of(given) == given
+
+
 def test_what_was_taken_down_is_named_by_no_credit() -> None:
     from sao_data.stages.listing import Listed, Listing
 

@@ -3,9 +3,10 @@
 import dataclasses
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from sao_data import config, manifest
+from sao_data import config, fingerprint, manifest
 from sao_data.errors import UsageError
 
 TABLES = ("licences", "music_classes", "fma_defects")  # data, not manifests of datasets
@@ -106,3 +107,25 @@ def test_a_plugins_version_is_part_of_the_digest(tmp_path: Path, monkeypatch: py
     monkeypatch.setattr(min_seconds, "VERSION", 2, raising=False)
     after = manifest.load(write(tmp_path, text))
     assert config.digest(before.filter) != config.digest(after.filter)
+
+
+CHECKSUM = "d41d8cd98f00b204e9800998ecf8427e"
+
+
+def blocks(*entries: str) -> str:
+    listed = ", ".join(f'"{entry}"' for entry in entries)
+    return GOOD.replace("[[source]]", f"[policy]\nblock_fingerprints = [{listed}]\n[[source]]")
+
+
+def test_blocked_checksums_count_in_any_case_and_fingerprints_verbatim(tmp_path: Path) -> None:
+    printed = fingerprint.encode(np.arange(40, dtype=np.uint32) * 77)
+    made = manifest.load(write(tmp_path, blocks(CHECKSUM.upper(), 2 * CHECKSUM.upper(), printed)))
+    assert made.policy.block_fingerprints == (CHECKSUM, 2 * CHECKSUM, printed)
+
+
+@pytest.mark.parametrize(
+    "entry", ["zzz", "", " " + CHECKSUM, CHECKSUM[:-1], CHECKSUM + "0", "AQADtEmU", "h\u00e9"]
+)
+def test_a_block_that_would_block_nothing_is_refused(tmp_path: Path, entry: str) -> None:
+    with pytest.raises(UsageError, match=r"m\.toml: policy\.block_fingerprints\.1: .* is no md5 or sha256"):
+        manifest.load(write(tmp_path, blocks(CHECKSUM, entry)))

@@ -9,6 +9,7 @@ import json
 import re
 import shutil
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from sao_data.readings import Replayed
 from sao_data.records import CatalogueRow, Decision
 from sao_data.sources import folder, freesound
 from tests.datasets_made import BY, CC0, NC, PDM, SAMPLING, build, load, tone_wav, write_folder, write_rows
+from tests.sounds_made import sound, write_sounds
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -170,6 +172,93 @@ def test_damaged_evidence_is_left_to_the_check_of_files(built: Path, tmp_path: P
     assert found(dataset) == []
 
 
+def two_offers(tmp: Path, *sounds: dict[str, Any]) -> Path:
+    """A dataset of one sound that two listings offer, the first of them stricter by its licence."""
+    sources = []
+    for n, said in enumerate(sounds):
+        write_sounds(tmp / f"in{n}", [sound(2, **said)])
+        sources.append(f'[[source]]\nplugin = "freesound"\npath = "{tmp / f"in{n}"}"\n')
+    (tmp / "offers.toml").write_text(
+        'name = "offers"\nnum_buckets = 1\nscreening = "off"\n' + "".join(sources)
+    )
+    build(manifest.load(tmp / "offers.toml"), tmp / "out")
+    return tmp / "out"
+
+
+NO_AI = {"license": CC0, "gen_ai_preference": "no-gen-ai"}
+
+
+def test_what_another_offer_forbids_is_derived_from_its_evidence(tmp_path: Path) -> None:
+    dataset = open_dataset(str(two_offers(tmp_path, {"license": BY}, NO_AI)))
+    (row,) = dataset.catalogue()
+    assert (row.rule, row.license_family) == ("other_offer_denied", "BY")
+    assert found(dataset) == []
+    rewrite(dataset, row.id, verdict="allow", rule="allowed")
+    (finding,) = found(dataset)
+    assert finding.startswith("freesound:2: allowed, and another offer of it says so: the uploader wants no")
+
+
+@pytest.mark.parametrize("rule", ["other_offer_denied", "other_offer_unclear", "offers_conflict"])
+def test_another_offer_that_nobody_made_is_a_finding(tmp_path: Path, rule: str) -> None:
+    dataset = open_dataset(str(two_offers(tmp_path, {"license": BY}, {"license": CC0})))
+    (row,) = dataset.catalogue()
+    assert (row.rule, len(found(dataset))) == ("allowed", 0)
+    verdict = "deny" if rule == "other_offer_denied" else "review"
+    rewrite(dataset, row.id, verdict=verdict, rule=rule)
+    assert found(dataset) == [f"freesound:2: {rule}, and no other offer of it in the evidence says so"]
+
+
+def test_two_names_for_an_author_conflict_until_both_are_credited_as_one(tmp_path: Path) -> None:
+    out = two_offers(tmp_path, {"license": BY}, {"license": BY, "username": "zoe", "tags": []})
+    dataset = open_dataset(str(out))
+    (row,) = dataset.catalogue()
+    assert row.rule == "offers_conflict"
+    assert found(dataset) == []
+    (out / "credits.jsonl").write_text('{"id": "freesound:2", "as": "Uma", "when": "2026-01-01"}\n')
+    rewrite(dataset, row.id, author="Uma", author_id=row.author_id)
+    assert not [finding for finding in found(dataset) if "offer" in finding]
+
+
+def test_an_earlier_reading_decides_nothing(tmp_path: Path) -> None:
+    early = NO_AI | {"retrieved_at": "2025-01-02T03:04:05Z"}
+    dataset = open_dataset(str(two_offers(tmp_path, {"license": BY}, early)))
+    (row,) = dataset.catalogue()
+    rewrite(dataset, row.id, verdict="allow", rule="allowed")
+    assert found(dataset) == []
+
+
+def test_works_that_another_offer_forbids_are_denied_works_to_others(tmp_path: Path) -> None:
+    title = {"name": "Rain on a tin roof", "duration": 0.4}
+    for n, said in enumerate([{"license": BY}, NO_AI]):
+        others = [sound(3, license=CC0, **title)] if n == 0 else []
+        write_sounds(tmp_path / f"in{n}", [sound(2, **said, **title), *others])
+    text = "".join(f'[[source]]\nplugin = "freesound"\npath = "{tmp_path / f"in{n}"}"\n' for n in (0, 1))
+    (tmp_path / "two.toml").write_text(f'name = "two"\nnum_buckets = 1\nscreening = "off"\n{text}')
+    build(manifest.load(tmp_path / "two.toml"), tmp_path / "out")
+    dataset = open_dataset(str(tmp_path / "out"))
+    assert {row.id: row.rule for row in dataset.catalogue()} == {
+        "freesound:2": "other_offer_denied",
+        "freesound:3": "same_title_as_denied",
+    }
+    assert found(dataset) == []
+
+
+def test_evidence_without_a_row_is_a_finding_unless_a_source_is_missing(built: Path, tmp_path: Path) -> None:
+    dataset = opened(built, tmp_path)
+    rows = [row for row in dataset.catalogue() if row.id != "folder:tone-003-wav"]
+    tables.write(dataset.storage, catalogue.FILE, CatalogueRow, rows)
+    assert found(dataset) == ["folder:tone-003-wav: is in the evidence, and not in the catalogue"]
+    facts = json.loads(json.dumps(dataset.facts))
+    facts["manifest"]["source"].append({"plugin": "no.such", "version": 1, "config": {}})
+    assert found(dataclasses.replace(dataset, facts=facts)) == []
+
+
+def test_what_was_derived_again_is_counted(built: Path) -> None:
+    tally: Counter[str] = Counter()
+    assert found(open_dataset(str(built)), tally=tally) == []
+    assert tally == {"replayed": 8}
+
+
 def test_two_folders_with_equal_rows_are_told_apart(tmp_path: Path) -> None:
     text = 'name = "two"\nnum_buckets = 1\nscreening = "off"\n'
     for name in ("a", "b"):
@@ -234,7 +323,9 @@ def test_a_source_without_recording_is_a_note(example: str, monkeypatch: pytest.
 def test_foreign_code_is_not_imported_unasked(example: str) -> None:
     using, (note,) = replay.readers(facts_of(example, author="A", license_url=BY))
     assert using == ()
-    assert note.endswith("is not one of our sources, and its code is not run unasked (--trust-plugins runs it)")
+    assert note.endswith(
+        "is not one of our sources, and its code is not run unasked (--trust-plugins runs it)"
+    )
     assert "replay_sources.one" not in sys.modules
 
 

@@ -6,6 +6,7 @@ import io
 import random
 import tarfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -106,3 +107,42 @@ def test_missing_unknown_and_misplaced_are_named(tmp_path: Path) -> None:
     assert "shards/train-000005.tar: missing" in findings
     assert "gone.tar: samples.parquet names it, shards.parquet does not" in findings
     assert any("points at x-000000001.flac for x-000000000.flac" in finding for finding in findings)
+
+
+@pytest.mark.parametrize("field", ["json_offset", "flac_offset"])
+@pytest.mark.parametrize("shift", [-1, 1, -(10**9), 10**9])
+def test_an_index_that_points_anywhere_is_named(tmp_path: Path, field: str, shift: int) -> None:
+    storage = LocalStorage(tmp_path)
+    shard, rows = write(storage)
+    moved = dataclasses.replace(rows[2], **{field: getattr(rows[2], field) + shift})
+    findings = list(shards.verify(storage, [shard], [*rows[:2], moved, rows[3]]))
+    name = f"x-000000002.{field.removesuffix('_offset')}"
+    assert any(f" for {name}" in finding or f"{name} is damaged" in finding for finding in findings)
+    assert not any("content is not" in finding for finding in findings)
+
+
+def test_every_sample_is_shown_once_and_compared_with_its_row(tmp_path: Path) -> None:
+    storage = LocalStorage(tmp_path)
+    shard, rows = write(storage)
+    seen: list[tuple[str, str]] = []
+
+    def look(row: SampleRow, fields: dict[str, Any]) -> None:
+        seen.append((row.key, fields["id"]))
+
+    other = dataclasses.replace(rows[0], recording_id="x:9", num_frames=7)
+    findings = list(shards.verify(storage, [shard], [other, *rows[1:]], look))
+    assert seen == [(f"x-{n:09d}", f"x:{n}") for n in range(4)]
+    assert findings == [
+        "train-000000.tar: x-000000000.json: id is 'x:0', samples.parquet has 'x:9'",
+        "train-000000.tar: x-000000000.json: num_frames is 0, samples.parquet has 7",
+    ]
+
+
+def test_a_sample_whose_json_is_none_is_named(tmp_path: Path) -> None:
+    storage = LocalStorage(tmp_path)
+    shard, rows = write(storage)
+    data = bytearray(storage.read(f"shards/{shard.name}"))
+    data[rows[1].json_offset] = ord("[")
+    storage.write(f"shards/{shard.name}", bytes(data))
+    findings = list(shards.verify(storage, [shard], rows))
+    assert "train-000000.tar: x-000000001.json is not a JSON object" in findings

@@ -6,6 +6,7 @@ import gzip
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -247,6 +248,56 @@ def test_a_reason_that_names_the_author_is_refused(built: Path, tmp_path: Path) 
     request = Request(wanted=Wanted(authors=("ada",)), reason="Ada asked", when="2026-11-22")
     with pytest.raises(UsageError, match="names an author"):
         take(Mortal(LocalStorage(tmp_path / "out"), 0), request)
+
+
+@pytest.mark.parametrize(
+    "reason",
+    [
+        "Ada asked", "for adas sake", "user 70", "freesound:70", "request (70)", "mail ann@x.org",
+        "https://freesound.org/people/ada/",
+    ],
+)  # fmt: skip
+def test_a_reason_that_tells_who_it_is_about_is_refused_before_anything_is_shown(
+    built: Path, reason: str
+) -> None:
+    request = Request(wanted=Wanted(authors=("freesound:70",)), reason=reason, when="2026-11-22")
+    with pytest.raises(UsageError, match="--reason (names an author|holds a mail address)"):
+        takedown.examine(open_dataset(str(built / "out")), request)
+
+
+@pytest.mark.parametrize("reason", ["author's request", "court order 1970-70", "made on the island, 7.70"])
+def test_a_reason_without_names_is_none_of_that(built: Path, reason: str) -> None:
+    request = Request(wanted=Wanted(authors=("freesound:70",)), reason=reason, when="2026-11-22")
+    assert takedown.examine(open_dataset(str(built / "out")), request).rows
+
+
+def nameless(number: int, **changes: Any) -> dict[str, Any]:
+    """A sound of a source that gives no author ids."""
+    return sound(number, previews={}, license="CC0", **changes)
+
+
+def test_works_to_come_by_an_author_without_an_id_stay_out(tmp_path: Path) -> None:
+    sounds = [nameless(1), nameless(2), nameless(4, username="BO"), nameless(5, username="cyn")]
+    out, chosen = tmp_path / "out", load(write_sounds(tmp_path / "in", sounds))
+    build(chosen, out)
+    take(LocalStorage(out), asked(authors=("bo",)))
+    assert {key for key, row in rows(out).items() if row.kept} == {"freesound:2", "freesound:5"}
+    assert '"bo"' not in (out / "takedowns.jsonl").read_text().casefold()
+    before = published(out)
+    build(chosen, out)
+    assert published(out) == before  # an ingest finds no more of theirs than was shown
+    build(load(write_sounds(tmp_path / "in", [*sounds, nameless(7), nameless(8)])), out)
+    assert rows(out)["freesound:7"].rule == "taken_down"
+    assert rows(out)["freesound:8"].kept
+    assert takedown.examine(open_dataset(str(out)), asked(authors=("Bo",))).rows == ()  # done before
+
+
+def test_all_works_of_an_author_go_under_whatever_name(tmp_path: Path) -> None:
+    sounds = [sound(4, license="CC0"), sound(7, license="CC0", username="bo of late"), sound(8)]
+    build(load(write_sounds(tmp_path / "in", sounds)), tmp_path / "out")
+    effect = takedown.examine(open_dataset(str(tmp_path / "out")), asked(authors=("bo",)))
+    assert [row.id for row in effect.rows] == ["freesound:4", "freesound:7"]
+    assert effect.by_author == {"freesound:4", "freesound:7"}
 
 
 def test_copies_under_other_names_are_shown_for_a_person_to_decide(tmp_path: Path) -> None:

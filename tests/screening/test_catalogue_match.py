@@ -43,6 +43,11 @@ def test_a_work_is_found_under_another_spelling(catalogue: Catalogue) -> None:
     assert (hit.score, hit.reference) == (1.0, "row 1")
 
 
+def test_invisible_and_lookalike_letters_hide_nothing(catalogue: Catalogue) -> None:
+    (hit,) = catalogue.find("B\u043e\u200bhemi\u0430n Rh\u00e4ps\u03bfdy\x07", "Qu\u0435en")
+    assert (hit.reference, hit.score) == ("row 1", 1.0)
+
+
 def test_any_one_of_several_artists_suffices(catalogue: Catalogue) -> None:
     assert catalogue.find("Umbrella", "Jay-Z")[0].reference == "row 2"
     assert catalogue.find("Umbrella", "Somebody & Rihanna")[0].reference == "row 2"
@@ -113,6 +118,8 @@ def test_a_large_catalogue_is_searched_without_comparing_everything(
         (b"name,year\nx,1\n", r"no column artist or .*; found name, year"),
         (b"artist\nx\n", r"no column title or "),
         (b"", r"no column .*; found none"),
+        (b"title,artist\n", r"no row has a title, so nothing would be found"),
+        (b"title,artist\n,Queen\n\n", r"no row has a title, so nothing would be found"),
         (b"title,artist\n\xff\xfe,x\n", r"not UTF-8 \(byte 13\)"),
         (b'title,artist\n"open,x\n', r"line \d+: unexpected end of data"),
     ],

@@ -194,7 +194,7 @@ def test_a_part_without_a_record_leaves_a_sound_unchecked_and_the_rest_is_held_t
 ) -> None:
     foreign = shutil.copytree(dit, tmp_path / "foreign")
     said = record(foreign)
-    said["pretrained"] = [{"part": "vae", "training_data": None}]
+    said["pretrained"].append({"part": "encoder", "training_data": None})
     (foreign / "training_data.json").write_text(json.dumps(said))
     assert declared.check_use(foreign, declared.Use())["release_checked"] is False
     with pytest.raises(UsageError, match="the generation declares commercial_training"):
