@@ -11,7 +11,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar, get_args
 
@@ -19,7 +19,7 @@ from sao_data import catalogue
 from sao_data.attribution.plain import author_key, one_line, shorten
 from sao_data.clusters import NARROWED
 from sao_data.commit import SHARDS
-from sao_data.errors import IntegrityError
+from sao_data.joined import merge
 from sao_data.licences.later import is_stricter
 from sao_data.provenance import Dataset
 from sao_data.records import CatalogueRow, Shard
@@ -170,10 +170,10 @@ def kinds_of(was: CatalogueRow | None, now: CatalogueRow | None) -> tuple[str, .
         return (moves[0] if row.kept else moves[1],)
     if was == now:
         return ()
-    narrowed = tuple(kind for kind in ("relicensed", "opted_out") if _narrowed(was, now, kind))
+    narrowed = [kind for kind in ("relicensed", "opted_out") if _narrowed(was, now, kind)]
     if was.kept and now.kept:
-        edits = tuple(kind for kind, names in _EDITS.items() if _differing(was, now, names))
-        return tuple(dict.fromkeys((*edits, *narrowed))) or ("restated",)
+        edits = [kind for kind, names in _EDITS.items() if _differing(was, now, names)]
+        return tuple(dict.fromkeys([*edits, *narrowed])) or ("restated",)
     if was.kept:
         opted_out = ("opted_out",) if is_stricter(was.ai_preference, now.ai_preference) else ()
         return tuple(dict.fromkeys(("dropped", *opted_out, *narrowed)))
@@ -184,36 +184,7 @@ def kinds_of(was: CatalogueRow | None, now: CatalogueRow | None) -> tuple[str, .
 
 def _narrowed(was: CatalogueRow, now: CatalogueRow, kind: str) -> bool:
     """Kept, or waiting, under the terms of then: what its source says now stands in the detail alone."""
-    is_new = (was.rule, was.detail) != (now.rule, now.detail)
-    return is_new and now.rule in NARROWED and f"{kind}: " in now.detail
-
-
-def merge(
-    a: Iterable[T], b: Iterable[T], key: Callable[[T], str], what: str = "table"
-) -> Iterator[tuple[T | None, T | None]]:
-    """Rows of two ascending tables side by side, None where one has no such row; nothing is collected."""
-    left, right = _ascending(a, key, f"A: {what}"), _ascending(b, key, f"B: {what}")
-    was, now = next(left, None), next(right, None)
-    while was is not None or now is not None:
-        if now is None or (was is not None and key(was) < key(now)):
-            yield was, None
-            was = next(left, None)
-        elif was is None or key(now) < key(was):
-            yield None, now
-            now = next(right, None)
-        else:
-            yield was, now
-            was, now = next(left, None), next(right, None)
-
-
-def _ascending(rows: Iterable[T], key: Callable[[T], str], what: str) -> Iterator[T]:
-    """Pass the rows on; IntegrityError where they are not in order, since a merge would then tell lies."""
-    last: str | None = None
-    for row in rows:
-        if last is not None and key(row) <= last:
-            raise IntegrityError(f"{what}: {key(row)!r} stands after {last!r}; see sao verify")
-        last = key(row)
-        yield row
+    return now.rule in NARROWED and was.detail != now.detail and f"{kind}: " in now.detail
 
 
 def _shards(a: Dataset, b: Dataset) -> dict[str, int]:

@@ -290,9 +290,9 @@ def _check_reason(request: Request, people: Iterable[tuple[str, str]]) -> None:
     found = {name for name in names if name in said and re.search(rf"(?<!\w){re.escape(name)}", said)}
     found |= {author_id.casefold() for _, author_id in pairs} & set(_WORD.findall(said))
     if found or _MAIL.search(said):
-        what = "names an author" if found else "holds a mail address"
+        problem = "--reason names an author" if found else "--reason holds a mail address"
         raise UsageError(
-            f"--reason {what}, and takedowns.jsonl is published; give it without names, people's numbers and "
+            f"{problem}, and takedowns.jsonl is published; give it without names, people's numbers and "
             'addresses ("author\'s request")'
         )
 

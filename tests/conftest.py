@@ -117,3 +117,12 @@ def _free_ports(num: int) -> list[int]:
         for item in sockets:
             item.bind(("127.0.0.1", 0))
         return [item.getsockname()[1] for item in sockets]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """With several workers (`-n 2 --dist loadgroup`): a file stays together, and what starts processes of its
+    own (Ray, accelerate, kills) runs on one worker, one after the other: there is one Ray cluster a session."""
+    for item in items:
+        path = item.path.relative_to(Path(__file__).parent)
+        starts = path.parts[0] in ("pipelines", "training") or path.stem in ("test_executor", "test_cluster")
+        item.add_marker(pytest.mark.xdist_group("processes" if starts else str(path)))

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from sao_data import tables
-from sao_data.diff import KINDS, Difference, compare, kinds_of, merge
+from sao_data.diff import KINDS, Difference, compare, kinds_of
 from sao_data.errors import IntegrityError
+from sao_data.joined import merge
 from sao_data.licences.later import is_stricter
 from sao_data.provenance import Dataset, open_dataset
 from sao_data.records import CatalogueRow, Shard

@@ -46,7 +46,12 @@ def test_the_papers_dataset_is_forecast_by_a_few_requests(tmp_path: Path, key: p
     world = World.synthetic(3_000, seed=1)
     with FakeFreesound(world, level=1) as fake:
         key.setenv("FREESOUND_TOKEN", fake.client.key)
-        chosen = only_freesound(tmp_path, f"source.0.base_url={fake.base}", f"source.0.cdn_url={fake.cdn}/")
+        chosen = only_freesound(
+            tmp_path,
+            f"source.0.base_url={fake.base}",
+            f"source.0.cdn_url={fake.cdn}/",
+            "num_buckets=8",
+        )
         summary = ingest.dry_run(chosen, str(tmp_path / "out"), Quiet())
         asked = fake.record.of("search")
     text = "\n".join(summary.warnings)

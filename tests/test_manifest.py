@@ -123,9 +123,7 @@ def test_blocked_checksums_count_in_any_case_and_fingerprints_verbatim(tmp_path:
     assert made.policy.block_fingerprints == (CHECKSUM, 2 * CHECKSUM, printed)
 
 
-@pytest.mark.parametrize(
-    "entry", ["zzz", "", " " + CHECKSUM, CHECKSUM[:-1], CHECKSUM + "0", "AQADtEmU", "h\u00e9"]
-)
+@pytest.mark.parametrize("entry", ["zzz", "", " " + CHECKSUM, CHECKSUM[:-1], "0" * 33, "AQADtEmU", "h\u00e9"])
 def test_a_block_that_would_block_nothing_is_refused(tmp_path: Path, entry: str) -> None:
     with pytest.raises(UsageError, match=r"m\.toml: policy\.block_fingerprints\.1: .* is no md5 or sha256"):
         manifest.load(write(tmp_path, blocks(CHECKSUM, entry)))

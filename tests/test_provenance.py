@@ -370,6 +370,19 @@ def test_other_words_in_a_sample_are_found_by_key_and_field(
     assert any("is damaged: not the sha256 that samples.parquet has" in each for each in found) != tables_too
 
 
+def test_catalogue_and_shards_forged_alike_are_found_by_their_evidence(built: Path, tmp_path: Path) -> None:
+    dataset = copy(built, tmp_path)
+    (row,) = (row for row in dataset.catalogue() if row.id == BY_ROW)
+    forged = row.author.replace("Author", "Nobody")
+    old, new = (f'"author": "{name}"'.encode() for name in (row.author, forged))
+    for other in [each.id for each in dataset.catalogue() if each.kept and each.author == row.author]:
+        forge(dataset, other, author=forged)
+    swap(dataset, old, new, tables_too=True)
+    found = verify(reseal(tmp_path / "out"))
+    assert f"{BY_ROW}: author is {forged!r}, its evidence gives {row.author!r}" in found
+    assert all(finding.endswith(f"its evidence gives {row.author!r}") for finding in found)
+
+
 def test_other_audio_in_a_sample_is_found(built: Path, tmp_path: Path) -> None:
     dataset = copy(built, tmp_path)
     row = next(iter(dataset.samples()))

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from sao_data import evidence, rewrite, tables
+from sao_data import evidence, rewrite, tables, tombstones
 from sao_data.commit import SCREENING
 from sao_data.errors import IntegrityError
 from sao_data.ids import bucket_of
@@ -23,6 +23,7 @@ from sao_data.shards import ShardWriter, read_sample
 from sao_data.sources import freesound
 from sao_data.storage import LocalStorage, Storage
 from sao_data.takedown import burial
+from sao_data.tombstones import Tombstone
 from tests.sounds_made import Mortal, build, count_decoded, load, opened, rows, sound, write_sounds
 from tests.streams_made import sample
 
@@ -37,8 +38,9 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def remove(storage: Storage, ids: Collection[str]) -> rewrite.Rewritten:
-    """What a take-down does, without tombstones."""
+    """What a take-down does, with the barest of tombstones."""
     dataset = opened(storage)
+    tombstones.append(storage, [Tombstone(id=key, when="2026-11-22", reason="test") for key in sorted(ids)])
     grave = burial(dataset)
     changes = [Change(row=grave.of(row), remove=True) for row in dataset.catalogue() if row.id in ids]
     with storage.lock():
@@ -61,6 +63,7 @@ def test_kept_audio_is_kept_for_the_others_only(
     blobs = b"".join(path.read_bytes() for path in (tmp_path / "out").rglob("*.blob"))
     assert [key for key, flac in flacs.items() if flac not in blobs] == ["freesound:1"]
     decoded = count_decoded(monkeypatch)
+    storage.delete(tombstones.FILE)
     shutil.rmtree(tmp_path / "out" / "shards")
     build(load(built / "in", "[work]\nkeep = true", num_buckets=2), tmp_path / "out")  # takes it in again
     assert len(decoded) == 1

@@ -261,7 +261,7 @@ def test_a_reason_that_tells_who_it_is_about_is_refused_before_anything_is_shown
     built: Path, reason: str
 ) -> None:
     request = Request(wanted=Wanted(authors=("freesound:70",)), reason=reason, when="2026-11-22")
-    with pytest.raises(UsageError, match="--reason (names an author|holds a mail address)"):
+    with pytest.raises(UsageError, match=r"--reason (names an author|holds a mail address)"):
         takedown.examine(open_dataset(str(built / "out")), request)
 
 

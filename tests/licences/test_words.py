@@ -8,7 +8,10 @@ from hypothesis import strategies as st
 
 from sao_data.licences.words import comparable
 
-ALPHABET = "aAbvyhnuGYx \u0391\u0392\u0393\u0397\u039c\u039d\u03a5\u03b1\u03b3\u03b7\u03bc\u03bd\u03c5\u0430\u0443\u0301\u200b\u00df\u0130"
+ALPHABET = (
+    "aAbvyhnuGYx \u0391\u0392\u0393\u0397\u039c\u039d\u03a5\u03b1\u03b3\u03b7\u03bc\u03bd\u03c5"
+    "\u0430\u0443\u0301\u200b\u00df\u0130"
+)
 
 
 @pytest.mark.parametrize(

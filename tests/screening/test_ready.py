@@ -56,7 +56,7 @@ def test_acoustid_needs_a_key(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_catalogue_needs_its_file_and_no_weights(tmp_path: Path) -> None:
     file = tmp_path / "known.csv"
-    file.write_text("title,artist\n")
+    file.write_text("title,artist\nHello,Adele\n")
     check_ready(Screening(provider="catalogue", catalogue=str(file)))
     with pytest.raises(UsageError, match=r"screening\.catalogue"):
         check_ready(Screening(provider="catalogue"))
