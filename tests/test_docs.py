@@ -341,6 +341,36 @@ def test_the_messages_quoted_are_many() -> None:
     assert set(QUOTED) >= FOREIGN
 
 
+# --------------------------------------------------------------------------------------------------- sources
+
+SNIPPETS = [*blocks("docs/sources.md", "toml"), *blocks("README.md", "toml")]
+
+
+@pytest.mark.parametrize("text", SNIPPETS)
+def test_manifest_lines_of_the_sources_are_read(text: str, tmp_path: Path) -> None:
+    head = "" if "name = " in text.split("[[", 1)[0] else 'name = "sources"\n'
+    (tmp_path / "x.toml").write_text(head + text)
+    for described in manifest.load(tmp_path / "x.toml").source:
+        assert plugins.load("sources", described.plugin).build(described.config)
+
+
+def test_every_source_is_on_a_screen_of_its_own() -> None:
+    headings = re.findall(r"^## (.+)$", read("docs/sources.md"), re.MULTILINE)
+    names = set(plugins.names("sources"))
+    assert names - set(headings) == set()
+    assert names - {"synthetic"} <= set(re.findall(r"^\| `(\w+)` \|", read("README.md"), re.MULTILINE))
+    assert {name for text in SNIPPETS for name in re.findall(r'plugin = "(\w+)"', text)} == names
+
+
+def test_reasons_that_sources_give_are_documented() -> None:
+    made = re.compile(r'"(bad_[a-z]+|no_audio|not_offered|known_defect|remote_not_\w+)"')
+    code = "".join(text for name, text in sources().items() if name.startswith("sao_data/sources/"))
+    reasons = set(made.findall(code))
+    assert len(reasons) > 8
+    table = read("docs/dataset.md").split("### Reasons", 1)[1].split("\n## ", 1)[0]
+    assert [reason for reason in sorted(reasons) if f"`{reason}`" not in table] == []
+
+
 # ------------------------------------------------------------------------------------------ links and places
 
 

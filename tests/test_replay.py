@@ -208,14 +208,18 @@ def test_another_offer_that_nobody_made_is_a_finding(tmp_path: Path, rule: str) 
     assert found(dataset) == [f"freesound:2: {rule}, and no other offer of it in the evidence says so"]
 
 
-def test_two_names_for_an_author_conflict_until_both_are_credited_as_one(tmp_path: Path) -> None:
+def test_two_names_for_an_author_conflict_unless_both_are_credited_as_one(tmp_path: Path) -> None:
     out = two_offers(tmp_path, {"license": BY}, {"license": BY, "username": "zoe", "tags": []})
     dataset = open_dataset(str(out))
     (row,) = dataset.catalogue()
     assert row.rule == "offers_conflict"
     assert found(dataset) == []
+    rewrite(dataset, row.id, verdict="allow", rule="allowed")
+    (finding,) = found(dataset)
+    assert finding.endswith("one offer of it names 'cyn', another 'zoe' (offers_conflict)")
     (out / "credits.jsonl").write_text('{"id": "freesound:2", "as": "Uma", "when": "2026-01-01"}\n')
-    rewrite(dataset, row.id, author="Uma", author_id=row.author_id)
+    assert not [finding for finding in found(dataset) if "offer" in finding]
+    rewrite(dataset, row.id, verdict=row.verdict, rule=row.rule)  # the credit came later
     assert not [finding for finding in found(dataset) if "offer" in finding]
 
 

@@ -23,9 +23,9 @@ _TOKEN = re.compile(
 _VERSION = re.compile(r"[0-9]+(?:\.[0-9]+)+")
 # Cyrillic and Greek letters that look like Latin ones in both cases, and Latin ones with no accent to drop.
 _LOOKALIKES: dict[int, str] = {
-    **str.maketrans("авекмнорстухіјѕԁһԛԝѵӏ", "abekmhopctyxijsdhqwvl"),
-    **str.maketrans("αβεζικορτχϳ", "abezikoptxj"),
-    **str.maketrans("ıøłđħŧɑɡ", "ioldhtag"),
+    **str.maketrans(dict(zip("авекмнорстухіјѕԁһԛԝѵӏ", "abekmhopctyxijsdhqwvl", strict=True))),
+    **str.maketrans(dict(zip("αβεζικορτχϳ", "abezikoptxj", strict=True))),
+    **str.maketrans(dict(zip("ıøłđħŧɑɡ", "ioldhtag", strict=True))),
     **str.maketrans({"æ": "ae", "œ": "oe"}),
 }
 # Greek letters whose two cases look like different Latin ones: so only in words that hold Latin letters.

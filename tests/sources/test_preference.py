@@ -17,7 +17,7 @@ from sao_data.records import Offer, Recording
 from sao_data.sources import _fields, _freesound_rows, _preference, folder, freesound, freesound_pack
 
 CC0 = "http://creativecommons.org/publicdomain/zero/1.0/"
-NO_STRING = (["no-gen-ai"], {"value": "no-gen-ai"}, True, False, 0, 1.5, [], {})
+NO_STRING: tuple[object, ...] = (["no-gen-ai"], {"value": "no-gen-ai"}, True, False, 0, 1.5, [], {})
 SOUND: dict[str, Any] = {"id": 7, "name": "Rain", "license": CC0, "type": "wav", "username": "ana"}
 
 
