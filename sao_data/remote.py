@@ -8,19 +8,39 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, BinaryIO
 
 from sao_data.executor import Executor, LocalExecutor
 from sao_data.fetch import credentials
 from sao_data.fetch.workspace import Workspace
+from sao_data.licences import Release
 from sao_data.plan import Plan
 from sao_data.plugins import Source
 from sao_data.records import Offer, Recording, Rejection
-from sao_data.storage import Storage
+from sao_data.storage import Storage, open_storage
 
 FOLDER = "work/sources"
 log = logging.getLogger(__name__)
+
+
+def to_ask(
+    sources: Sequence[tuple[str, Source]], release: Release, url: str, *, accept_terms: bool = False
+) -> tuple[Source, ...]:
+    """Sources by plugin name, remote ones able to list and look up from this process (no login is needed for
+    that); their answers and permits are kept in the dataset at `url`."""
+    storage, executor, ready = open_storage(url), LocalExecutor(), []
+    for place, (plugin, source) in enumerate(sources):
+        remote: Any = source
+        if getattr(source, "remote", False):
+            credentials.from_environment()
+            remote.check_terms(storage, release, accept=accept_terms)
+            services = {name: executor.service(name, make) for name, make in remote.services(storage).items()}
+            workspace = Workspace(url=url, folder=f"{FOLDER}/{place}-{plugin}", permits=_Nobody())
+            listing = {"only_listing": True} if hasattr(remote, "plan") else {}
+            remote = remote.attached(workspace, services, **listing)
+        ready.append(remote)
+    return tuple(ready)
 
 
 class Silent:

@@ -14,7 +14,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from sao_data.list_check import Report
@@ -70,25 +70,11 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _ready(chosen: Manifest, url: str, *, accept_terms: bool) -> list[Source]:
-    """The manifest's sources. Freesound's API gets its permits, the key (only originals need a login) and a
-    folder for its answers."""
+    """The manifest's sources, able to answer."""
     from sao_data import plugins, remote
-    from sao_data.executor import LocalExecutor
-    from sao_data.fetch.workspace import Workspace
-    from sao_data.sources.freesound_api import PERMITS, FreesoundApi
-    from sao_data.storage import open_storage
 
-    storage, executor, ready = open_storage(url), LocalExecutor(), []
-    for place, described in enumerate(chosen.source):
-        source: Any = plugins.load("sources", described.plugin).build(described.config)
-        if isinstance(source, FreesoundApi):
-            source.check_terms(storage, chosen.release, accept=accept_terms)
-            services = {name: executor.service(name, make) for name, make in source.services(storage).items()}
-            folder = f"{remote.FOLDER}/{place}-{described.plugin}"
-            workspace = Workspace(url=url, folder=folder, permits=services[PERMITS])
-            source = source.attached(workspace, services, only_listing=True)
-        ready.append(source)
-    return ready
+    named = [(d.plugin, plugins.load("sources", d.plugin).build(d.config)) for d in chosen.source]
+    return list(remote.to_ask(named, chosen.release, url, accept_terms=accept_terms))
 
 
 def _lines(report: Report) -> Iterator[str]:

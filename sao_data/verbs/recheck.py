@@ -10,6 +10,7 @@ Exit code 0: all is as it was. 1: findings. 7: nothing could be compared.
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import sys
 from collections.abc import Iterator
 from contextlib import closing
@@ -42,7 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from sao_data import progress, recheck
+    from sao_data import progress, recheck, remote
     from sao_data.launch import printable
     from sao_data.provenance import open_dataset
 
@@ -53,6 +54,10 @@ def run(args: argparse.Namespace) -> int:
         asked = recheck.from_manifest(Path(args.manifest), args.set, dataset)
     else:
         asked = recheck.from_dataset(dataset, args.set)
+    plugins = [described["plugin"] for described in dataset.facts["manifest"]["source"]]
+    named = list(zip(plugins, asked.sources, strict=True))
+    ready = remote.to_ask(named, asked.release, dataset.storage.url)
+    asked = dataclasses.replace(asked, sources=ready)
     with closing(progress.make()) as shown:
         shown.start("list", None)
         report = recheck.recheck(dataset, asked, sample=args.sample or 0, tick=shown.advance)

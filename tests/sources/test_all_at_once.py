@@ -102,6 +102,12 @@ def test_every_offered_recording_of_every_source_is_accounted_for(tmp_path: Path
         assert again.returncode == 0
         assert "was complete already" in again.stdout
         assert len(fake.record.of("download", statuses=[200])) == num_downloads
+        asked = [sys.executable, "-m", "sao_data", "recheck", str(tmp_path / "out")]
+        asked += ["--manifest", str(tmp_path / "everything.toml")]
+        world.relicense(next(iter(world.ids())), "by-nc4")
+        said = subprocess.run(asked, env=environment, cwd=ROOT, capture_output=True, text=True, timeout=600)
+        assert said.returncode == 1, said.stderr
+        assert "relicensed" in said.stdout
         assert not fake.record.leaks
         secret = fake.client.key
     dataset = open_dataset(str(tmp_path / "out"))
