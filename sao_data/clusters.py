@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, Protocol, TypeVar
 
 from sao_data.licences.later import num_met
+from sao_data.licences.words import comparable
 from sao_data.records import Decision, Objection, Recording, Verdict
 
 STAGE = "match"
@@ -152,8 +153,7 @@ def objections(
 
 def title_key(title: str) -> str:
     """A title's words without spelling; '' if fewer than two words or eight letters: too common to match."""
-    text = _EXTENSION.sub("", unicodedata.normalize("NFKC", title).casefold().strip())
-    words = _WORD.findall(text)
+    words = _WORD.findall(comparable(_EXTENSION.sub("", title.casefold().strip())))
     letters = sum(c.isalpha() for word in words for c in word)
     return " ".join(words) if len(words) >= 2 and letters >= 8 else ""
 

@@ -33,4 +33,6 @@ def recredit(listing: Listing, asked: Credits) -> None:
     """Credit every listed work as its author wants it; of what is buried nobody is named."""
     for key, row in listing.rows.items() if asked.lines else ():
         if row.raw:
-            listing.rows[key] = dataclasses.replace(row, recording=credited(row.recording, asked))
+            others = (dataclasses.replace(o, recording=credited(o.recording, asked)) for o in row.others)
+            recording = credited(row.recording, asked)
+            listing.rows[key] = dataclasses.replace(row, recording=recording, others=tuple(others))

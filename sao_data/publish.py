@@ -12,6 +12,7 @@ from sao_data.clusters import forbids
 from sao_data.commit import Contents, commit
 from sao_data.held import Held
 from sao_data.licences import Release
+from sao_data.licences.policy import idle_author_blocks
 from sao_data.manifest import Manifest, Work
 from sao_data.originals import Originals
 from sao_data.records import AudioFile, CatalogueRow, Clip, Decision, Objection, SampleRow
@@ -155,6 +156,11 @@ def _without_effect(
         f"policy.block_ids: {name} was never offered."
         for name in manifest.policy.block_ids
         if name not in rules
+    ]
+    authors = ((row.source, row.author_id) for row in rows)
+    idle += [
+        f"policy.block_author_ids: {name} is nobody's who was offered."
+        for name in idle_author_blocks(manifest.policy, authors)
     ]
     return tuple(sorted(idle))
 

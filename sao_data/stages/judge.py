@@ -67,7 +67,7 @@ def judge(row: Listed, policy: Policy, release: Release, taken_down: frozenset[s
 
 def _with_licence(recording: Recording, best: Recording) -> Recording:
     """An offer that states no licence says nothing against another's; its wish counts all the same."""
-    if parse_witnesses(recording.license_url, recording.license_claim).rule != "no_license":
+    if parse_witnesses(recording.license_url, recording.license_claim).silent is False:
         return recording
     url, claim = best.license_url, best.license_claim
     return dataclasses.replace(recording, license_url=url, license_claim=claim)

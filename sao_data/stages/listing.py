@@ -151,7 +151,7 @@ def _rank(row: Listed) -> tuple[object, ...]:
     """The stricter offer wins, then the richer: what asks for less must not hide what asks for more. An offer
     that says nothing of a licence says nothing against another's."""
     said = parse_witnesses(row.recording.license_url, row.recording.license_claim)
-    asks = _ASKS.get(said.family, 3) if said.rule != "no_license" else -1
+    asks = _ASKS.get(said.family, 3) if not said.silent else -1
     return asks, -num_met(row.recording.ai_preference), *_richness(row)
 
 
