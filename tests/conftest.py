@@ -119,9 +119,10 @@ def _free_ports(num: int) -> list[int]:
         return [item.getsockname()[1] for item in sockets]
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """With several workers (`-n 2 --dist loadgroup`): a file stays together, and what starts processes of its
-    own (Ray, accelerate, kills) runs on one worker, one after the other: there is one Ray cluster a session."""
+    """Group tests for several workers (`-n 2 --dist loadgroup`): a file stays together, and what starts
+    processes of its own (Ray, accelerate, kills) runs on one worker, so that there is one Ray cluster."""
     for item in items:
         path = item.path.relative_to(Path(__file__).parent)
         starts = path.parts[0] in ("pipelines", "training") or path.stem in ("test_executor", "test_cluster")

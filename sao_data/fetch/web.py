@@ -213,9 +213,7 @@ class Web:
         """Sleep; Later where that would take too long."""
         if seconds > self._max_wait_s:
             at = datetime.fromtimestamp(self.clock() + seconds, UTC).strftime("%Y-%m-%dT%H:%MZ")
-            raise Later(
-                f"freesound: {why}; the next request is possible at {at}; run the same command then"
-            )
+            raise Later(f"freesound: {why}; the next request is possible at {at}; run the same command then")
         if seconds >= _SAY_FROM:
             log.info("freesound: %s; waiting %.0f s", why, seconds)
         self._sleep(seconds)
