@@ -25,7 +25,7 @@ demo: install    ## build the demo dataset into out/demo
 	@.venv/bin/sao demo
 
 test: install lint  ## lint, types and the whole test suite (under five minutes)
-	.venv/bin/python -m pytest -n 2 --dist loadgroup -m 'not slow and not gpu'
+	.venv/bin/python -m pytest -n 2 --dist loadfile -m 'not slow and not gpu'
 
 test-slow: install  ## the long forms: 20 kills, the whole odd-audio corpus
 	.venv/bin/python -m pytest -m slow

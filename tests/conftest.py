@@ -117,13 +117,3 @@ def _free_ports(num: int) -> list[int]:
         for item in sockets:
             item.bind(("127.0.0.1", 0))
         return [item.getsockname()[1] for item in sockets]
-
-
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Group tests for several workers (`-n 2 --dist loadgroup`): a file stays together, and what starts
-    processes of its own (Ray, accelerate, kills) runs on one worker, so that there is one Ray cluster."""
-    for item in items:
-        path = item.path.relative_to(Path(__file__).parent)
-        starts = path.parts[0] in ("pipelines", "training") or path.stem in ("test_executor", "test_cluster")
-        item.add_marker(pytest.mark.xdist_group("processes" if starts else str(path)))
