@@ -82,7 +82,9 @@ def kind_of(head: bytes, size: int, need: int = 3) -> str:
     at = head.find(b"\xff", 1)
     while at >= 0:
         if _run_length(head, at, size, need) >= need:
-            return parse_header(head, at).kind[0]  # type: ignore[union-attr]
+            header = parse_header(head, at)
+            assert header, at  # a run begins with a frame
+            return header.kind[0]
         at = head.find(b"\xff", at + 1)
     return ""
 
