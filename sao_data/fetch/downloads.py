@@ -7,10 +7,7 @@ one twice, in bodies that are whole, is a fact about the file.
 
 from __future__ import annotations
 
-import contextlib
-import errno
 import re
-from collections.abc import Iterator
 from contextlib import closing
 from io import FileIO
 from pathlib import Path
@@ -18,7 +15,6 @@ from typing import TYPE_CHECKING, Literal
 
 import requests
 
-from sao_data.errors import Stopped
 from sao_data.fetch import wire
 from sao_data.fetch.wire import Foreign, Weather
 from sao_data.plugins import DamagedFile
@@ -30,7 +26,6 @@ _MOST = 8 << 30  # bytes of a file whose size nobody stated
 _NUM_WRONG, _NUM_EMPTY = 2, 4  # whole bodies of the wrong size, and empty ones, before they are believed
 _ETAG = re.compile(r'"[\x21\x23-\x7e]{0,200}"')
 _RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
-_FULL = {errno.ENOSPC, errno.EDQUOT}
 _PAGES = ("text/html", "application/json", "application/xhtml+xml")
 
 
@@ -105,7 +100,7 @@ class _Transfer:
     def _write(self, response: requests.Response, start: int) -> None:
         most = _MOST if self._expected is None else self._expected
         room = most - start
-        with _on_disk(self._partial):
+        with wire.on_disk(self._partial):
             file = self._partial.open("r+b" if start else "wb", buffering=0)
         with file:
             file.seek(start)
@@ -113,7 +108,7 @@ class _Transfer:
                 room -= len(piece)
                 if room < 0:
                     self._wrong(f"more than the {most} bytes that were stated")
-                with _on_disk(self._partial):
+                with wire.on_disk(self._partial):
                     _write_all(file, piece)
 
     def _check(self, end: int | None) -> None:
@@ -149,16 +144,3 @@ def _write_all(file: FileIO, piece: bytes) -> None:
     rest = memoryview(piece)
     while rest:
         rest = rest[file.write(rest) :]
-
-
-@contextlib.contextmanager
-def _on_disk(path: Path) -> Iterator[None]:
-    """A full disk stops the run; what was written so far is continued by the next."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno not in _FULL:
-            raise
-        raise Stopped(
-            f"freesound: the disk is full ({path.parent}); free some space, then run the same command"
-        ) from error

@@ -6,16 +6,19 @@ library carry the request, and with it the credential.
 
 from __future__ import annotations
 
+import contextlib
 import email.utils
+import errno
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import requests
 import requests.auth
 import urllib3
 
-from sao_data.errors import UsageError
+from sao_data.errors import Stopped, UsageError
 
 FREESOUND = "https://freesound.org/apiv2/"
 _LOOPBACK = ("127.0.0.1", "localhost")
@@ -203,3 +206,16 @@ def _words(error: Exception) -> str:
     inner = error.args[0] if error.args and isinstance(error.args[0], Exception) else error
     kind = type(getattr(inner, "reason", None) or inner).__name__
     return _FAILURES.get(kind, kind)
+
+
+@contextlib.contextmanager
+def on_disk(path: Path) -> Iterator[None]:
+    """A full disk stops the run; what was written so far is continued by the next."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise Stopped(
+            f"the disk is full ({path.parent}); free some space, then run the same command"
+        ) from error

@@ -9,13 +9,11 @@ tell.
 
 from __future__ import annotations
 
-import contextlib
-import errno
 import hashlib
 import re
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +23,7 @@ from urllib.parse import urljoin
 import requests
 
 from sao_data import __version__
-from sao_data.errors import Later, Stopped
+from sao_data.errors import Later
 from sao_data.fetch import wire
 from sao_data.fetch.wire import Timeouts, Weather
 from sao_data.plugins import DamagedFile
@@ -42,7 +40,6 @@ _WEATHER = (403, 408, 425, 429)  # and 5xx; 403 is what floods and shared addres
 _PAGES = ("text/html", "application/xhtml+xml")
 _ETAG = re.compile(r'"[\x21\x23-\x7e]{0,200}"')
 _RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
-_FULL = {errno.ENOSPC, errno.EDQUOT}
 _BLOCK = 1 << 20
 
 
@@ -206,7 +203,7 @@ class _Transfer:
 
     def _write(self, response: requests.Response, start: int) -> None:
         most = _MOST if self._stated.num_bytes is None else self._stated.num_bytes
-        with _on_disk(self._partial):
+        with wire.on_disk(self._partial):
             file = self._partial.open("r+b" if start else "wb")
             with file:
                 file.seek(start)
@@ -279,14 +276,3 @@ def _shown(url: str) -> str:
     scheme, _, rest = url.partition("://")
     host, slash, path = rest.partition("?")[0].partition("/")
     return wire.cleaned(f"{scheme}://{host.rpartition('@')[2]}{slash}{path}")
-
-
-@contextlib.contextmanager
-def _on_disk(path: Path) -> Iterator[None]:
-    """A full disk stops the run; what was written so far is continued by the next."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno not in _FULL:
-            raise
-        raise Stopped(f"the disk is full ({path.parent}); free some space, then run again") from error

@@ -283,7 +283,7 @@ def test_a_full_disk_stops_the_run_and_keeps_what_there_is(
     with pytest.raises(Stopped) as caught:
         fetch(fake, partial, len(original))
     assert str(caught.value) == (
-        f"freesound: the disk is full ({partial.parent}); free some space, then run the same command"
+        f"the disk is full ({partial.parent}); free some space, then run the same command"
     )
     monkeypatch.undo()
     assert partial.stat().st_size == 100
