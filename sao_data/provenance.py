@@ -16,6 +16,7 @@ from sao_data.attribution.info import BY_A_PERSON, EARLIER
 from sao_data.commit import FILE, SAMPLES, SHARDS, root_digest
 from sao_data.credits import shown_author_id
 from sao_data.errors import IntegrityError, MatchedNothing, UsageError
+from sao_data.ids import named_by
 from sao_data.licences.table import table
 from sao_data.records import CatalogueRow, Recording, SampleRow, Shard
 from sao_data.stages.listing import NAME as LIST
@@ -136,10 +137,8 @@ def _other_table(dataset: Dataset) -> Iterator[str]:
 def why(dataset: Dataset, recording_id: str) -> tuple[CatalogueRow, str]:
     """The catalogue row of a recording and its raw evidence ('' if none); MatchedNothing if it was never
     offered."""
-    wanted = recording_id.split("#", 1)[0]
-    row = next((row for row in dataset.catalogue() if row.id == wanted), None)
-    if row is None:
-        row = next((row for row in dataset.catalogue() if row.id == _id_of_key(wanted)), None)
+    wanted = named_by(recording_id)
+    row = next((row for row in dataset.catalogue() if row.id in wanted), None)
     if row is None:
         raise MatchedNothing(
             f"{dataset.storage.url}: {recording_id} was never offered; ids look like {_example(dataset)}"
@@ -282,12 +281,6 @@ def _raw(dataset: Dataset, digest: str) -> str:
             if digest in rows:
                 return rows[digest]
     return ""
-
-
-def _id_of_key(key: str) -> str:
-    """The id behind a sample name: "freesound-000012345" is "freesound:12345"."""
-    source, _, own = key.partition("-")
-    return f"{source}:{int(own.split('-')[0])}" if own.split("-")[0].isdigit() else f"{source}:{own}"
 
 
 def _example(dataset: Dataset) -> str:

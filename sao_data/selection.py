@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import difflib
-import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from sao_data.errors import MatchedNothing
-from sao_data.ids import sample_key
+from sao_data.ids import named_by
 from sao_data.licences import Policy, Release, decide, parse
 from sao_data.records import CatalogueRow
 from sao_data.stages.listing import Listed
 
-_FURTHER_CLIP = re.compile(r"-\d{4}$")  # ends the key of a recording's further clips
 _NUM_NEAR = 3
 
 
@@ -57,13 +55,13 @@ class Selected:
 def select(works: Iterable[Work], wanted: Wanted) -> Selected:
     """Look at every work once."""
     found, hit, pools = Selected(), set[str](), _Pools()
-    stems = {text: {text, _FURTHER_CLIP.sub("", text)} for text in wanted.ids}
+    meant = {text: named_by(text) for text in wanted.ids}
     licences = {text: _licence_names(text) for text in wanted.licences}
     for work in works:
         found.sources.add(work.source)
         pools.add(work)
         by_author = {text for text in wanted.authors if text in author_names(work)}
-        by_id = {text for text, stem in stems.items() if stem & {work.id, sample_key(work.id, 0)}}
+        by_id = {text for text, ids in meant.items() if work.id in ids}
         by_licence = {text for text, names in licences.items() if names & {work.license, work.family}}
         for texts, ids in (
             (by_author, found.by_author),

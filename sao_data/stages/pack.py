@@ -38,7 +38,7 @@ from sao_data.stages.listing import NAME as LIST
 from sao_data.stages.listing import Listed
 from sao_data.storage import Storage
 
-VERSION = 1
+VERSION = 2
 _INPUTS = (LIST, "decide", "curate", "caption")
 
 
