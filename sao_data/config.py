@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import functools
 import hashlib
 import json
 import tomllib
 import types
 import typing
+from collections.abc import Hashable
 from pathlib import Path
-from typing import Annotated, Any, TypeVar, cast
+from typing import Annotated, Any, Literal, TypeVar, cast
 
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
@@ -50,7 +52,7 @@ def parse(cls: type[T], table: Table, *, where: str) -> T:
         if inner and isinstance(values.get(key), dict):
             values[key] = _over_default(cls, key, inner, values[key], f"{where}: [{key}]")
     try:
-        checked = _model(cls).model_validate(_tuples(values))
+        checked = _cached_model(cast("Hashable", cls)).model_validate(_tuples(values))
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"])
@@ -137,11 +139,16 @@ def _over_default(cls: type, key: str, inner: type[T], table: Table, where: str)
     return cast("T", dataclasses.replace(default, **{name: getattr(given, name) for name in table}))
 
 
-def _model(cls: type) -> type[BaseModel]:
+def model(cls: type, extra: Literal["forbid", "ignore"] = "forbid") -> type[BaseModel]:
     """The dataclass as a pydantic model: fields by their types, strictly ("2" is no integer)."""
-    hints = typing.get_type_hints(cls)
+    hints = typing.get_type_hints(cls, include_extras=True)
     fields: Any = {field.name: (hints[field.name], _default(field)) for field in dataclasses.fields(cls)}
-    return create_model(cls.__name__, __config__=_STRICT, **fields)
+    return create_model(cls.__name__, __config__=_STRICT | ConfigDict(extra=extra), **fields)
+
+
+@functools.cache
+def _cached_model(cls: type) -> type[BaseModel]:
+    return model(cls)
 
 
 def _default(field: dataclasses.Field[Any]) -> Any:

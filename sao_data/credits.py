@@ -14,9 +14,9 @@ import dataclasses
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 from urllib.parse import unquote, urlsplit
 
+from sao_data import stored
 from sao_data.errors import UsageError
 from sao_data.records import Recording
 from sao_data.split import is_pseudonym, pseudonym
@@ -150,13 +150,13 @@ def _plain(line: Credit) -> dict[str, str]:
 def _line(where: str, line: bytes) -> Credit:
     """Unknown keys are a later version's business."""
     try:
-        plain: dict[str, Any] = json.loads(line)
+        plain = stored.plain(line, where=where, fix="mend the line", error=UsageError)
         texts = {key: str(value) for key, value in plain.items() if key in _KEYS}
         name = texts.pop("as")
         if bool(texts.get("id")) == bool(texts.get("author")):
             raise KeyError("id")
         return Credit(**{"when": "", **texts}, name=name)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except KeyError as error:
         raise UsageError(
             f'{where}: want a JSON object with "as" and either "id" or "author" ({error!r}); mend the line'
         ) from error

@@ -58,7 +58,7 @@ def _changed(
         if (row.kept or row.rule == ASKED) and row.evidence and not same:
             wanted[row.evidence] = row
     for name in storage.names(evidence.FOLDER) if wanted else ():
-        for digest, raw in evidence.read_rows(storage, name).items():
+        for digest, raw in evidence.checked_rows(storage, name).items():
             row_here = wanted.pop(digest, None)
             if row_here and row_here.id not in tombstones.ids:
                 yield row_here, raw

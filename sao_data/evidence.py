@@ -10,11 +10,16 @@ from __future__ import annotations
 import gzip
 import hashlib
 import io
+import zlib
 from collections.abc import Iterable, Sequence
 
+from sao_data.errors import IntegrityError
 from sao_data.storage import Storage
 
 FOLDER = "evidence"
+_UNPACKED = 64 << 20  # bytes that any file may unpack to, and …
+_RATIO = 100  # … for each of its own: JSON rows of one form shrink to a tenth, seldom to a fiftieth
+_GZIP = 31  # zlib's number for one gzip member
 
 
 def pack(rows: Iterable[str]) -> tuple[str, bytes]:
@@ -26,13 +31,39 @@ def pack(rows: Iterable[str]) -> tuple[str, bytes]:
     return f"{FOLDER}/{hashlib.sha256(lines).hexdigest()}.jsonl.gz", buffer.getvalue()
 
 
+def unpack(data: bytes) -> list[str]:
+    """The raw rows in an evidence file; ValueError where it is none, or unpacks to too much."""
+    limit = _UNPACKED + _RATIO * len(data)
+    unpacker = zlib.decompressobj(wbits=_GZIP)
+    try:
+        lines = unpacker.decompress(data, limit)
+    except zlib.error as error:
+        raise ValueError(f"not gzip ({error})") from error
+    if len(lines) >= limit:
+        raise ValueError(f"{len(data)} bytes unpack to {limit} and more, which raw metadata do not")
+    if not unpacker.eof or unpacker.unused_data or (lines and not lines.endswith(b"\n")):
+        raise ValueError("cut short, or with bytes behind its end")
+    return lines.decode().split("\n")[:-1]
+
+
 def read_rows(storage: Storage, name: str) -> dict[str, str]:
     """Raw rows of an evidence file by their sha256; ValueError if the content is not what its name says."""
-    lines = gzip.decompress(storage.read(name))
-    if hashlib.sha256(lines).hexdigest() != digest_of(name):
-        raise ValueError(f"{name}: content does not match its name")
-    rows = lines.decode().split("\n")[:-1]
+    rows = unpack(storage.read(name))
+    lines = hashlib.sha256()
+    for row in rows:
+        lines.update(row.encode() + b"\n")
+    if lines.hexdigest() != digest_of(name):
+        raise ValueError("content does not match its name")
     return {hashlib.sha256(row.encode()).hexdigest(): row for row in rows}
+
+
+def checked_rows(storage: Storage, name: str) -> dict[str, str]:
+    """The same; IntegrityError where it is damaged."""
+    try:
+        return read_rows(storage, name)
+    except ValueError as error:
+        fix = "run `sao verify`, and restore it from a copy"
+        raise IntegrityError(f"{storage.url}/{name}: damaged ({error}); {fix}") from error
 
 
 def digest_of(name: str) -> str:

@@ -39,11 +39,11 @@ def sample_key(recording_id: str, number: int) -> str:
     """Name of a sample in a shard: "freesound-000012345", "freesound-000012345-0001" for further clips.
 
     Numeric ids are padded to nine digits so that names sort as numbers; made from the id alone, never from a
-    title. No two clips have one name (`parse_key` reads it back): a source name holds no "-", so the first one
-    ends it. A further clip ends in "-" and four or five digits; an own id that ends so has "~", which no id
-    holds, for that "-", so the end of a name says whether it has a clip number. What is left is the own id, but
-    for numbers written as their source writes them, in at least nine digits; another own id of nine digits
-    begins with a zero, and has "~" for it.
+    title. No two clips have one name (`parse_key` reads it back): a source name holds no "-", so the first
+    one ends it. A further clip ends in "-" and four or five digits; an own id that ends so has "~", which no
+    id holds, for that "-", so the end of a name says whether it has a clip number. What is left is the own
+    id, but for numbers written as their source writes them, in at least nine digits; another own id of nine
+    digits begins with a zero, and has "~" for it.
     """
     assert 0 <= number < _MAX_CLIPS, number
     source, own = recording_id.split(":", 1)

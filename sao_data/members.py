@@ -10,7 +10,6 @@ from __future__ import annotations
 import functools
 import hashlib
 import io
-import json
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -128,11 +127,8 @@ class Reader:
         """What the shard says of a sample."""
         text = self._read(member.shard, member.json_offset, member.json_size)
         self._check(member, "JSON", text, member.json_sha256)
-        try:
-            return Sample(**json.loads(text))
-        except (ValueError, TypeError) as error:
-            what = f"JSON of {member.key} is not a sample as this version knows it ({error})"
-            raise IntegrityError(self._damaged(member.shard, what)) from error
+        where = f"{self._storage.url}/{shards.FOLDER}/{member.shard}: {member.key}.json"
+        return shards.parse_sample(text, where)
 
     def window(self, member: Member, crop: Crop, out_CT: Floats) -> None:
         """Decode a window of the sample's audio into `out_CT`."""

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Protocol, cast, runtime_checkable
 
+from sao_data import stored
 from sao_data.ids import sample_key
 from sao_data.plugins import Source
 from sao_data.records import Offer, Recording, Rendition
@@ -71,7 +72,8 @@ class Originals:
         name = self._name(recording_id)
         if not self.storage.exists(f"{name}.json") or not self.storage.exists(name):
             return None
-        original = Original(**json.loads(self.storage.read(f"{name}.json")))
+        where, note = f"{self.storage.url}/{name}.json", self.storage.read(f"{name}.json")
+        original = stored.read(Original, note, where=where, fix="delete it and run the same command again")
         whole = self.storage.size(name) == original.num_bytes
         return original if whole and original.stated == stated else None
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 
+from sao_data import stored
+from sao_data.dataset_json import Owner
 from sao_data.errors import UsageError
 from sao_data.manifest import Manifest
 from sao_data.storage import Storage, write_if_changed
@@ -35,18 +37,15 @@ def read(storage: Storage) -> dict[str, object]:
     """The owner of a dataset directory; UsageError if it is none, or of a format unknown here."""
     if not storage.exists(FILE):
         raise UsageError(f"{storage.url}: no dataset here (no {FILE}); is the path right?")
-    try:
-        owner = json.loads(storage.read(FILE))
-    except ValueError as error:
-        raise UsageError(f"{storage.url}/{FILE}: not valid JSON ({error}); is this a sao dataset?") from error
-    if not isinstance(owner, dict):
-        raise UsageError(f"{storage.url}/{FILE}: not an object; is this a sao dataset?")
+    where, fix = f"{storage.url}/{FILE}", "is this a sao dataset?"
+    data = storage.read(FILE)
+    owner = stored.plain(data, where=where, fix=fix, error=UsageError)
     if owner.get("format") != FORMAT or owner.get("format_version") != FORMAT_VERSION:
         raise UsageError(
             f"{storage.url}: format {owner.get('format')} {owner.get('format_version')}, this reads {FORMAT} "
             f"{FORMAT_VERSION}; use the version of sao that made it, or build into another --out"
         )
-    return owner
+    return stored.document(Owner, data, where=where, fix=fix, error=UsageError)
 
 
 def claim(storage: Storage, manifest: Manifest) -> None:

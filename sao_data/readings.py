@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import dataclasses
 import typing
-import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -175,7 +174,7 @@ def _groups(storage: Storage, facts: Facts, using: Sequence[Reader]) -> Iterator
             continue
         try:
             rows = evidence.read_rows(storage, name)
-        except (ValueError, OSError, EOFError, zlib.error):
+        except (ValueError, FileNotFoundError):
             continue
         for digest, raw in rows.items():
             group.add(digest, raw, using)

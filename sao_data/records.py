@@ -2,15 +2,15 @@
 
 Frames (integers at 44.1 kHz after normalisation) are the truth; seconds are for people. A string that a
 source does not state is '' here, a null in Parquet and '' in a shard; a number that may be unknown is None.
-
-    Recording -decide-> Decision -fetch-> AudioFile -normalise-> Clip -curate-> Clip -caption-> Caption
-    -pack-> Sample
+Which stage makes which of which: docs/design.md.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Literal
+
+from sao_data.forms import Count, Key, RecordingId, Sha256, ShardName
 
 SAMPLE_RATE = 44_100  # Hz, everything after normalisation (paper 3.1)
 NUM_CHANNELS = 2
@@ -192,7 +192,7 @@ class Sample:
     author_id: str  #: the source's stable id of the author
     author_url: str  #: the author's page
     changes: list[str]  #: every change made to the original
-    clip: int  #: number of this clip within the recording
+    clip: Count  #: number of this clip within the recording
     copyright_notice: str  #: copyright line supplied by the author
     credit: str  #: ready attribution sentence: title, author, source, licence, changes
     dataset: str  #: name of the dataset
@@ -205,21 +205,21 @@ class Sample:
     license_url: str  #: canonical URL of the licence
     license_version: str  #: '' = the source states none
     lufs: str  #: integrated loudness, LUFS; '' if silent or shorter than 0.4 s
-    num_frames: int  #: frames in this clip at 44,100 Hz
+    num_frames: Count  #: frames in this clip at 44,100 Hz
     original_sha256: str  #: of the file as received
     original_type: str  #: container/codec of the file as received
     page_url: str  #: where the work is published
     prompt: str  #: one fixed caption string, for trainers that want one
-    recording_frames: int  #: frames of the whole recording at 44,100 Hz
+    recording_frames: Count  #: frames of the whole recording at 44,100 Hz
     rendition: str  #: "original" or "preview"
     retrieved_at: str  #: when the metadata were retrieved; '' = not recorded
     sample_rate: int  #: Hz, always 44100
-    seconds_start: int  #: floor of the clip's start in the recording
-    seconds_total: int  #: ceil of the recording's length, at most 512
+    seconds_start: Count  #: floor of the clip's start in the recording
+    seconds_total: Count  #: ceil of the recording's length, at most 512
     series: str  #: the shard series this sample belongs to
     sha256: str  #: of the FLAC member
     source: str  #: where it came from: the part of the id before the colon
-    start_frame: int  #: first frame of this clip in the recording
+    start_frame: Count  #: first frame of this clip in the recording
     tags: list[str]  #: caption field
     title: str  #: caption field, as published
     year: str  #: caption field
@@ -229,16 +229,16 @@ class Sample:
 class SampleRow:
     """Where a sample lies, so that it can be read without reading the rest (samples.parquet)."""
 
-    key: str
-    recording_id: str
-    shard: str
-    flac_offset: int  # byte offset of the member's data in the tar
-    flac_size: int
-    json_offset: int
-    json_size: int
-    sha256: str  # of the FLAC member
-    json_sha256: str
-    num_frames: int
+    key: Key
+    recording_id: RecordingId
+    shard: ShardName
+    flac_offset: Count  # byte offset of the member's data in the tar
+    flac_size: Count
+    json_offset: Count
+    json_size: Count
+    sha256: Sha256  # of the FLAC member
+    json_sha256: Sha256
+    num_frames: Count
     seek_points: tuple[SeekPoint, ...]
     credit: str
 
@@ -247,11 +247,11 @@ class SampleRow:
 class Shard:
     """One tar of a series (shards.parquet)."""
 
-    name: str  # "train-000000.tar"
+    name: ShardName  # "train-000000.tar"
     series: str
-    sha256: str
-    num_samples: int
-    num_bytes: int
+    sha256: Sha256
+    num_samples: Count
+    num_bytes: Count
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -280,7 +280,7 @@ class Objection:
 class CatalogueRow:
     """One recording ever offered and how it ended (catalogue.parquet)."""
 
-    id: str
+    id: RecordingId
     source: str
     title: str
     author: str
@@ -307,14 +307,14 @@ class CatalogueRow:
     stage: str  # where it was rejected; '' if kept
     reason: str
     detail: str
-    num_offers: int  # how often the sources offered this id; every offer beyond the first is `duplicate_id`
-    num_clips: int  # clips in the dataset
-    num_clips_rejected: int
+    num_offers: Count  # by the sources, of this id; each beyond the first is `duplicate_id`
+    num_clips: Count  # clips in the dataset
+    num_clips_rejected: Count
     seconds: float | None  # of the kept clips, 0.001 s
     changes: tuple[str, ...]
-    shards: tuple[str, ...]
-    original_sha256: str
-    audio_sha256: str  # of the normalised audio; '' if it was not normalised
-    evidence: str
-    confirmed: str  # sha256 of a later reading that said the same, before the file was taken
+    shards: tuple[ShardName, ...]
+    original_sha256: Sha256
+    audio_sha256: Sha256  # of the normalised audio; '' if it was not normalised
+    evidence: Sha256
+    confirmed: Sha256  # sha256 of a later reading that said the same, before the file was taken
     retrieved_at: str

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
-import json
-import zlib
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
@@ -19,7 +17,7 @@ from sao_data.attribution.plain import one_line
 from sao_data.credits import Credit, Credits, append, gather, shown_author_id, unnamed
 from sao_data.credits import apply as named_as_asked
 from sao_data.credits import read as read_credits
-from sao_data.errors import IntegrityError, UsageError
+from sao_data.errors import UsageError
 from sao_data.plugins import CaptionBuilder
 from sao_data.provenance import Dataset
 from sao_data.records import CaptionField, CatalogueRow, Recording, Sample, SampleRow
@@ -144,20 +142,13 @@ def _originals(dataset: Dataset, rows: Iterable[CatalogueRow]) -> dict[str, Reco
         wanted.setdefault(row.evidence, []).append(row)
     found = {}
     for name in dataset.storage.names(evidence.FOLDER) if wanted else ():
-        raw = _rows(dataset.storage, name)
+        raw = evidence.checked_rows(dataset.storage, name)
         for digest in raw.keys() & wanted.keys():
             for row in wanted[digest]:
                 for reader in readers:
                     if recording := _read(reader, raw[digest], row.id):
                         found[row.id] = recording
     return found
-
-
-def _rows(storage: Storage, name: str) -> dict[str, str]:
-    try:
-        return evidence.read_rows(storage, name)
-    except (ValueError, OSError, EOFError, zlib.error) as error:
-        raise IntegrityError(f"{storage.url}/{name}: damaged ({error}); run `sao verify`") from error
 
 
 def _read(reader: replay.Reader, raw: str, recording_id: str) -> Recording | None:
@@ -187,7 +178,8 @@ def _read_samples(dataset: Dataset, ids: Collection[str]) -> Iterator[tuple[Samp
         if row.recording_id in ids:
             with dataset.storage.open(f"{shards.FOLDER}/{row.shard}") as file:
                 text = shards.read_member(file, row.json_offset, row.json_size)
-            yield row, Sample(**json.loads(text))
+            where = f"{dataset.storage.url}/{shards.FOLDER}/{row.shard}: {row.key}.json"
+            yield row, shards.parse_sample(text, where)
 
 
 def _resaid(sample: Sample, before: CatalogueRow, after: CatalogueRow, builder: CaptionBuilder) -> Sample:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import json
 import os
 import tarfile
 from collections.abc import Collection, Mapping
@@ -86,7 +85,7 @@ def _read(
 ) -> tuple[Sample, bytes]:
     """A sample as it will be, and its audio; both checked."""
     flac, text = shards.read_member(file, *entry.flac), _text(file, entry)
-    sample = Sample(**json.loads(text))
+    sample = shards.parse_sample(text, f"{where}: {entry.key}.json")
     new = samples.get(entry.key, sample)
     is_known = hashlib.sha256(text).hexdigest() == row.json_sha256 or text == shards.sample_json(new)
     if hashlib.sha256(flac).hexdigest() != row.sha256 or not is_known:

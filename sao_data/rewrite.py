@@ -10,11 +10,9 @@ from __future__ import annotations
 
 import csv
 import dataclasses
-import gzip
 import hashlib
 import io
 import json
-import zlib
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -202,8 +200,8 @@ def _evidence(storage: Storage, going: frozenset[str], staying: set[str]) -> Ite
 
 def _raw_rows(storage: Storage, name: str, data: bytes) -> list[str]:
     try:
-        return gzip.decompress(data).decode().split("\n")[:-1]
-    except (ValueError, OSError, EOFError, zlib.error) as error:
+        return evidence.unpack(data)
+    except ValueError as error:
         raise IntegrityError(f"{storage.url}/{name}: damaged ({error}); run `sao verify`") from error
 
 

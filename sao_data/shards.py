@@ -10,27 +10,19 @@ from __future__ import annotations
 
 import hashlib
 import json
-import sys
 import tarfile
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict, dataclass
-from typing import Any, BinaryIO, Protocol
+from dataclasses import asdict
+from typing import Any, BinaryIO
 
+from sao_data import stored
 from sao_data.errors import IntegrityError
 from sao_data.records import Sample, SampleRow, SeekPoint, Shard
 from sao_data.storage import Storage
 
 FOLDER = "shards"
-_BLOCK = 512  # tar block
-_RECORD = 20 * _BLOCK  # tar files are padded to this
-Look = Callable[[SampleRow, dict[str, Any]], None]
-
-
-class Hash(Protocol):
-    """What hashlib's hashes are."""
-
-    def update(self, data: bytes, /) -> None: ...
+_FIX = "restore the shard from a copy, or delete it and run the same ingest again"
+BLOCK = 512  # bytes of a tar block
+_RECORD = 20 * BLOCK  # tar files are padded to this
 
 
 def shard_name(series: str, bucket: int) -> str:
@@ -78,8 +70,7 @@ class ShardWriter:
 
     def finish(self) -> Shard:
         """Write the end of the tar; return what the shard became."""
-        end = 2 * _BLOCK
-        self._write(b"\0" * (end + -(self._offset + end) % _RECORD))
+        self._write(b"\0" * num_closing(self._offset))
         return Shard(
             name=self._name,
             series=self._series,
@@ -89,19 +80,35 @@ class ShardWriter:
         )
 
     def _member(self, name: str, data: bytes) -> int:
-        info = tarfile.TarInfo(name)
-        info.size = len(data)
-        info.mtime = 0
-        info.mode = 0o644
-        self._write(info.tobuf(tarfile.USTAR_FORMAT, "utf-8"))
+        self._write(member_header(name, len(data)))
         offset = self._offset
-        self._write(data + b"\0" * (-len(data) % _BLOCK))
+        self._write(data + b"\0" * num_padding(len(data)))
         return offset
 
     def _write(self, data: bytes) -> None:
         self._file.write(data)
         self._sha256.update(data)
         self._offset += len(data)
+
+
+def member_header(name: str, num_bytes: int) -> bytes:
+    """The tar block before a member: a plain file without owner or time."""
+    info = tarfile.TarInfo(name)
+    info.size = num_bytes
+    info.mtime = 0
+    info.mode = 0o644
+    return info.tobuf(tarfile.USTAR_FORMAT, "utf-8")
+
+
+def num_padding(num_bytes: int) -> int:
+    """Zeros that follow a member's data."""
+    return -num_bytes % BLOCK
+
+
+def num_closing(offset: int) -> int:
+    """Zeros that end a tar whose last member ends at `offset`."""
+    end = 2 * BLOCK
+    return end + -(offset + end) % _RECORD
 
 
 def read_member(file: BinaryIO, offset: int, size: int) -> bytes:
@@ -123,121 +130,10 @@ def read_sample(storage: Storage, row: SampleRow) -> tuple[bytes, dict[str, Any]
     for data, wanted, what in ((flac, row.sha256, "audio"), (text, row.json_sha256, "JSON")):
         if hashlib.sha256(data).hexdigest() != wanted:
             raise IntegrityError(f"{row.shard}: {what} of {row.key} is damaged; run `sao verify`")
-    fields: dict[str, Any] = json.loads(text)
-    return flac, fields
+    where = f"{storage.url}/{FOLDER}/{row.shard}: {row.key}.json"
+    return flac, asdict(parse_sample(text, where))
 
 
-def verify(
-    storage: Storage, shards: Iterable[Shard], rows: Iterable[SampleRow], look: Look | None = None
-) -> Iterator[str]:
-    """Findings, one sentence each: every shard's size and hash, every member's place, hash, name and words.
-
-    `look` sees what every sample says of itself, damaged or not.
-    """
-    by_shard: dict[str, list[SampleRow]] = defaultdict(list)
-    for row in rows:
-        by_shard[row.shard].append(row)
-    known = set()
-    for shard in shards:
-        known.add(shard.name)
-        yield from _verify_shard(storage, shard, by_shard.get(shard.name, []), look)
-    for name in storage.names(FOLDER):
-        if name.removeprefix(f"{FOLDER}/") not in known:
-            yield f"{name}: not in shards.parquet"
-    for name in sorted(set(by_shard) - known):
-        yield f"{name}: samples.parquet names it, shards.parquet does not"
-
-
-def _verify_shard(storage: Storage, shard: Shard, rows: list[SampleRow], look: Look | None) -> Iterator[str]:
-    name = f"{FOLDER}/{shard.name}"
-    if not storage.exists(name):
-        yield f"{name}: missing"
-        return
-    if len(rows) != shard.num_samples:
-        yield f"{name}: {shard.num_samples} samples by shards.parquet, {len(rows)} by samples.parquet"
-    whole = hashlib.sha256()
-    findings: list[str] = []
-    with storage.open(name) as file:
-        for member in _members(file, rows, whole):
-            findings += _verify_member(member, look)
-    if whole.hexdigest() != shard.sha256 or storage.size(name) != shard.num_bytes:
-        yield f"{name}: content is not what shards.parquet says (sha256 {whole.hexdigest()[:12]}…)"
-    yield from findings
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Member:
-    """What lies where the index points."""
-
-    row: SampleRow
-    suffix: str  # "flac" or "json"
-    header: bytes  # the tar block before it; b"" if the index points into what another member holds
-    sha256: str
-    text: bytes  # of a JSON member
-
-
-def _members(file: BinaryIO, rows: Iterable[SampleRow], whole: Hash) -> Iterator[_Member]:
-    """Read a shard once, from end to end (it may lie far away), with the members that the index names."""
-    places = [(row.flac_offset, row.flac_size, row.key, "flac", row) for row in rows]
-    places += [(row.json_offset, row.json_size, row.key, "json", row) for row in rows]
-    position = 0
-    for offset, size, _, suffix, row in sorted(places, key=lambda place: place[:4]):
-        if offset < position:
-            yield _Member(row=row, suffix=suffix, header=b"", sha256="", text=b"")
-            continue
-        header, digest, text = b"", hashlib.sha256(), b""
-        for block in _read(file, offset - position, whole):
-            header = (header + block)[-_BLOCK:]
-        position = offset
-        for block in _read(file, size, whole):
-            digest.update(block)
-            position += len(block)
-            text += block if suffix == "json" else b""
-        yield _Member(row=row, suffix=suffix, header=header, sha256=digest.hexdigest(), text=text)
-    for _ in _read(file, sys.maxsize, whole):
-        pass
-
-
-def _read(file: BinaryIO, num: int, whole: Hash) -> Iterator[bytes]:
-    """The next `num` bytes or what is left, in blocks, told to the shard's hash as well."""
-    while num > 0 and (block := file.read(min(num, 1 << 20))):
-        whole.update(block)
-        num -= len(block)
-        yield block
-
-
-def _verify_member(member: _Member, look: Look | None) -> Iterator[str]:
-    row, name = member.row, f"{member.row.key}.{member.suffix}"
-    size, wanted = (
-        (row.flac_size, row.sha256) if member.suffix == "flac" else (row.json_size, row.json_sha256)
-    )
-    try:
-        info = tarfile.TarInfo.frombuf(member.header, "utf-8", "strict")
-        there, fits = info.name, (info.name, info.size) == (name, size)
-    except (tarfile.HeaderError, ValueError):
-        there, fits = "no member", False
-    if not fits:
-        yield f"{row.shard}: samples.parquet points at {there} for {name}"
-    if member.sha256 != wanted:
-        yield f"{row.shard}: {name} is damaged: not the sha256 that samples.parquet has"
-    if member.suffix == "json":
-        yield from _verify_words(member, look)
-
-
-def _verify_words(member: _Member, look: Look | None) -> Iterator[str]:
-    """A sample's JSON must speak of the sample that the index has there."""
-    row = member.row
-    try:
-        fields = json.loads(member.text)
-    except ValueError:
-        fields = None
-    if not isinstance(fields, dict):
-        yield f"{row.shard}: {row.key}.json is not a JSON object"
-        return
-    stated = (("id", row.recording_id), ("sha256", row.sha256), ("credit", row.credit))
-    for name, value in (*stated, ("num_frames", row.num_frames)):
-        if fields.get(name) != value:
-            found = f"{name} is {fields.get(name)!r}, samples.parquet has {value!r}"
-            yield f"{row.shard}: {row.key}.json: {found}"
-    if look:
-        look(row, fields)
+def parse_sample(text: bytes, where: str) -> Sample:
+    """What a JSON member says; IntegrityError if it is no sample as this version knows it."""
+    return stored.read(Sample, text, where=where, fix=_FIX)

@@ -71,7 +71,7 @@ class LocalStorage:
         self.url = str(self.root)
 
     def exists(self, name: str) -> bool:
-        return self._path(name).exists()
+        return self._path(name).is_file()
 
     def size(self, name: str) -> int:
         return self._path(name).stat().st_size

@@ -6,13 +6,14 @@ order.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import io
 import types
 import typing
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 from sao_data.errors import IntegrityError
 from sao_data.storage import Storage
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 ROW_GROUP = 8192
+_FIX = "delete work/ there and run the same command again"
+_MAX_SHOWN = 60  # characters of a wrong value in a message
+_MAX_LINE = 200  # characters of what pyarrow says
 _HINTS: dict[type, dict[str, Any]] = {}
 T = TypeVar("T")
 
@@ -52,22 +56,47 @@ def read(storage: Storage, name: str, cls: type[T]) -> list[T]:
 
 
 def iterate(storage: Storage, name: str, cls: type[T]) -> Iterator[T]:
-    """Rows of a table, one row group in memory at a time.
+    """Rows of a table, one row group in memory at a time; IntegrityError where it is not such a table.
 
     Without pyarrow's own threads: a process that ends soon after may die of them (22 of 70, torch loaded).
     """
-    import pyarrow as pa
     import pyarrow.parquet as pq
 
-    try:
-        with storage.open(name) as file:
+    where = f"{storage.url}/{name}"
+    with storage.open(name) as file:
+        with damage(where):
             parquet = pq.ParquetFile(file, pre_buffer=False)
-            for group in range(parquet.num_row_groups):
-                for row in parquet.read_row_group(group, use_threads=False).to_pylist():
-                    yield _record(cls, row)
-    except (pa.ArrowException, KeyError) as error:
-        fix = "delete work/ there and run the same command again"
-        raise IntegrityError(f"{storage.url}/{name}: damaged ({error}); {fix}") from error
+            _check_schema(cls, parquet.schema_arrow)
+        for group in range(parquet.num_row_groups):
+            with damage(where):
+                table = parquet.read_row_group(group, use_threads=False)
+                check(cls, table)
+                rows = table.to_pylist()
+            yield from (_record(cls, row) for row in rows)
+
+
+@contextlib.contextmanager
+def damage(where: str) -> Iterator[None]:
+    """Turn what pyarrow says of bytes that are no such table into one line. (Some of it is an OSError without
+    a number; those of a disk or a network have one, and may pass.)"""
+    import pyarrow as pa
+
+    try:
+        yield
+    except (pa.ArrowException, ValueError, OverflowError) as error:
+        raise IntegrityError(f"{where}: damaged ({_line(error)}); {_FIX}") from error
+    except OSError as error:
+        if error.errno is not None:
+            raise
+        raise IntegrityError(f"{where}: damaged ({_line(error)}); {_FIX}") from error
+
+
+def check(cls: type, table: pa.Table) -> None:
+    """ValueError for the first column that holds what no record of this class has: a null, a number out of
+    range, text of another form."""
+    hints = _hints(cls)
+    for name in table.column_names:
+        _check_column(hints[name], table[name], name)
 
 
 def schema(cls: type) -> pa.Schema:
@@ -79,14 +108,98 @@ def schema(cls: type) -> pa.Schema:
 
 def _hints(cls: type) -> dict[str, Any]:
     if cls not in _HINTS:
-        hints = typing.get_type_hints(cls)
+        hints = typing.get_type_hints(cls, include_extras=True)
         _HINTS[cls] = {field.name: hints[field.name] for field in dataclasses.fields(cls)}
     return _HINTS[cls]
+
+
+def _check_schema(cls: type, found: pa.Schema) -> None:
+    wanted = schema(cls)
+    for column in wanted:
+        if column.name not in found.names:
+            raise ValueError(f"no column {column.name}")
+        there = found.field(column.name).type
+        if there != column.type:
+            raise ValueError(f"column {column.name} holds {there}, want {column.type}")
+    if others := sorted(set(found.names) - set(wanted.names)):
+        raise ValueError(f"column {others[0]} is not known here")
+    if len(found.names) > len(wanted.names):
+        raise ValueError("a column stands in it twice")
+
+
+def _check_column(hint: Any, column: pa.ChunkedArray, place: str) -> None:
+    import pyarrow.compute as pc
+
+    hint, rules, optional = _unwrapped(hint)
+    if column.null_count and not (optional or _is_text(hint) or _is_list(hint)):
+        raise ValueError(f"{place} is empty in {column.null_count} rows")
+    if _is_list(hint):
+        items = pc.list_flatten(column)
+        if items.null_count:
+            raise ValueError(f"a list in {place} has an empty item")
+        _check_column(typing.get_args(hint)[0], items, place)
+    elif dataclasses.is_dataclass(hint):
+        inner = column.filter(pc.is_valid(column)).flatten()
+        for (name, inner_hint), values in zip(_hints(typing.cast("type", hint)).items(), inner, strict=True):
+            _check_column(inner_hint, values, f"{place}.{name}")
+    elif hint is float:
+        _check_all(pc.invert(pc.is_nan(column)), column, f"{place} is no number")
+    elif typing.get_origin(hint) is Literal:
+        _check_all(
+            pc.is_in(column, _array(typing.get_args(hint))), column, f"{place} is a word not known here"
+        )
+    for rule in rules:
+        if getattr(rule, "ge", None) is not None:
+            _check_all(pc.greater_equal(column, rule.ge), column, f"{place} is below {rule.ge}")
+        if getattr(rule, "pattern", None):
+            _check_all(pc.match_substring_regex(column, rule.pattern), column, f"{place} is not of its form")
+
+
+def _check_all(holds: pa.ChunkedArray, column: pa.ChunkedArray, problem: str) -> None:
+    """Nulls hold: whether they may stand is asked before."""
+    import pyarrow.compute as pc
+
+    place = pc.index(pc.fill_null(pc.or_(holds, pc.is_null(column)), True), False).as_py()
+    if place >= 0:
+        raise ValueError(f"{problem}: {str(column[place].as_py())[:_MAX_SHOWN]!r}")
+
+
+def _array(values: tuple[str, ...]) -> pa.Array:
+    import pyarrow as pa
+
+    return pa.array(values, pa.string())
+
+
+def _unwrapped(hint: Any) -> tuple[Any, tuple[Any, ...], bool]:
+    """(the type itself, the rules annotated to it, may it be None)"""
+    rules: tuple[Any, ...] = ()
+    optional = False
+    while True:
+        origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+        if origin is Annotated:
+            hint, rules = arguments[0], (*rules, *arguments[1:])
+        elif origin in (types.UnionType, typing.Union):
+            hint, optional = next(part for part in arguments if part is not type(None)), True
+        else:
+            return hint, rules, optional
+
+
+def _is_text(hint: Any) -> bool:
+    return hint is str or typing.get_origin(hint) is Literal
+
+
+def _is_list(hint: Any) -> bool:
+    return typing.get_origin(hint) in (tuple, list)
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split())[:_MAX_LINE]
 
 
 def _arrow(hint: Any) -> pa.DataType:
     import pyarrow as pa
 
+    hint, _, _ = _unwrapped(hint)
     simple = {str: pa.string(), int: pa.int64(), float: pa.float64(), bool: pa.bool_()}
     if hint in simple:
         return simple[hint]
@@ -95,8 +208,6 @@ def _arrow(hint: Any) -> pa.DataType:
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if origin is Literal:
         return pa.string()
-    if origin in (types.UnionType, typing.Union):
-        return _arrow(next(part for part in arguments if part is not type(None)))
     assert origin in (tuple, list), hint
     return pa.list_(_arrow(arguments[0]))
 
@@ -114,12 +225,12 @@ def _record(cls: type[T], row: dict[str, Any]) -> T:
 
 
 def _value(hint: Any, value: Any) -> Any:
-    if hint is str or typing.get_origin(hint) is Literal:
+    hint = _unwrapped(hint)[0]
+    if _is_text(hint):
         return "" if value is None else value
-    if dataclasses.is_dataclass(hint):
+    if value is not None and dataclasses.is_dataclass(hint):
         return _record(typing.cast("type[Any]", hint), value)
-    if typing.get_origin(hint) in (tuple, list):
+    if _is_list(hint):
         inner = typing.get_args(hint)[0]
-        items = value or []
-        return tuple(item if inner is str else _value(inner, item) for item in items)
+        return tuple(_value(inner, item) for item in value or ())
     return value

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+import typing
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -31,7 +32,7 @@ from sao_data.tombstones import Tombstone, Tombstones, author_hash, author_hashe
 REQUESTS = "work/takedowns"  # hashes of requests that were carried out: their names are known no more
 _MAIL = re.compile(r"[^\s@]+@[^\s@]+\.\w")
 _WORD = re.compile(r"(?<![\w.-])\w+(?![\w-])")  # no part of a date or a number with a point
-_BLANKS: dict[str, Any] = {"str": "", "bool": False, "int": 0, "float | None": None, "tuple[str, ...]": ()}
+_BLANKS: dict[Any, Any] = {str: "", bool: False, int: 0, float | None: None, tuple[str, ...]: ()}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -309,4 +310,4 @@ def _remember(storage: Storage, request: Request) -> None:
 
 def _blank() -> dict[str, Any]:
     """Every field of a catalogue row with nothing in it."""
-    return {item.name: _BLANKS[str(item.type)] for item in dataclasses.fields(CatalogueRow)}
+    return {name: _BLANKS[hint] for name, hint in typing.get_type_hints(CatalogueRow).items()}

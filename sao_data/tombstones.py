@@ -16,7 +16,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from sao_data import fingerprint
+from sao_data import fingerprint, stored
 from sao_data.errors import UsageError
 from sao_data.records import Recording
 from sao_data.split import pseudonym
@@ -125,12 +125,12 @@ def _names() -> frozenset[str]:
 def _line(where: str, line: bytes) -> Tombstone:
     """Unknown keys are a later version's business; an id is needed."""
     try:
-        plain = json.loads(line)
+        plain = stored.plain(line, where=where, fix="mend the line", error=UsageError)
         named = {key: value for key, value in plain.items() if key in _names()}
         shards = tuple(map(str, named.pop("shards", ())))
         texts = {key: str(value) for key, value in named.items()}
         stone = Tombstone(**{"when": "", "reason": "", **texts, "id": str(plain["id"])}, shards=shards)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (KeyError, TypeError) as error:
         raise UsageError(f"{where}: not a JSON object with an id ({error!r}); mend the line") from error
     if problem := stone.fingerprint and _problem(stone.fingerprint):
         raise UsageError(f"{where}: the fingerprint cannot be compared ({problem}); restore it, or delete it")

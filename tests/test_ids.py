@@ -43,7 +43,9 @@ def test_sample_key_is_made_from_the_id_alone(recording_id: str, number: int, ke
 
 SOURCES = st.sampled_from(["catalogue", "synthetic", "freesound", "a_b"])
 # what hostile own ids are made of: digits, leading zeros, clip numbers, hashes, other people's padding
-PIECES = st.sampled_from(["0", "00", "7", "007", "000000007", "12345", "-0001", "-00010", "-0", "-", "_", "a", "A"])
+PIECES = st.sampled_from(
+    ["0", "00", "7", "007", "000000007", "12345", "-0001", "-00010", "-0", "-", "_", "a", "A"]
+)
 HOSTILE = st.lists(PIECES, min_size=1, max_size=6).map("".join).filter(lambda own: own[0] not in "-_")
 
 
@@ -55,7 +57,8 @@ def test_a_key_names_one_clip_and_reads_back(source: str, own: str, number: int)
 
 
 @pytest.mark.parametrize(
-    "name", ["", "rain", "freesound-12345", "catalogue-~07", "folder-a~b", "x-~0001", "X-1", "a-b.c", "a-b-0000"]
+    "name",
+    ["", "rain", "freesound-12345", "catalogue-~07", "folder-a~b", "x-~0001", "X-1", "a-b.c", "a-b-0000"],
 )
 def test_what_names_no_sample_is_refused(name: str) -> None:
     with pytest.raises(ValueError, match=r"no sample|bad recording id"):

@@ -118,7 +118,7 @@ def test_a_damaged_table_is_named_with_the_fix(built: Path, tmp_path: Path) -> N
     with pytest.raises(IntegrityError, match=r"catalogue\.parquet: damaged"):
         why(dataset, "folder:tone-000-wav")
     (tmp_path / "out" / "dataset.json").write_text("{}")
-    with pytest.raises(IntegrityError, match="not the facts of a dataset"):
+    with pytest.raises(IntegrityError, match=r"dataset\.json: name: Field required; run the ingest again"):
         open_dataset(str(tmp_path / "out"))
 
 
@@ -151,7 +151,9 @@ def test_why_tells_of_kept_and_left_out(built: Path) -> None:
 def test_a_directory_that_is_no_finished_dataset_says_so(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no dataset here"):
         open_dataset(str(tmp_path))
-    LocalStorage(tmp_path).write("owner.json", b'{"format": "sao-dataset", "format_version": 1, "name": "x"}')
+    LocalStorage(tmp_path).write(
+        "owner.json", b'{"format": "sao-dataset", "format_version": 1, "name": "x", "sources": []}'
+    )
     with pytest.raises(UsageError, match="not finished"):
         open_dataset(str(tmp_path))
     LocalStorage(tmp_path).write("owner.json", b'{"format": "sao-dataset", "format_version": 9, "name": "x"}')

@@ -54,15 +54,15 @@ def test_equal_rows_give_equal_bytes_and_row_groups_are_fixed(tmp_path: Path) ->
 
 def _row(n: int) -> SampleRow:
     return SampleRow(
-        key=f"k{n}",
+        key=f"x-k{n}",
         recording_id=f"x:{n}",
-        shard="s",
+        shard="train-000000.tar",
         flac_offset=n,
         flac_size=1,
         json_offset=2,
         json_size=3,
-        sha256="a",
-        json_sha256="b",
+        sha256=64 * "a",
+        json_sha256=64 * "b",
         num_frames=5,
         seek_points=(SeekPoint(frame=0, byte=42), SeekPoint(frame=441_000, byte=n)),
         credit="c",
@@ -70,6 +70,8 @@ def _row(n: int) -> SampleRow:
 
 
 class _Memory:
+    url = "memory"
+
     def __init__(self, data: bytes) -> None:
         self._data = data
 

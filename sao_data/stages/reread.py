@@ -13,7 +13,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sao_data import config
+from sao_data import config, stored
 from sao_data.originals import RemoteSource
 from sao_data.plugins import Source
 from sao_data.records import Offer, Recording
@@ -91,8 +91,9 @@ def _store(storage: Storage, bucket: int, offers: list[Offer]) -> None:
 
 def _read(storage: Storage, name: str) -> list[Offer]:
     where = f"{storage.url}/{name}"
-    lines = storage.read(name).decode().splitlines()
-    return [config.parse(Offer, json.loads(line), where=where) for line in lines]
+    fix = "delete it and run the same ingest again"
+    lines = storage.read(name).splitlines()
+    return [stored.read(Offer, line, where=f"{where}:{n}", fix=fix) for n, line in enumerate(lines, 1)]
 
 
 def digest_of(raw: str) -> str:
