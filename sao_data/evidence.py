@@ -18,7 +18,7 @@ from sao_data.storage import Storage
 
 FOLDER = "evidence"
 _UNPACKED = 64 << 20  # bytes that any file may unpack to, and …
-_RATIO = 100  # … for each of its own: JSON rows of one form shrink to a tenth, seldom to a fiftieth
+_RATIO = 50  # … for each of its own: JSON rows of one form shrink to a tenth
 _GZIP = 31  # zlib's number for one gzip member
 
 

@@ -18,15 +18,14 @@ from typing import BinaryIO, Literal, cast
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 import soundfile
 
-from sao_data import shards
+from sao_data import shards, tables
 from sao_data.commit import SAMPLES
 from sao_data.crop import Crop, Floats, decode
 from sao_data.errors import IntegrityError, UsageError
 from sao_data.provenance import Dataset
-from sao_data.records import Sample, Shard
+from sao_data.records import Sample, SampleRow, Shard
 from sao_data.storage import LocalStorage
 
 Verify = Literal["first", "always", "never"]
@@ -64,14 +63,14 @@ class Index:
         if not self.shards:
             there = ", ".join(sorted({shard.series for shard in found})) or "none at all"
             raise UsageError(f"{self.url}: no samples in the series {', '.join(series)} (there are: {there})")
-        with dataset.storage.open(SAMPLES) as file:
-            table = pq.ParquetFile(file).read(columns=_COLUMNS + _HASHES)
+        table = tables.columns(dataset.storage, SAMPLES, SampleRow, _COLUMNS + _HASHES)
         table = table.filter(pc.is_in(table["shard"], pa.array([shard.name for shard in self.shards])))
         self._table = table.sort_by([("shard", "ascending"), ("flac_offset", "ascending")]).combine_chunks()
         sizes = [shard.num_samples for shard in self.shards]
         if self._table["shard"].to_pylist() != [s.name for s in self.shards for _ in range(s.num_samples)]:
             raise IntegrityError(f"{self.url}: {SAMPLES} and shards.parquet disagree; run `sao verify` there")
         self._first = dict(zip((s.name for s in self.shards), np.cumsum([0, *sizes]).tolist(), strict=False))
+        self._check_places()
 
     def __len__(self) -> int:
         return int(self._table.num_rows)
@@ -100,6 +99,17 @@ class Index:
                 if recording_id in wanted:
                     found.setdefault(recording_id, []).append(sample)
         return found
+
+    def _check_places(self) -> None:
+        """IntegrityError for a member that does not lie within its shard: nothing is read for its size."""
+        sizes = pa.array([shard.num_bytes for shard in self.shards for _ in range(shard.num_samples)])
+        for kind in ("flac", "json"):
+            rest = pc.subtract(sizes, self._table[f"{kind}_size"].combine_chunks())
+            outside = pc.index(pc.less_equal(self._table[f"{kind}_offset"], rest), False).as_py()
+            if outside >= 0:
+                member = self.member(outside)
+                what = f"{SAMPLES} has {member.key}.{kind} beyond the end of {member.shard}"
+                raise IntegrityError(f"{self.url}: {what}; run `sao verify` there")
 
     def _column(self, name: str) -> list[str]:
         return cast("list[str]", self._table[name].to_pylist())

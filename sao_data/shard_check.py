@@ -98,7 +98,11 @@ class _Tape:
         """All that is not as the rows have it."""
         with self._storage.open(self._name) as self._file:
             for place in _places(rows):
-                yield from self._member(place, look)
+                if place.offset + place.size > self._shard.num_bytes:
+                    self._is_lost = True
+                    yield f"{self._shard.name}: samples.parquet has {place.name} beyond the end of the shard"
+                else:
+                    yield from self._member(place, look)
             yield from self._end()
 
     def _member(self, place: _Place, look: Look | None) -> Iterator[str]:

@@ -12,7 +12,7 @@ import hashlib
 import io
 import types
 import typing
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 from sao_data.errors import IntegrityError
@@ -73,6 +73,18 @@ def iterate(storage: Storage, name: str, cls: type[T]) -> Iterator[T]:
                 check(cls, table)
                 rows = table.to_pylist()
             yield from (_record(cls, row) for row in rows)
+
+
+def columns(storage: Storage, name: str, cls: type, names: Sequence[str]) -> pa.Table:
+    """Some columns of a table, whole; IntegrityError where they hold what no record has."""
+    import pyarrow.parquet as pq
+
+    with storage.open(name) as file, damage(f"{storage.url}/{name}"):
+        parquet = pq.ParquetFile(file)
+        _check_schema(cls, parquet.schema_arrow)
+        table = parquet.read(columns=list(names))
+        check(cls, table)
+        return table
 
 
 @contextlib.contextmanager

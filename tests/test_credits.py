@@ -275,7 +275,7 @@ def test_the_file_grows_by_what_is_new_and_names_a_bad_line(tmp_path: Path) -> N
     assert read(storage).lines == (*lines, lines[0])
     for bad in ('{"id": "made:1"}', '{"as": ""}', '{"id": "made:1", "author": "x", "as": ""}', "[]", "{"):
         storage.write("credits.jsonl", f'{{"id": "a:1", "as": "B"}}\n{bad}\n'.encode())
-        with pytest.raises(UsageError, match=r"credits\.jsonl:2: want a JSON object"):
+        with pytest.raises(UsageError, match=r"credits\.jsonl:2: (want a|not a|not valid) ?JSON"):
             read(storage)
 
 

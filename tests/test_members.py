@@ -2,7 +2,6 @@
 
 import dataclasses
 import itertools
-import json
 import random
 import shutil
 from pathlib import Path
@@ -149,11 +148,10 @@ def test_a_sample_of_another_version_is_refused(copied: Path) -> None:
     path = copied / "shards" / row.shard
     data = path.read_bytes()
     text = data[row.json_offset : row.json_offset + row.json_size]
-    changed = json.dumps({"mood": "", **json.loads(text)}, ensure_ascii=False).encode()[: row.json_size]
-    path.write_bytes(data.replace(text, changed))
+    path.write_bytes(data.replace(text, text.replace(b'"year"', b'"mood"')))
     with (
         stream(copied, NUM, verify="never") as batches,
-        pytest.raises(IntegrityError, match=f"JSON of {row.key} is not a sample as this version knows it"),
+        pytest.raises(IntegrityError, match=rf"{row.key}\.json: year: Field required; restore the shard"),
     ):
         next(batches)
 

@@ -257,7 +257,7 @@ def test_takedowns_jsonl_is_read_when_a_stream_is_made(built: Path, tmp_path: Pa
         assert batches.num_samples == NUM - 1
         assert one not in {s.recording_id for batch in take(batches, NUM) for s in batch.samples}
     storage.write("takedowns.jsonl", b'{"id": "a:1"}\n["b:2"]\n')
-    with pytest.raises(UsageError, match=r"takedowns\.jsonl:2: not a JSON object with an id"):
+    with pytest.raises(UsageError, match=r"takedowns\.jsonl:2: not a JSON object; mend the line"):
         stream(folder, 2)
 
 
