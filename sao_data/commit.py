@@ -25,6 +25,7 @@ SHARDS = "shards.parquet"
 SAMPLES = "samples.parquet"
 SCREENING = "screening.parquet"
 REPORT = "attribution"
+JOURNAL = "work/rewrite.json"  # there while the dataset is being changed in place (rewrite.py)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

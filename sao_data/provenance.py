@@ -23,9 +23,9 @@ from sao_data import (
     tombstones,
 )
 from sao_data.attribution.info import BY_A_PERSON, EARLIER
-from sao_data.commit import FILE, SAMPLES, SHARDS, root_digest
+from sao_data.commit import FILE, JOURNAL, SAMPLES, SHARDS, root_digest
 from sao_data.dataset_json import Facts
-from sao_data.errors import MatchedNothing, UsageError
+from sao_data.errors import MatchedNothing, Stopped, UsageError
 from sao_data.ids import named_by
 from sao_data.licences.table import table
 from sao_data.records import CatalogueRow, Sample, SampleRow, Shard
@@ -58,6 +58,11 @@ def open_dataset(url: str) -> Dataset:
     """The published dataset at a path or URL; UsageError if there is none or it is not finished."""
     storage = open_storage(url)
     owner.read(storage)
+    if storage.exists(JOURNAL):
+        raise Stopped(
+            f"{storage.url}: a take-down or another credit was begun here and not finished; run it again "
+            "with --apply, or run the ingest: both finish it first"
+        )
     if not storage.exists(FILE):
         raise UsageError(f"{storage.url}: not finished (no {FILE}); run the same ingest again to continue")
     where = f"{storage.url}/{FILE}"

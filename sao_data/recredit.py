@@ -18,10 +18,11 @@ from sao_data.credits import Credit, Credits, append, gather, shown_author_id, u
 from sao_data.credits import apply as named_as_asked
 from sao_data.credits import read as read_credits
 from sao_data.errors import UsageError
+from sao_data.journal import Change
 from sao_data.plugins import CaptionBuilder
 from sao_data.provenance import Dataset
 from sao_data.records import CaptionField, CatalogueRow, Recording, Sample, SampleRow
-from sao_data.rewrite import CREDIT, Change, Rewritten, rewrite
+from sao_data.rewrite import CREDIT, Rewritten, plan, rewrite
 from sao_data.selection import Wanted
 from sao_data.split import is_pseudonym
 from sao_data.stages.listing import NAME as LIST
@@ -78,13 +79,12 @@ def examine(dataset: Dataset, wanted: Wanted, name: str, when: str) -> Effect:
 
 def apply(dataset: Dataset, effect: Effect) -> Rewritten | None:
     """Record the request and rewrite the dataset, under the storage's lock; None if it is all so already."""
+    samples = _samples(dataset, {before.id: (before, after) for before, after in effect.changes})
+    job = plan(dataset, [Change(row=after, samples=samples.get(after.id, {})) for _, after in effect.changes])
     num_new = append(dataset.storage, effect.lines)
     if not effect.changes:
         return None if not num_new else _nothing_rewritten(dataset)
-    samples = _samples(dataset, {before.id: (before, after) for before, after in effect.changes})
-    return rewrite(
-        dataset, [Change(row=after, samples=samples.get(after.id, {})) for _, after in effect.changes]
-    )
+    return rewrite(dataset.storage, job)
 
 
 def apply_unfinished(

@@ -32,19 +32,6 @@ class _Entry:
     json: tuple[int, int]
 
 
-def check(storage: Storage, shard: Shard) -> None:
-    """IntegrityError unless the shard is byte for byte what its table says."""
-    name = f"{shards.FOLDER}/{shard.name}"
-    if not storage.exists(name):
-        raise IntegrityError(f"{storage.url}/{name}: missing; {_FIX}")
-    digest = hashlib.sha256()
-    with storage.open(name) as file:
-        while block := file.read(_BLOCK):
-            digest.update(block)
-    if digest.hexdigest() != shard.sha256:
-        raise IntegrityError(f"{storage.url}/{name}: not what shards.parquet says; {_FIX}")
-
-
 def reshard(
     storage: Storage,
     name: str,

@@ -12,37 +12,38 @@ import csv
 import dataclasses
 import hashlib
 import io
+import itertools
 import json
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
 
-from sao_data import catalogue, config, evidence, held, recheck, reviews, scrub, tables
-from sao_data.commit import FILE, SAMPLES, SCREENING, SHARDS, Contents, commit
+from sao_data import (
+    catalogue,
+    config,
+    evidence,
+    held,
+    journal,
+    recheck,
+    reviews,
+    sample_check,
+    scrub,
+    shard_check,
+    tables,
+)
+from sao_data.commit import FILE, JOURNAL, SAMPLES, SCREENING, SHARDS, Contents, commit
 from sao_data.errors import IntegrityError
 from sao_data.held import Held
-from sao_data.ids import bucket_of
+from sao_data.journal import Change, Job
 from sao_data.licences import Release
 from sao_data.provenance import Dataset
 from sao_data.publish import answered, waiting
-from sao_data.records import CatalogueRow, Recording, Sample, SampleRow, Shard
-from sao_data.reshard import check, reshard
+from sao_data.records import CatalogueRow, Recording, SampleRow, Shard
+from sao_data.reshard import reshard
 from sao_data.screening import Sent
 from sao_data.stages.decide import ALLOWED, DENIED
 from sao_data.storage import Storage, write_if_changed
 
-JOURNAL = "work/rewrite.json"
 CREDIT = ("author", "author_id", "author_url", "page_url", "copyright_notice", "requested_credit")
-_TUPLES = ("changes", "shards")  # fields of CatalogueRow that JSON has as lists
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
-    """What is to become of one recording."""
-
-    row: CatalogueRow  # as it will be
-    remove: bool = False  # nothing that is known of it stays, but for the row
-    samples: dict[str, Sample] = field(default_factory=dict)  # by key, as they will be
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,51 +56,46 @@ class Rewritten:
     deleted: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Job:
-    """The journal: the state to reach follows from it, however much has been done."""
-
-    facts: dict[str, Any]  # dataset.json as it was
-    shards: tuple[str, ...]  # those that hold a changed recording
-    evidence: tuple[str, ...]  # digests of the raw rows that go
-    changes: dict[str, Change]  # by recording id
-
-    @property
-    def removed(self) -> frozenset[str]:
-        return frozenset(key for key, change in self.changes.items() if change.remove)
-
-    def buckets(self, ids: Iterable[str]) -> frozenset[int]:
-        num_buckets = int(self.facts["manifest"]["num_buckets"])
-        return frozenset(bucket_of(key, num_buckets) for key in ids)
-
-
-def rewrite(dataset: Dataset, changes: Iterable[Change]) -> Rewritten:
-    """Make the changes, under the storage's lock. IntegrityError, before anything is touched, if a shard to
-    rewrite is not what its table says."""
+def plan(dataset: Dataset, changes: Iterable[Change]) -> Job:
+    """What is to be done. IntegrityError if a shard to rewrite is not exactly what its tables say, or a name
+    is not that of its clip: better no take-down yet than a dataset in pieces."""
     by_id = {change.row.id: change for change in changes}
     storage = dataset.storage
     concerned = {row.shard for row in dataset.samples() if row.recording_id in by_id}
-    for shard in dataset.shards():
-        if shard.name in concerned:
-            check(storage, shard)
+    _examine(dataset, concerned)
     removed = {key for key, change in by_id.items() if change.remove}
     going = {row.evidence for row in dataset.catalogue() if row.id in removed} - {""}
     drop = tuple(sorted(going - _staying(dataset.catalogue(), removed)))
     for name in storage.names(evidence.FOLDER) if drop else ():
         _raw_rows(storage, name, storage.read(name))  # a damaged one stops it here
-    job = _Job(facts=dataset.facts, shards=tuple(sorted(concerned)), evidence=drop, changes=by_id)
-    storage.write(JOURNAL, _to_json(job))
+    return Job(facts=dataset.facts, shards=tuple(sorted(concerned)), evidence=drop, changes=by_id)
+
+
+def rewrite(storage: Storage, job: Job) -> Rewritten:
+    """Make the changes, under the storage's lock."""
+    journal.write(storage, job)
     return _finish(storage, job)
+
+
+def _examine(dataset: Dataset, names: Collection[str]) -> None:
+    where, fix = dataset.storage.url, "nothing was changed; `sao verify` lists all that is wrong"
+    samples = [row for row in dataset.samples() if row.shard in names]
+    problems = sample_check.misplaced(dataset.samples(), dataset.facts["manifest"]["num_buckets"])
+    for shard in dataset.shards():
+        if shard.name in names:
+            rows = [row for row in samples if row.shard == shard.name]
+            problems = itertools.chain(problems, shard_check.verify_shard(dataset.storage, shard, rows))
+    for problem in problems:
+        raise IntegrityError(f"{where}: {problem}; {fix}")
 
 
 def resume(storage: Storage) -> Rewritten | None:
     """Finish what a killed run began, under the storage's lock; None if there is nothing to finish."""
-    if not storage.exists(JOURNAL):
-        return None
-    return _finish(storage, _from_json(storage.read(JOURNAL), f"{storage.url}/{JOURNAL}"))
+    job = journal.read(storage)
+    return None if job is None else _finish(storage, job)
 
 
-def _finish(storage: Storage, job: _Job) -> Rewritten:
+def _finish(storage: Storage, job: Job) -> Rewritten:
     storage.delete(FILE)  # from here on nothing is what it says
     packed, samples = _reshard_all(storage, job)
     _scrub(storage, job, packed, samples)
@@ -130,7 +126,7 @@ def _finish(storage: Storage, job: _Job) -> Rewritten:
     )
 
 
-def _reshard_all(storage: Storage, job: _Job) -> tuple[dict[str, Shard], dict[str, list[SampleRow]]]:
+def _reshard_all(storage: Storage, job: Job) -> tuple[dict[str, Shard], dict[str, list[SampleRow]]]:
     """All shards and their samples, by name, the concerned ones brought to their new state."""
     packed = {shard.name: shard for shard in tables.iterate(storage, SHARDS, Shard)}
     samples: dict[str, list[SampleRow]] = {}
@@ -146,7 +142,7 @@ def _reshard_all(storage: Storage, job: _Job) -> tuple[dict[str, Shard], dict[st
 
 
 def _scrub(
-    storage: Storage, job: _Job, packed: Mapping[str, Shard], samples: Mapping[str, list[SampleRow]]
+    storage: Storage, job: Job, packed: Mapping[str, Shard], samples: Mapping[str, list[SampleRow]]
 ) -> None:
     """Bring the work to the same state, and what a recheck found."""
     for bucket in sorted({_bucket_of(name) for name in job.shards}):
@@ -171,7 +167,7 @@ def _scrub(
         write_if_changed(storage, recheck.FILE, kept.getvalue().encode())
 
 
-def _credited(recording: Recording, job: _Job) -> Recording:
+def _credited(recording: Recording, job: Job) -> Recording:
     change = job.changes.get(recording.id)
     if change is None or change.remove:
         return recording
@@ -205,7 +201,7 @@ def _raw_rows(storage: Storage, name: str, data: bytes) -> list[str]:
         raise IntegrityError(f"{storage.url}/{name}: damaged ({error}); run `sao verify`") from error
 
 
-def _held(storage: Storage, job: _Job) -> Iterator[tuple[str, bytes]]:
+def _held(storage: Storage, job: Job) -> Iterator[tuple[str, bytes]]:
     """Every table of fingerprints, without those of what is removed (its tombstone has it)."""
     concerned = {held.name_of(bucket) for bucket in job.buckets(job.changes)}
     for name in storage.names(held.FOLDER):
@@ -221,7 +217,7 @@ def _all_sent(storage: Storage) -> list[Sent]:
     return tables.read(storage, SCREENING, Sent) if storage.exists(SCREENING) else []
 
 
-def _sent(storage: Storage, job: _Job) -> tuple[Sent, ...]:
+def _sent(storage: Storage, job: Job) -> tuple[Sent, ...]:
     """The audit of the screening without what is removed; names that were only looked up here, as they are
     now."""
     rows = []
@@ -241,7 +237,7 @@ def _asked_as(row: Sent, author: str) -> Sent:
     return dataclasses.replace(row, what=json.dumps(asked, ensure_ascii=False))
 
 
-def _held_as(row: Held, job: _Job) -> Held:
+def _held_as(row: Held, job: Job) -> Held:
     change = job.changes.get(row.recording_id)
     return row if change is None else dataclasses.replace(row, author_id=change.row.author_id)
 
@@ -250,14 +246,14 @@ def _staying(rows: Iterable[CatalogueRow], removed: Collection[str]) -> set[str]
     return {row.evidence for row in rows if row.id not in removed and row.evidence}
 
 
-def _undone(job: _Job, rows: Iterable[CatalogueRow]) -> dict[str, int]:
+def _undone(job: Job, rows: Iterable[CatalogueRow]) -> dict[str, int]:
     """What the next run still has to do."""
     before: dict[str, int] = job.facts.get("undone", {})
     num = sum(row.reason == catalogue.NOT_YET for row in rows)
     return {"buckets": before.get("buckets", 0), "recordings": num}
 
 
-def _answers(job: _Job, rows: Iterable[CatalogueRow]) -> dict[str, str]:
+def _answers(job: Job, rows: Iterable[CatalogueRow]) -> dict[str, str]:
     """Persons' answers that still decide something."""
     answers: dict[str, str] = job.facts["answers"]
     return {row.id: answers[row.id] for row in rows if row.rule in (ALLOWED, DENIED) and row.id in answers}
@@ -265,36 +261,3 @@ def _answers(job: _Job, rows: Iterable[CatalogueRow]) -> dict[str, str]:
 
 def _bucket_of(shard: str) -> int:
     return int(shard.removesuffix(".tar").rsplit("-", 1)[1])
-
-
-def _to_json(job: _Job) -> bytes:
-    changes = [dataclasses.asdict(change) for change in job.changes.values()]
-    plain = {"facts": job.facts, "shards": job.shards, "evidence": job.evidence, "changes": changes}
-    return json.dumps(plain, sort_keys=True, ensure_ascii=False, allow_nan=False).encode()
-
-
-def _from_json(data: bytes, where: str) -> _Job:
-    try:
-        plain = json.loads(data)
-        changes = [
-            Change(
-                row=_row(item["row"]),
-                remove=item["remove"],
-                samples={key: Sample(**sample) for key, sample in item["samples"].items()},
-            )
-            for item in plain["changes"]
-        ]
-        return _Job(
-            facts=plain["facts"],
-            shards=tuple(plain["shards"]),
-            evidence=tuple(plain["evidence"]),
-            changes={change.row.id: change for change in changes},
-        )
-    except (ValueError, KeyError, TypeError) as error:
-        fix = "delete it and run the ingest, which builds the same from the sources"
-        raise IntegrityError(f"{where}: damaged ({error!r}); {fix}") from error
-
-
-def _row(plain: dict[str, Any]) -> CatalogueRow:
-    tuples: dict[str, Any] = {name: tuple(plain[name]) for name in _TUPLES}
-    return CatalogueRow(**plain | tuples)

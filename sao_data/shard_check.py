@@ -43,7 +43,7 @@ def verify(
         if shard.name in known:
             yield f"{FOLDER}/{shard.name}: stands in shards.parquet twice"
         known.add(shard.name)
-        yield from _verify_shard(storage, shard, by_shard.get(shard.name, []), look)
+        yield from verify_shard(storage, shard, by_shard.get(shard.name, []), look)
     for name in storage.names(FOLDER):
         if name.removeprefix(f"{FOLDER}/") not in known:
             yield f"{name}: not in shards.parquet"
@@ -66,7 +66,10 @@ class _Place:
         return f"{self.row.key}.{self.suffix}"
 
 
-def _verify_shard(storage: Storage, shard: Shard, rows: list[SampleRow], look: Look | None) -> Iterator[str]:
+def verify_shard(
+    storage: Storage, shard: Shard, rows: list[SampleRow], look: Look | None = None
+) -> Iterator[str]:
+    """The findings of one shard; `rows` are its samples."""
     name = f"{FOLDER}/{shard.name}"
     if not storage.exists(name):
         yield f"{name}: missing"

@@ -15,12 +15,14 @@ from typing import Any
 
 from sao_data import config, held, owner, scrub, selection, tombstones
 from sao_data.commit import FILE as DATASET
-from sao_data.errors import Stopped, UsageError
+from sao_data.commit import JOURNAL
+from sao_data.errors import UsageError
 from sao_data.held import Held
+from sao_data.journal import Change
 from sao_data.licences import Policy, Release
 from sao_data.provenance import Dataset, open_dataset
 from sao_data.records import CatalogueRow, Recording
-from sao_data.rewrite import JOURNAL, Change, Rewritten, rewrite
+from sao_data.rewrite import Rewritten, plan, rewrite
 from sao_data.selection import Selected, Wanted
 from sao_data.stages.decide import Decide
 from sao_data.stages.judge import judge
@@ -72,12 +74,7 @@ class Effect:
 def open_published(storage: Storage) -> Dataset | None:
     """The dataset; None if it was never finished. Stopped if a rewrite was killed half-way."""
     owner.read(storage)
-    if storage.exists(JOURNAL):
-        raise Stopped(
-            f"{storage.url}: a take-down or another credit was begun here and not finished; "
-            "run it again with --apply, or run the ingest: both finish it first"
-        )
-    if not storage.exists(DATASET):
+    if not storage.exists(DATASET) and not storage.exists(JOURNAL):
         return None
     return dataclasses.replace(open_dataset(storage.url), storage=storage)
 
@@ -110,7 +107,8 @@ def apply(dataset: Dataset, request: Request, effect: Effect) -> Rewritten | Non
     """Bury the works and rewrite the dataset, under the storage's lock; None if there is nothing to do."""
     if not effect.rows:
         return None
-    storage = dataset.storage
+    storage, grave = dataset.storage, burial(dataset)
+    job = plan(dataset, [Change(row=grave.of(row), remove=True) for row in effect.rows])
     _remember(storage, request)
     ids = {row.id for row in effect.rows}
     heard = {item.recording_id: item for item in held.read(storage) if item.recording_id in ids}
@@ -119,8 +117,7 @@ def apply(dataset: Dataset, request: Request, effect: Effect) -> Rewritten | Non
         storage,
         (_tombstone(row, request, effect.by_author, heard.get(row.id), version) for row in effect.rows),
     )
-    grave = burial(dataset)
-    return rewrite(dataset, [Change(row=grave.of(row), remove=True) for row in effect.rows])
+    return rewrite(storage, job)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
