@@ -64,11 +64,19 @@ class Counts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Undone:
+    """What is left for the next run."""
+
+    buckets: Count
+    recordings: Count
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LicenceReader:
     """The licence table that claims were read with."""
 
     version: int
-    table: str
+    table: Digest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,4 +102,4 @@ class Facts:
     evidence: EvidenceFacts
     files: dict[FileName, Digest]
     warnings: list[str]
-    undone: dict[str, Count]
+    undone: Undone

@@ -118,6 +118,7 @@ def check(
         findings += [f"{note}; {lacking}" for note in notes]
         notes = ()
     findings += _verify_rules(dataset)
+    findings += _verify_names(dataset)
     say("numbers")
     findings += _verify_numbers(dataset)
     return Verified(
@@ -226,6 +227,20 @@ def _verify_rules(dataset: Dataset) -> Iterator[str]:
             yield f"{row.id}: taken_down, and {tombstones.FILE} has neither it nor its file"
 
 
+def _verify_names(dataset: Dataset) -> Iterator[str]:
+    """Who owns the directory, and whose answers are spoken of."""
+    described, known = dataset.facts["manifest"], owner.read(dataset.storage)
+    plugins = [source["plugin"] for source in described["source"]]
+    if (known["name"], known["sources"]) != (described["name"], plugins):
+        given = f"{known['name']} of {known['sources']}"
+        yield f"{owner.FILE}: {given}, the manifest has {described['name']} of {plugins}"
+    if dataset.facts["name"] != described["name"]:
+        yield f"dataset.json: name is {dataset.facts['name']!r}, its manifest's is {described['name']!r}"
+    answered = {row.id for row in dataset.catalogue() if row.rule in replay.ANSWERED}
+    for key in sorted(dataset.facts["answers"].keys() - answered):
+        yield f"dataset.json: {key} is among the answers, and no answer decided it"
+
+
 def _was_taken_down(row: CatalogueRow, taken: Tombstones) -> bool:
     """Can a take-down be meant? Lines name authors by a hash of what is no longer known."""
     if row.id in taken.ids or taken.authors:
@@ -246,6 +261,7 @@ def _verify_numbers(dataset: Dataset) -> Iterator[str]:
         found["milliseconds"] += round((row.seconds or 0.0) * 1000)
         reasons["duplicate_id"] += row.num_offers - 1
         reasons[row.reason] += not row.kept
+        found["not_yet"] += row.reason == catalogue.NOT_YET
         if num_samples != row.num_clips or row.kept != (num_samples > 0):
             yield f"{row.id}: {row.num_clips} clips by the catalogue, {num_samples} in the shards"
         if row.kept and row.verdict != "allow":
@@ -264,6 +280,8 @@ def _verify_counts(dataset: Dataset, found: Counter[str], reasons: dict[str, int
     seconds = round(found["milliseconds"] / 1000, 3)
     if counts.get("seconds") != seconds:
         yield f"dataset.json: {counts.get('seconds')} seconds, the catalogue has {seconds}"
+    if dataset.facts["undone"].get("recordings") != found["not_yet"]:
+        yield f"dataset.json: undone is {dataset.facts['undone']}, the catalogue has {found['not_yet']}"
     if dataset.facts["rejected_by_reason"] != reasons:
         yield "dataset.json: rejected_by_reason is not what the catalogue says"
 

@@ -43,7 +43,7 @@ _OWN = frozenset((
     "blocked_category", "ai_preference_unknown", "ai_preference_not_understood", "ai_preference_forbids",
     "ai_preference_not_met", "explicit", "remix", "description_contradicts",
 ))  # fmt: skip
-_ANSWERED = {"allowed_by_review": "allow", "denied_by_review": "deny"}
+ANSWERED = {"allowed_by_review": "allow", "denied_by_review": "deny"}
 # Rules by which another offer of the same id counts.
 _OFFERS = frozenset(("other_offer_denied", "other_offer_unclear", "offers_conflict"))
 _GRAVITY = {"allow": 0, "review": 1, "deny": 2}
@@ -111,7 +111,7 @@ def _decided(
     """Where a row says otherwise than its own evidence."""
     for name, value in differing(row, said_of(recording) | _judged(decision)):
         yield f"{row.id}: {name} is {getattr(row, name)!r}, its evidence gives {value!r}"
-    if row.rule in _ANSWERED and answers.get(row.id) != _ANSWERED[row.rule]:
+    if row.rule in ANSWERED and answers.get(row.id) != ANSWERED[row.rule]:
         yield f"{row.id}: {row.rule}, and dataset.json has no such answer"
     same = (row.verdict, row.rule) == (decision.verdict, decision.rule)
     if not same and explain(row, decision) is None:
@@ -160,7 +160,7 @@ def _candidate(row: CatalogueRow, recording: Recording, decision: Decision) -> C
     if row.rule == "denied_by_review" or row.rule in _OFFERS:
         verdict = typing.cast("Verdict", row.verdict)
         decision = dataclasses.replace(decision, verdict=verdict, rule=row.rule)
-    elif row.rule in NARROWED or (row.rule in _ANSWERED and "(was: restricted_since" in row.detail):
+    elif row.rule in NARROWED or (row.rule in ANSWERED and "(was: restricted_since" in row.detail):
         rule = row.rule if row.rule in NARROWED else "restricted_since"
         decision = dataclasses.replace(decision, verdict="deny", rule=rule)
     return candidate(recording, decision)
