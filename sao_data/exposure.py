@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import base64
 import binascii
-import json
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sao_data.errors import UsageError
+from sao_data.errors import SaoError, UsageError
 from sao_data.provenance import Dataset
+from sao_data.seen import FILE
+from sao_data.seen import read as read_training_data
 
-FILE = "training_data.json"
 Positions = Mapping[str, tuple[int, ...]]  # by shard: places of the samples asked about
 
 
@@ -60,16 +60,16 @@ def find(dataset: Dataset, ids: Collection[str], folders: Iterable[Path]) -> lis
 
 def _exposure(dataset: Dataset, path: Path, where: Positions, sha256: Mapping[str, str]) -> Exposure:
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-        step = int(data["step"])
+        data = read_training_data(path)
+        step: int = data["step"]
         seen: set[tuple[str, int]] = set()
         doubts: set[str] = set()
         for history in _histories(data):
             more, doubt = _seen(history, str(dataset.facts["name"]), where, sha256)
             seen |= more
             doubts.update(doubt)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        return Exposure(path=str(path), step=0, num_seen=0, doubt=f"not a {FILE} ({error!r})")
+    except (OSError, SaoError, ValueError) as error:
+        return Exposure(path=str(path), step=0, num_seen=0, doubt=str(error))
     return Exposure(path=str(path.parent), step=step, num_seen=len(seen), doubt="; ".join(sorted(doubts)))
 
 

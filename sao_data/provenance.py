@@ -118,7 +118,8 @@ def check(
         findings += [f"{note}; {lacking}" for note in notes]
         notes = ()
     findings += _verify_rules(dataset)
-    findings += _verify_names(dataset)
+    if _NO_ROOT not in findings:
+        findings += _verify_names(dataset)
     say("numbers")
     findings += _verify_numbers(dataset)
     return Verified(

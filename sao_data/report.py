@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import binascii
 import dataclasses
-import json
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
@@ -17,6 +16,7 @@ from sao_data.commit import info_of
 from sao_data.errors import IntegrityError, UsageError
 from sao_data.provenance import Dataset
 from sao_data.records import SAMPLE_RATE, CatalogueRow, SampleRow, Shard
+from sao_data.seen import read as read_training_data
 from sao_data.storage import Storage, write_if_changed
 
 
@@ -40,20 +40,10 @@ def _seen(dataset: Dataset, checkpoint: Path) -> tuple[list[SampleRow], int, lis
     """Samples whose bit is set in CKPT/training_data.json, and the step; refuses another dataset's
     checkpoint."""
     path = _training_data(checkpoint)
-    try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-        step = int(data["step"])
-        histories = [
-            data,
-            *(p["training_data"] for p in data.get("pretrained", []) if p.get("training_data")),
-        ]
-        here, elsewhere = _by_dataset(dataset, histories)
-    except FileNotFoundError as error:
-        raise UsageError(
-            f"{path}: not there; --checkpoint takes a checkpoint folder made by training"
-        ) from error
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise UsageError(f"{path}: not a training_data.json ({error!r})") from error
+    data = read_training_data(path)
+    step: int = data["step"]
+    parts = [part["training_data"] for part in data.get("pretrained", []) if part.get("training_data")]
+    here, elsewhere = _by_dataset(dataset, [data, *parts])
     if not here:
         given = f"{dataset.facts['name']} {dataset.facts['version']}"
         raise UsageError(

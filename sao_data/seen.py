@@ -6,23 +6,73 @@ It follows from the order and a position alone, so no rank has to tell another w
 from __future__ import annotations
 
 import base64
-from dataclasses import dataclass
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from sao_data import stored, sums
+from sao_data.errors import UsageError
+from sao_data.forms import Count, Sha256, ShardName
 from sao_data.order import Indices
 from sao_data.records import Shard
+
+FILE = "training_data.json"
+_FIX = "restore it from a copy"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShardSeen:
     """One shard as a run has seen it."""
 
-    name: str
-    sha256: str
-    num_samples: int
+    name: ShardName
+    sha256: Sha256
+    num_samples: Count
     seen: str  # base64; sample i by offset is bit i % 8, least significant first, of byte i // 8
-    draws: int  # samples drawn from the shard, repeats counted
+    draws: Count  # samples drawn from the shard, repeats counted
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Origin:
+    """A part that was trained before; `training_data` is absent or None where it does not say on what."""
+
+    part: str
+    training_data: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _TrainingData:
+    """What readers need of training_data.json; enforce reads the terms in it."""
+
+    dataset: str
+    version: str
+    root_digest: Sha256
+    step: Count
+    shards: list[ShardSeen]
+    pretrained: list[_Origin] = field(default_factory=list)
+    release: dict[str, bool] = field(default_factory=dict)
+    dataset_release: dict[str, bool] = field(default_factory=dict)
+    conditions: list[dict[str, Any]] = field(default_factory=list)
+
+
+def read(path: Path) -> dict[str, Any]:
+    """A training_data.json, with those in it of parts trained before, each key of its type, checked against
+    the SHA256SUMS beside it. UsageError if it is not there, IntegrityError if it is not whole."""
+    if not path.is_file():
+        raise UsageError(f"{path}: not there; --checkpoint takes a checkpoint folder made by training")
+    is_sealed = (path.parent / sums.FILE).is_file()
+    data = sums.read_file(path.parent, path.name) if is_sealed else path.read_bytes()
+    return _checked(data, str(path))
+
+
+def _checked(data: bytes, where: str) -> dict[str, Any]:
+    table = stored.document(_TrainingData, data, where=where, fix=_FIX)
+    for part in table.get("pretrained", []):
+        if part.get("training_data"):
+            _checked(json.dumps(part["training_data"]).encode(), f"{where}: pretrained: {part['part']}")
+    return table
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,8 +4,10 @@
     vae.safetensors  dit.safetensors  conditioners.safetensors
     text_encoder.safetensors  (only if its weights are our own, not published ones)
     whatever else the writer adds: tensors (ema, optimiser) and files (training_data.json)
+    SHA256SUMS            of all of these; its own sha256 is the checkpoint's digest
 
-It is written beside its final name, synced and renamed: a folder with this name is whole. No pickle anywhere.
+It is written beside its final name, synced and renamed: a folder with this name is whole. No pickle anywhere,
+and no number that is not finite.
 """
 
 from __future__ import annotations
@@ -21,41 +23,58 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated, Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
+from pydantic import StringConstraints
 from torch import Tensor, nn
 
 from sao_data import config as configs
+from sao_data import stored, sums
 from sao_data.errors import IntegrityError, UsageError
-from sao_model import codec, preset
+from sao_data.forms import Count, Digest, Sha256
+from sao_model import codec, preset, weights
 from sao_model.model import StableAudio, build, conditioner, fetch_text, parts
 from sao_model.preset import Config, parse, to_table
 
 FILE = "model.json"
-FORMAT = 1
+FORMAT = 2  # 1 had no SHA256SUMS
 PARTS = ("vae", "dit", "conditioners", "text_encoder")
 
 _DTYPES = {
     torch.float64: "F64", torch.float32: "F32", torch.float16: "F16", torch.bfloat16: "BF16",
     torch.int64: "I64", torch.int32: "I32", torch.uint8: "U8", torch.bool: "BOOL",
 }  # fmt: skip
+_RESTORE = "restore it from a copy"
 _MOST_LINES = 12  # of a list of keys in a message
 
 Tensors = Mapping[str, Tensor]
+_Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
+_File = Annotated[
+    str, StringConstraints(pattern=r"^([A-Za-z0-9][A-Za-z0-9_-]*[.]safetensors)?$")
+]  # beside model.json
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
     """One part of a model as it is stored, or as it would be."""
 
-    file: str  # '' = not stored: a published encoder, or a model that only has a config
-    sha256: str  # of the file; '' if there is none
-    parameters: int
-    bytes: int  # of the tensors
+    file: _File  # '' = not stored: a published encoder, or a model that only has a config
+    sha256: Sha256  # of the file; '' if there is none
+    parameters: Count
+    bytes: Count  # of the tensors
     dtype: str  # "float32"; several are joined by "+"
     terms: str  # licence of the weights; '' = not stated
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Stored:
+    """model.json before the config is read."""
+
+    format: int
+    config: dict[str, Any]
+    parts: dict[str, Part]
+    extras: dict[_Name, Digest]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,6 +114,7 @@ def save(
         for name, data in (files or {}).items():
             (temporary / name).write_bytes(data)
         _write(model, temporary, tensors or {}, only)
+        sums.write(temporary)
         for path in (*temporary.iterdir(), temporary):
             _sync(path)
         os.replace(temporary, final)
@@ -117,8 +137,7 @@ def load(folder: str | Path, *, verify: bool = True) -> StableAudio:
     for name, module in parts(model).items():
         part = description.parts[name]
         if part.file:
-            path = Path(folder) / part.file
-            assign(module, _read(path, part.sha256, verify), where=str(path))
+            assign(module, _weights(folder, part, verify), where=f"{folder}/{part.file}")
     model.terms = {name: part.terms for name, part in description.parts.items() if part.terms}
     return model
 
@@ -131,8 +150,7 @@ def load_codec(folder: str | Path, *, verify: bool = True) -> codec.Codec:
         raise UsageError(f"{folder}: holds no vae; give a checkpoint of train_vae.py or of a whole model")
     with torch.device("meta"):
         module = codec.Codec(description.config.codec)
-    path = Path(folder) / part.file
-    assign(module, _read(path, part.sha256, verify), where=str(path))
+    assign(module, _weights(folder, part, verify), where=f"{folder}/{part.file}")
     return module
 
 
@@ -141,27 +159,29 @@ def load_tensors(folder: str | Path, name: str, *, verify: bool = True) -> dict[
     extras = describe(folder).extras
     if name not in extras:
         raise UsageError(f"{folder}: has no {name!r} (there are: {', '.join(extras) or 'none'})")
-    return _read(Path(folder) / f"{name}.safetensors", extras[name], verify)
+    path = Path(folder) / f"{name}.safetensors"
+    _check(path, extras[name], verify)
+    return weights.read_raw(path, fix=_RESTORE)
 
 
 def describe(folder: str | Path) -> Description:
     """Read model.json; nothing else is opened."""
     path = Path(folder) / FILE
-    try:
-        table = json.loads(path.read_text(encoding="utf-8"))
-    except (FileNotFoundError, NotADirectoryError) as error:
-        raise UsageError(
-            f"{folder}: no checkpoint of ours ({FILE} is missing); give a checkpoint folder"
-        ) from error
-    except ValueError as error:
-        raise IntegrityError(f"{path}: not valid JSON ({error}); restore it from a copy") from error
+    if not path.is_file():
+        raise UsageError(f"{folder}: no checkpoint of ours ({FILE} is missing); give a checkpoint folder")
+    table = stored.plain(sums.read_file(folder, FILE), where=str(path), fix=_RESTORE)
     if table.get("format") != FORMAT:
-        raise UsageError(f"{path}: format {table.get('format')!r}; this version reads format {FORMAT}")
-    if set(table.get("parts", ())) != set(PARTS):
-        raise IntegrityError(f"{path}: wants the parts {', '.join(PARTS)}; restore it from a copy")
-    described = {key: configs.parse(Part, table["parts"][key], where=f"{path}: {key}") for key in PARTS}
+        raise UsageError(
+            f"{path}: format {table.get('format')!r}; this version reads format {FORMAT}: use the version of "
+            "sao that made it, or train again"
+        )
+    said = stored.read(_Stored, json.dumps(table).encode(), where=str(path), fix=_RESTORE)
+    if set(said.parts) != set(PARTS):
+        raise IntegrityError(f"{path}: wants the parts {', '.join(PARTS)}; {_RESTORE}")
     return Description(
-        config=parse(table["config"], where=str(path)), parts=described, extras=table["extras"]
+        config=parse(said.config, where=str(path)),
+        parts={key: said.parts[key] for key in PARTS},
+        extras=said.extras,
     )
 
 
@@ -237,6 +257,8 @@ def _store(path: Path, tensors: Tensors) -> str:
         start = end
     text = json.dumps(header).encode()
     text += b" " * (-len(text) % 8)
+    if bad := weights.not_finite(tensors):
+        raise IntegrityError(f"{path.name}: {bad} holds numbers that are not finite: not saved")
     digest = hashlib.sha256()
     with path.open("wb") as file:
         pieces = itertools.chain[bytes | memoryview](
@@ -252,20 +274,17 @@ def _raw(tensor: Tensor) -> memoryview:
     return tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data
 
 
-def _read(path: Path, sha256: str, verify: bool) -> dict[str, Tensor]:
-    try:
-        if verify and _sha256(path) != sha256:
-            raise IntegrityError(f"{path}: not the bytes that {FILE} names; restore it from a copy")
-        return load_file(path)
-    except FileNotFoundError as error:
-        raise IntegrityError(f"{path}: missing, though {FILE} names it; restore it from a copy") from error
-    except SafetensorError as error:
-        raise IntegrityError(f"{path}: not a safetensors file ({error}); restore it from a copy") from error
+def _check(path: Path, sha256: str, verify: bool) -> None:
+    if not path.is_file():
+        raise IntegrityError(f"{path}: missing, though {FILE} names it; {_RESTORE}")
+    if verify and sums.sha256(path) != sha256:
+        raise IntegrityError(f"{path}: not the bytes that {FILE} names; {_RESTORE}")
 
 
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def _weights(folder: str | Path, part: Part, verify: bool) -> dict[str, Tensor]:
+    path = Path(folder) / part.file
+    _check(path, part.sha256, verify)
+    return weights.read(path, fix=_RESTORE)
 
 
 def _grouped(what: str, keys: Iterable[str]) -> list[str]:

@@ -8,7 +8,6 @@ checked; the log says so.
 from __future__ import annotations
 
 import dataclasses
-import json
 import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,14 +15,14 @@ from pathlib import Path
 from typing import Any
 
 from sao_data import config as configs
-from sao_data import enforce
+from sao_data import enforce, seen, sums
 from sao_data.enforce import Release, Terms
 from sao_data.errors import IntegrityError, UsageError
 from sao_data.provenance import Dataset
 
 log = logging.getLogger(__name__)
 
-DATA = "training_data.json"
+DATA = seen.FILE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,15 +96,11 @@ def facts_of_use(checkpoint: Path, use: Use) -> dict[str, Any]:
 def read(checkpoint: Path) -> dict[str, Any] | None:
     """What a checkpoint's weights were trained on; None = it does not say."""
     path = checkpoint / DATA
-    if not path.exists():
-        return None
-    try:
-        data = json.loads(path.read_text())
-    except ValueError as error:
-        raise IntegrityError(f"{path}: not valid JSON ({error}); restore it from a copy") from error
-    if not isinstance(data, dict):
-        raise IntegrityError(f"{path}: not what a training writes; restore it from a copy")
-    return data
+    if path.is_file():
+        return seen.read(path)
+    if (checkpoint / sums.FILE).is_file() and DATA in sums.read(checkpoint):
+        raise IntegrityError(f"{path}: missing, though {sums.FILE} names it; restore it from a copy")
+    return None
 
 
 def _check(data: dict[str, Any] | None, release: Release, what: str, where: str) -> None:

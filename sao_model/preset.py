@@ -74,9 +74,14 @@ def parse(table: configs.Table, *, where: str) -> Config:
         dit=rest.dit,
         **chosen,
     )
+    check(config, where=where)
+    return config
+
+
+def check(config: Config, *, where: str) -> None:
+    """UsageError if the parts of a model do not fit together."""
     if problems := _problems(config):
         raise UsageError(f"{where}: {'; '.join(problems)}")
-    return config
 
 
 def to_table(config: Config) -> configs.Table:

@@ -7,25 +7,22 @@ Community License, which forbids some uses: `load` says so in the log.
 
 from __future__ import annotations
 
-import json
 import logging
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from sao_data.errors import UsageError
-from sao_model import codec, dit
+from sao_model import published_config, weights
 from sao_model.checkpoint import assign
-from sao_model.conditioners import seconds, t5
 from sao_model.dit import NUM_ROTARY, ROTARY_BASE
 from sao_model.model import StableAudio, fetch_text
-from sao_model.preset import Conditioner, Config
 
+_FILES = {True: "model.safetensors", False: "diffusion_pytorch_model.safetensors"}  # of SAT, or not
 TERMS = "LicenseRef-Stability-AI-Community"
 
 log = logging.getLogger(__name__)
@@ -41,7 +38,6 @@ class Place(NamedTuple):
 Layout = Callable[[str, int], Place]  # (our parameter name, number of codec blocks) -> theirs
 Foreign = dict[str, dict[str, Tensor]]  # file -> tensors
 
-_DIFFUSERS_PARTS = ("vae", "transformer", "projection_model")
 _UNIT_SAT = {"snake1": "layers.0", "conv1": "layers.1", "snake2": "layers.2", "conv2": "layers.3"}
 _UNIT_DIFFUSERS = {key: key for key in _UNIT_SAT}
 _BLOCK_SAT = {
@@ -152,109 +148,30 @@ def take_in(
 
 
 def load(folder: str | Path) -> StableAudio:
-    """The model in a folder of stable-audio-tools (model_config.json) or diffusers (model_index.json)."""
+    """The model in a folder of stable-audio-tools (model_config.json) or diffusers (model_index.json).
+
+    UsageError for a model that this one is not; IntegrityError for files that are not whole.
+    """
     folder = Path(folder)
-    layout: Layout = sat if (folder / "model_config.json").exists() else diffusers
-    if layout is diffusers and not (folder / "model_index.json").exists():
+    layout: Layout = sat if (folder / "model_config.json").is_file() else diffusers
+    if layout is diffusers and not (folder / "model_index.json").is_file():
         raise UsageError(
             f"{folder}: neither model_config.json (SAT) nor model_index.json (diffusers) is there"
         )
-    try:
-        config = sat_config(folder) if layout is sat else diffusers_config(folder)
-    except (KeyError, FileNotFoundError) as error:
-        raise UsageError(f"{folder}: not the config of a Stable Audio Open model: no {error}") from error
-    if layout is sat:
-        files = {"": folder / "model.safetensors"}
-    else:
-        files = {part: folder / part / "diffusion_pytorch_model.safetensors" for part in _DIFFUSERS_PARTS}
+    config = published_config.read(folder)
+    names = ("",) if layout is sat else published_config.PARTS
+    files = {part: folder / part / _FILES[layout is sat] for part in names}
     for path in files.values():
-        if not path.exists():
+        if not weights.exists(path):
             raise UsageError(f"{path}: missing; download the weights too")
     log.warning("%s: if these are Stability AI's weights, the Stability AI Community License applies", folder)
     with torch.device("meta"):
         model = StableAudio(config)
     fetch_text(model)
-    take_in(model, {part: load_file(path) for part, path in files.items()}, layout, where=str(folder))
+    foreign = {part: weights.read(path, fix=published_config.AGAIN) for part, path in files.items()}
+    take_in(model, foreign, layout, where=str(folder))
     model.terms |= dict.fromkeys(("vae", "dit", "conditioners"), TERMS)
     return model
-
-
-def sat_config(folder: Path) -> Config:
-    """Our config from stable-audio-tools' model_config.json; UsageError for what our model cannot be."""
-    table = json.loads((folder / "model_config.json").read_text())
-    model = table["model"]
-    encoder, decoder = (model["pretransform"]["config"][side]["config"] for side in ("encoder", "decoder"))
-    conditioning = {c["id"]: c["config"] for c in model["conditioning"]["configs"]}
-    net, width = model["diffusion"]["config"], model["conditioning"]["cond_dim"]
-    for other, what in (
-        (decoder.get("final_tanh", True), "a tanh at the output"),
-        (encoder["strides"] != decoder["strides"], "another shape for the decoder than for the encoder"),
-        (not encoder.get("use_snake"), "another activation than snake"),
-        (net.get("global_cond_type", "prepend") != "prepend", "adaptive layer norms"),
-        (net.get("project_cond_tokens", True), "projected conditioning tokens"),
-        (net.get("qk_norm", "none") not in ("none", False), "normalised queries and keys"),
-        (set(conditioning) != {"prompt", "seconds_start", "seconds_total"}, "other conditioners"),
-        (model["diffusion"].get("diffusion_objective", "v") != "v", "another objective than v"),
-    ):
-        if other:
-            raise UsageError(f"{folder}: has {what}, unlike Stable Audio Open 1.0; it cannot be loaded")
-    shape = codec.Config(
-        num_channels=encoder["in_channels"], width=encoder["channels"], multiples=tuple(encoder["c_mults"]),
-        strides=tuple(encoder["strides"]), latent_dim=decoder["latent_dim"],
-    )  # fmt: skip
-    text = conditioning["prompt"]
-    local = folder / text["t5_model_name"]
-    prompt = t5.Config(pretrained=text["t5_model_name"], max_tokens=text.get("max_length", 128))
-    if local.is_dir():
-        prompt = _t5_config(local, local, prompt.max_tokens)
-    timing = _timing(width, conditioning["seconds_total"]["max_val"])
-    return Config(
-        name=folder.name, sample_rate=table["sample_rate"], num_latents=table["sample_size"] // shape.hop,
-        codec=shape, prompt=Conditioner(plugin="t5", config=prompt),
-        seconds_start=timing, seconds_total=timing,
-        dit=dit.Config(
-            latent_dim=net["io_channels"], width=net["embed_dim"], num_layers=net["depth"],
-            num_heads=net["num_heads"], cross_dim=net["cond_token_dim"], global_dim=net["global_cond_dim"],
-        ),
-    )  # fmt: skip
-
-
-def diffusers_config(folder: Path) -> Config:
-    """Our config from the config.json of every diffusers part."""
-    vae, net, numbers = (json.loads((folder / part / "config.json").read_text()) for part in _DIFFUSERS_PARTS)
-    shape = codec.Config(
-        num_channels=vae["audio_channels"], width=vae["decoder_channels"],
-        multiples=tuple(vae["channel_multiples"]), strides=tuple(vae["downsampling_ratios"]),
-        latent_dim=vae["decoder_input_channels"],
-    )  # fmt: skip
-    tokenizer = json.loads((folder / "tokenizer" / "tokenizer_config.json").read_text())
-    text = _t5_config(folder / "text_encoder", folder / "tokenizer", tokenizer["model_max_length"])
-    timing = _timing(numbers["conditioning_dim"], numbers["max_value"])
-    return Config(
-        name=folder.name, sample_rate=vae["sampling_rate"],
-        num_latents=int(net["sample_size"]),  # a float in the published file
-        codec=shape, prompt=Conditioner(plugin="t5", config=text), seconds_start=timing, seconds_total=timing,
-        dit=dit.Config(
-            latent_dim=net["in_channels"], width=net["attention_head_dim"] * net["num_attention_heads"],
-            num_layers=net["num_layers"], num_heads=net["num_attention_heads"],
-            cross_dim=net["cross_attention_input_dim"], global_dim=net["global_states_input_dim"],
-            num_features=net["time_proj_dim"],
-        ),
-    )  # fmt: skip
-
-
-def _timing(width: int, max_seconds: int) -> Conditioner:
-    return Conditioner(plugin="seconds", config=seconds.Config(width=width, max_seconds=max_seconds))
-
-
-def _t5_config(encoder: Path, tokenizer: Path, max_tokens: int) -> t5.Config:
-    shape: dict[str, Any] = json.loads((encoder / "config.json").read_text())
-    return t5.Config(
-        pretrained=str(encoder), tokenizer="" if tokenizer == encoder else str(tokenizer),
-        max_tokens=max_tokens,
-        width=shape["d_model"], num_layers=shape["num_layers"], num_heads=shape["num_heads"],
-        head_dim=shape["d_kv"], ff_dim=shape["d_ff"], vocab_size=shape["vocab_size"],
-    )  # fmt: skip
 
 
 def _trained(model: StableAudio) -> nn.ModuleDict:

@@ -26,6 +26,7 @@ from accelerate import Accelerator
 from torch import Tensor, nn
 
 from sao_data import config as configs
+from sao_data import stored, sums
 from sao_data.errors import IntegrityError, UsageError
 from sao_data.provenance import Dataset
 from sao_data.stream import Stream, StreamState
@@ -73,6 +74,14 @@ class LoopState:
     stream: StreamState = field(default_factory=StreamState)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Loop:
+    """loop.json."""
+
+    config: dict[str, Any]
+    state: dict[str, Any]
+
+
 class Run:
     """One run's folder, seen from one of its processes; only the main one writes."""
 
@@ -113,16 +122,15 @@ class Run:
             total, num = self._noted.get(name, (torch.zeros_like(value.detach(), dtype=torch.float64), 0))
             self._noted[name] = total + value.detach(), num + 1
 
-    def log(self, step: int, **values: float) -> None:
+    def log(self, step: int, named: Mapping[str, nn.Parameter], **values: float) -> None:
         """Append a line: losses since the last one, averaged over steps and processes. One that is not finite
-        ends the run."""
+        ends the run, as do such weights (`named`; on every process they are the same): none are saved."""
         numbers = {name: self._mean(total / num) for name, (total, num) in self._noted.items()} | values
         self._noted.clear()
         bad = [name for name, number in numbers.items() if not math.isfinite(number)]
         if bad:
             raise IntegrityError(
-                f"{self.out}: {bad[0]} is {numbers[bad[0]]} at step {step}; the last checkpoint is good: "
-                "lower optimiser.lr, or set optimiser.clip, and run again"
+                f"{self.out}: {bad[0]} is {numbers[bad[0]]} at step {step}; {self._way_out()}"
             )
         if self._accelerator.is_main_process:
             seconds = round(time.monotonic() - self._began, 3)
@@ -131,6 +139,15 @@ class Run:
                 file.write(line + "\n")
             shown = "  ".join(f"{name} {number:.4g}" for name, number in numbers.items())
             log.info("step %d of %d  %s", step, self.pace.steps, shown)
+
+    def _way_out(self) -> str:
+        """What helps against numbers that are not finite; the settings of this run lead there again."""
+        found = checkpoints(self.out)
+        last = f"{found[-1].name} is finite, but leads here again" if found else "nothing was saved"
+        return (
+            f"{last}: train into another --out with a lower optimiser.lr (--set optimiser.lr=1e-5) or with "
+            "optimiser.clip (--set optimiser.clip=1.0)"
+        )
 
     def checkpoint_folder(self, step: int) -> Path:
         return self.out / CHECKPOINTS / f"step-{step:08d}"
@@ -154,13 +171,6 @@ class Run:
         if path.exists():
             lines = [line for line in path.read_text().splitlines() if _step_of(line) <= step]
             _write(path, "".join(line + "\n" for line in lines).encode())
-
-
-def make_accelerator(precision: str) -> Accelerator:
-    """Accelerate's view of the processes; on a machine without a GPU they train on the CPU."""
-    if precision not in ("no", "bf16", "fp16"):
-        raise UsageError(f"precision: {precision!r}; want no (float32), bf16 or fp16")
-    return Accelerator(cpu=not torch.cuda.is_available(), mixed_precision=precision)
 
 
 def checkpoints(run: Path) -> list[Path]:
@@ -201,12 +211,11 @@ def to_resume(out: Path, resume: str) -> Path | None:
 
 def read_state(checkpoint: Path, config: Any, free: tuple[str, ...] = ("pace", "release")) -> LoopState:
     """The loop state of a checkpoint; UsageError if it was made with other settings than these."""
-    try:
-        facts = json.loads((checkpoint / LOOP).read_text())
-    except FileNotFoundError as error:
-        raise UsageError(
-            f"{checkpoint}: no {LOOP}: a model, but not one that training can continue"
-        ) from error
+    path = checkpoint / LOOP
+    if not path.is_file():
+        raise UsageError(f"{checkpoint}: no {LOOP}: a model, but not one that training can continue")
+    fix = "restore it from a copy, or continue from an earlier checkpoint"
+    facts = stored.document(_Loop, sums.read_file(checkpoint, LOOP), where=str(path), fix=fix)
     now, then = _deciding(configs.canonical(config)), _deciding(facts["config"])
     changed = [key for key in now if key not in free and now[key] != then.get(key)]
     if changed:

@@ -18,7 +18,7 @@ from sao_data.enforce import Release
 from sao_data.errors import UsageError
 from sao_data.provenance import Dataset
 from sao_data.stream import Stream, StreamBatch, StreamConfig
-from sao_model import checkpoint, declared, diffusion, ema, optimiser, preset, run
+from sao_model import checkpoint, declared, diffusion, ema, optimiser, preset, processes, run
 from sao_model.model import StableAudio, build
 
 
@@ -43,7 +43,7 @@ def train(
     config: Config, dataset: Dataset, vae: str, out: Path, *, resume: str, progress: run.Progress
 ) -> Path:
     """Train into the run folder `out` with the codec of checkpoint `vae`; return the last checkpoint."""
-    accelerator = run.make_accelerator(config.precision)
+    accelerator = processes.make_accelerator(config.precision)
     found = run.to_resume(out, resume)
     state = run.read_state(found, config) if found else run.LoopState()
     codec_from = run.resolve(vae)
@@ -57,7 +57,10 @@ def train(
         _restore(found, model, optim, average)
     times = diffusion.timesteps(config.seed, state.step * config.batch_size)
     here = run.Run(out, accelerator, config, config.pace, progress)
-    with _stream(config, model.config, dataset, accelerator, state) as stream:
+    with (
+        _stream(config, model.config, dataset, accelerator, state) as stream,
+        processes.owned(here.out, accelerator),
+    ):
         here.start(state)
         for step in range(state.step + 1, config.pace.steps + 1):
             batch = next(stream)
@@ -75,7 +78,7 @@ def train(
             here.advance()
             here.note(loss=loss)
             if here.due(step, config.pace.log_every) or here.due(step, config.pace.save_every):
-                here.log(step, rate=rate, epoch=batch.state.position / stream.num_samples)
+                here.log(step, _trained(model), rate=rate, epoch=batch.state.position / stream.num_samples)
             if here.due(step, config.pace.save_every) and accelerator.is_main_process:
                 files = run.loop_files(config, state, dataset, stream, promise)
                 _save(here.checkpoint_folder(step), model, optim, average, files)

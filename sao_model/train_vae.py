@@ -19,7 +19,7 @@ from sao_data.enforce import Release
 from sao_data.errors import UsageError
 from sao_data.provenance import Dataset
 from sao_data.stream import Stream, StreamConfig
-from sao_model import checkpoint, codec, declared, ema, losses, optimiser, preset, run
+from sao_model import checkpoint, codec, declared, ema, losses, optimiser, preset, processes, run
 from sao_model.model import StableAudio
 
 
@@ -57,7 +57,7 @@ class Config:
 
 def train(config: Config, dataset: Dataset, out: Path, *, resume: str, progress: run.Progress) -> Path:
     """Train into the run folder `out`; return its last checkpoint."""
-    accelerator = run.make_accelerator(config.precision)
+    accelerator = processes.make_accelerator(config.precision)
     found = run.to_resume(out, resume)
     state = run.read_state(found, config) if found else run.LoopState()
     promise = _declare(config, dataset, found, accelerator.is_main_process)
@@ -75,7 +75,7 @@ def train(config: Config, dataset: Dataset, out: Path, *, resume: str, progress:
     if found:
         _restore(found, vae, optim, average)
     here = run.Run(out, accelerator, config, config.pace, progress)
-    with _stream(config, dataset, accelerator, state) as stream:
+    with _stream(config, dataset, accelerator, state) as stream, processes.owned(here.out, accelerator):
         here.start(state)
         for step in range(state.step + 1, config.pace.steps + 1):
             batch = next(stream)
@@ -94,7 +94,7 @@ def train(config: Config, dataset: Dataset, out: Path, *, resume: str, progress:
             here.advance()
             here.note(**terms)
             if here.due(step, config.pace.log_every) or here.due(step, config.pace.save_every):
-                here.log(step, rate=rate, epoch=batch.state.position / stream.num_samples)
+                here.log(step, _trained(vae), rate=rate, epoch=batch.state.position / stream.num_samples)
             if here.due(step, config.pace.save_every) and accelerator.is_main_process:
                 files = run.loop_files(config, state, dataset, stream, promise)
                 _save(here.checkpoint_folder(step), shape, vae, optim, average, files)

@@ -5,6 +5,7 @@ import dataclasses
 import hashlib
 import json
 import random
+import re
 import shutil
 from collections import Counter
 from pathlib import Path
@@ -51,6 +52,9 @@ def reseal(out: Path, **manifest: object) -> Dataset:
     facts["rejected_by_reason"] = dict(reasons)
     facts["counts"] |= {"offered": len(rows), "rejected": reasons.total()}
     (out / "dataset.json").write_text(json.dumps(facts))
+    owned = json.loads((out / "owner.json").read_text())
+    owned["sources"] = [source["plugin"] for source in facts["manifest"]["source"]]
+    (out / "owner.json").write_text(json.dumps(owned))
     return open_dataset(str(out))
 
 
@@ -170,8 +174,10 @@ def checkpoint(dataset: Dataset, folder: Path, seen: dict[str, list[int]], **cha
     for shard in dataset.shards():
         bits = sum(1 << i for i in seen.get(shard.name, []))
         bitmap = bits.to_bytes((shard.num_samples + 7) // 8, "little")
-        shards.append({"name": shard.name, "seen": base64.b64encode(bitmap).decode()})
-    facts = {"dataset": "made", "root_digest": dataset.facts["root_digest"], "step": 7, "shards": shards}
+        known = {"name": shard.name, "sha256": shard.sha256, "num_samples": shard.num_samples, "draws": 1}
+        shards.append(known | {"seen": base64.b64encode(bitmap).decode()})
+    facts = {name: dataset.facts[name] for name in ("version", "root_digest")}
+    facts |= {"dataset": "made", "step": 7, "shards": shards}
     folder.mkdir()
     (folder / "training_data.json").write_text(json.dumps(facts | changes))
     return folder
@@ -197,11 +203,13 @@ def test_another_datasets_or_a_damaged_checkpoint_is_refused(built: Path, tmp_pa
         report.write(dataset, out, str(other))
     with pytest.raises(UsageError, match="takes a checkpoint folder"):
         report.write(dataset, out, str(tmp_path))
-    broken = checkpoint(dataset, tmp_path / "b", {}, shards=[{"name": dataset.shards()[0].name, "seen": "!"}])
+    broken = checkpoint(dataset, tmp_path / "b", {})
+    text = (broken / "training_data.json").read_text()
+    (broken / "training_data.json").write_text(re.sub('"seen": "[^"]*"', '"seen": "!"', text))
     with pytest.raises(IntegrityError, match="bitmap"):
         report.write(dataset, out, str(broken))
     (tmp_path / "b" / "training_data.json").write_text("{}")
-    with pytest.raises(UsageError, match=r"not a training_data\.json"):
+    with pytest.raises(IntegrityError, match=r"training_data\.json: dataset: Field required; restore it"):
         report.write(dataset, out, str(broken))
 
 

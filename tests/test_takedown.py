@@ -338,7 +338,7 @@ def test_checkpoints_that_saw_the_works_are_found(built: Path, tmp_path: Path) -
     def checkpoint(name: str, seen: int, sha256: str, **more: object) -> None:
         bitmap = base64.b64encode(seen.to_bytes(8, "little")).decode()
         entry = {"name": shard, "sha256": sha256, "num_samples": 1, "seen": bitmap, "draws": 1}
-        facts = {"dataset": "sounds", "version": "old", "root_digest": "x", "step": 7, "shards": [entry]}
+        facts = {"dataset": "sounds", "version": "old", "root_digest": "0" * 64, "step": 7, "shards": [entry]}
         (tmp_path / name).mkdir()
         (tmp_path / name / "training_data.json").write_text(json.dumps(facts | more))
 
@@ -357,7 +357,7 @@ def test_checkpoints_that_saw_the_works_are_found(built: Path, tmp_path: Path) -
         "fine-tuned": (1, 7),
     }
     assert "as in version old" in found["another-version"].doubt
-    assert "not a training_data.json" in found["training_data.json"].doubt
+    assert "training_data.json: Invalid JSON" in found["training_data.json"].doubt
     assert len(found) == 4
     with pytest.raises(UsageError, match="not there"):
         exposure.find(dataset, ids, [tmp_path / "nowhere"])

@@ -14,13 +14,19 @@ import logging
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol, Self, cast
 
 import torch
+from safetensors import SafetensorError
 from torch import Tensor, nn
 
-from sao_data.errors import UsageError
+from sao_data import stored
+from sao_data.errors import IntegrityError, UsageError
+from sao_model import weights
 
+_AGAIN = "download it again"
+_UNREADABLE = (OSError, ValueError, TypeError, KeyError, AttributeError, RuntimeError, SafetensorError)
 PAD, END, FIRST_WORD = 0, 1, 2  # token ids of the hashed-word tokeniser; the first two as T5 has them
 
 log = logging.getLogger(__name__)
@@ -120,14 +126,16 @@ def _random_encoder(config: Config) -> nn.Module:
 
 
 def _pretrained_encoder(config: Config) -> nn.Module:
+    from huggingface_hub.errors import StrictDataclassError
     from transformers import T5EncoderModel
 
     where = f"prompt: pretrained = {config.pretrained!r}"
+    _check_files(Path(config.pretrained), ("config.json",), ("model.safetensors",))
     try:
         encoder = T5EncoderModel.from_pretrained(config.pretrained, dtype=torch.float32)
-    except OSError as error:
-        first = str(error).strip().splitlines()[0]
-        raise UsageError(f"{where}: {first}; give a folder with a T5 encoder, or go online once") from error
+    except (*_UNREADABLE, StrictDataclassError) as error:
+        fix = "give a folder with a T5 encoder, or go online once"
+        raise UsageError(f"{where}: {_first_line(error)}; {fix}") from error
     shape = encoder.config
     found = (shape.d_model, shape.num_layers, shape.num_heads, shape.d_kv, shape.d_ff, shape.vocab_size)
     wanted = (
@@ -143,9 +151,33 @@ def _pretrained_encoder(config: Config) -> nn.Module:
 def _pretrained_tokenizer(config: Config) -> Tokenize:
     from transformers import AutoTokenizer
 
-    tokenizer: Any = AutoTokenizer.from_pretrained(config.tokenizer or config.pretrained)
+    name = config.tokenizer or config.pretrained
+    _check_files(Path(name), ("tokenizer.json", "tokenizer_config.json"), ())
+    try:
+        tokenizer: Any = AutoTokenizer.from_pretrained(name)
+    except Exception as error:
+        if type(error) is not Exception and not isinstance(error, _UNREADABLE):
+            raise
+        # `tokenizers` raises Exception itself for files that are none
+        fix = "download it again"
+        raise IntegrityError(f"{name}: the tokenizer cannot be read ({_first_line(error)}); {fix}") from error
     tokenizer.model_max_length = 1_000_000  # we cut, and say so
     return lambda prompts: cast("list[list[int]]", tokenizer(list(prompts))["input_ids"])
+
+
+def _check_files(folder: Path, texts: tuple[str, ...], tensors: tuple[str, ...]) -> None:
+    """IntegrityError for a file of a local folder that is not whole; its reader would not say which. What is
+    not there is the reader's business: the names differ."""
+    for name in texts:
+        if (folder / name).is_file():
+            stored.plain((folder / name).read_bytes(), where=str(folder / name), fix=_AGAIN)
+    for name in tensors:
+        if (folder / name).is_file():
+            weights.read_raw(folder / name, fix=_AGAIN)
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
 def _hashed_words(vocab_size: int) -> Tokenize:

@@ -21,7 +21,7 @@ ORDER = [
     ["errors", "forms"],
     ["records", "ids"],
     ["config"],
-    ["stored", "dataset_json"],
+    ["stored", "dataset_json", "sums"],
     ["plugins"],
     ["licences"],
     ["storage"],
@@ -110,7 +110,7 @@ def test_the_packages_know_only_their_neighbours(path: Path) -> None:
 
 
 FOR_MODELS = {"records", "config", "errors", "plugins", "storage", "audio", "shards", "stream", "prompts"}
-FOR_MODELS |= {"provenance", "embedders", "enforce", "licences"}
+FOR_MODELS |= {"stored", "forms", "sums", "seen", "provenance", "embedders", "enforce", "licences"}
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "sao_model").rglob("*.py")), ids=str)

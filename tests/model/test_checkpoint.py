@@ -5,6 +5,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from sao_data import sums
 from sao_data.errors import IntegrityError, UsageError
 from sao_model import checkpoint
 from sao_model.checkpoint import assign, describe, load, load_codec, load_tensors, save
@@ -90,7 +91,11 @@ def test_averages_and_files_travel_along(tiny: StableAudio, tmp_path: Path) -> N
 
 def test_a_codec_alone_is_no_whole_model(tiny: StableAudio, tmp_path: Path) -> None:
     save(tiny, tmp_path / "vae", only=("vae",))
-    assert sorted(path.name for path in (tmp_path / "vae").iterdir()) == ["model.json", "vae.safetensors"]
+    assert sorted(path.name for path in (tmp_path / "vae").iterdir()) == [
+        "SHA256SUMS",
+        "model.json",
+        "vae.safetensors",
+    ]
     load_codec(tmp_path / "vae")
     with pytest.raises(UsageError, match="holds no dit"):
         load(tmp_path / "vae")
@@ -129,8 +134,9 @@ def test_a_folder_without_a_checkpoint_says_so(tmp_path: Path) -> None:
 
 def test_another_format_is_refused(saved: Path) -> None:
     table = json.loads((saved / "model.json").read_text())
-    (saved / "model.json").write_text(json.dumps({**table, "format": 2}))
-    with pytest.raises(UsageError, match="reads format 1"):
+    (saved / "model.json").write_text(json.dumps({**table, "format": 9}))
+    sums.write(saved)
+    with pytest.raises(UsageError, match="format 9; this version reads format 2"):
         load(saved)
 
 
@@ -149,4 +155,4 @@ def test_weights_of_another_model_are_listed_in_groups(tiny: StableAudio) -> Non
 
 
 def test_nothing_is_pickled(saved: Path) -> None:
-    assert {path.suffix for path in saved.iterdir()} == {".json", ".safetensors"}
+    assert {path.suffix or path.name for path in saved.iterdir()} == {".json", ".safetensors", "SHA256SUMS"}

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from sao_data import config as configs
+from sao_data import sums
 from sao_data.enforce import Release
 from sao_data.errors import IntegrityError, UsageError
 from sao_data.provenance import Dataset, open_dataset
@@ -133,6 +134,7 @@ def test_a_codec_without_a_record_is_used_and_the_log_says_that_it_cannot_be_che
 ) -> None:
     foreign = shutil.copytree(vae, tmp_path / "foreign")
     (foreign / "training_data.json").unlink()
+    sums.write(foreign)
     trained_dit(dataset, mini, foreign, tmp_path / "run", release=COMMERCIAL)
     said = [r.message for r in caplog.records if r.levelno == logging.WARNING]
     assert said == [
@@ -167,6 +169,7 @@ def test_weights_without_a_record_generate_and_it_is_said_that_nothing_was_check
 ) -> None:
     foreign = shutil.copytree(dit, tmp_path / "foreign")
     (foreign / "training_data.json").unlink()
+    sums.write(foreign)
     out = generation.generate(str(foreign), asked(commercial_use=True), tmp_path / "x.wav")
     facts = json.loads(out.with_suffix(".json").read_text())
     assert facts["release"] == dict.fromkeys(PAPER) | COMMERCIAL
@@ -184,6 +187,7 @@ def test_a_record_without_the_works_conditions_is_not_called_checked(
     said = record(older)
     del said[key]
     (older / "training_data.json").write_text(json.dumps(said))
+    sums.write(older)
     facts = declared.check_use(older, declared.Use())
     assert (facts["release"], facts["release_checked"]) == (PAPER, False)
     assert "does not say what its works ask of a release; it cannot be checked" in caplog.text
@@ -196,6 +200,7 @@ def test_a_part_without_a_record_leaves_a_sound_unchecked_and_the_rest_is_held_t
     said = record(foreign)
     said["pretrained"].append({"part": "encoder", "training_data": None})
     (foreign / "training_data.json").write_text(json.dumps(said))
+    sums.write(foreign)
     assert declared.check_use(foreign, declared.Use())["release_checked"] is False
     with pytest.raises(UsageError, match="the generation declares commercial_training"):
         declared.check_use(foreign, declared.Use(commercial_training=True))
@@ -204,7 +209,13 @@ def test_a_part_without_a_record_leaves_a_sound_unchecked_and_the_rest_is_held_t
 def test_a_damaged_record_is_no_missing_one(dit: Path, tmp_path: Path) -> None:
     damaged = shutil.copytree(dit, tmp_path / "damaged")
     (damaged / "training_data.json").write_text('{"release": ')
-    with pytest.raises(IntegrityError, match="not valid JSON"):
+    with pytest.raises(IntegrityError, match=r"training_data\.json: not the bytes that SHA256SUMS names"):
+        generation.generate(str(damaged), asked(), tmp_path / "x.wav")
+    sums.write(damaged)
+    with pytest.raises(IntegrityError, match=r"training_data\.json: Invalid JSON"):
+        generation.generate(str(damaged), asked(), tmp_path / "x.wav")
+    (damaged / "training_data.json").unlink()
+    with pytest.raises(IntegrityError, match=r"training_data\.json: missing, though SHA256SUMS names it"):
         generation.generate(str(damaged), asked(), tmp_path / "x.wav")
 
 

@@ -1,0 +1,247 @@
+"""The shape of a published model, from the configuration files of its folder: stable-audio-tools'
+model_config.json, or diffusers' model_index.json and the config.json of every part. Every setting is heeded
+or refused.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import PositiveInt
+
+from sao_data import stored
+from sao_data.errors import UsageError
+from sao_model import codec, dit, preset
+from sao_model import published_settings as settings
+from sao_model.conditioners import seconds, t5
+from sao_model.preset import Conditioner, Config
+
+AGAIN = "download it again"
+PARTS = ("vae", "transformer", "projection_model")  # of diffusers, without the text encoder
+
+log = logging.getLogger(__name__)
+
+
+def read(folder: Path) -> Config:
+    """The config of a published model; UsageError for what ours cannot be, IntegrityError for cut files."""
+    config = sat_config(folder) if (folder / "model_config.json").is_file() else diffusers_config(folder)
+    preset.check(config, where=str(folder))
+    return config
+
+
+def sat_config(folder: Path) -> Config:
+    """Our config from stable-audio-tools' model_config.json; UsageError for what our model cannot be."""
+    where, table = _json(folder, "model_config.json")
+    settings.check(table, settings.SAT, where=where)
+    model = table["model"]
+    trained, net, width = (
+        model["pretransform"]["config"],
+        model["diffusion"]["config"],
+        model["conditioning"]["cond_dim"],
+    )
+    encoder, decoder = (trained[side]["config"] for side in ("encoder", "decoder"))
+    said = _conditioning(model["conditioning"]["configs"], where)
+    shape = _codec(
+        channels=encoder["in_channels"],
+        width=encoder["channels"],
+        multiples=encoder["c_mults"],
+        strides=encoder["strides"],
+        latent_dim=decoder["latent_dim"],
+    )
+    _agree_in_sat(where, table, shape)
+    text = said["prompt"]
+    if Path(text["t5_model_name"]).is_absolute() or ".." in Path(text["t5_model_name"]).parts:
+        raise UsageError(
+            f"{where}: t5_model_name {text['t5_model_name']!r} leaves the folder; give one inside it"
+        )
+    local = folder / text["t5_model_name"]
+    prompt = t5.Config(pretrained=text["t5_model_name"], max_tokens=text["max_length"])
+    if local.is_dir():
+        prompt = _t5_config(local, local, prompt.max_tokens)
+    return Config(
+        name=folder.name,
+        sample_rate=int(table["sample_rate"]),
+        num_latents=int(table["sample_size"]) // shape.hop,
+        codec=shape,
+        prompt=Conditioner(plugin="t5", config=prompt),
+        seconds_start=_timing(width, said["seconds_start"]["max_val"]),
+        seconds_total=_timing(width, said["seconds_total"]["max_val"]),
+        dit=dit.Config(
+            latent_dim=int(net["io_channels"]),
+            width=int(net["embed_dim"]),
+            num_layers=int(net["depth"]),
+            num_heads=int(net["num_heads"]),
+            cross_dim=int(net["cond_token_dim"]),
+            global_dim=int(net["global_cond_dim"]),
+        ),
+    )
+
+
+def _agree_in_sat(where: str, table: dict[str, Any], shape: codec.Config) -> None:
+    """The same numbers stand in several places of a model_config.json."""
+    model = table["model"]
+    trained, net, width = (
+        model["pretransform"]["config"],
+        model["diffusion"]["config"],
+        model["conditioning"]["cond_dim"],
+    )
+    encoder, decoder = (trained[side]["config"] for side in ("encoder", "decoder"))
+    _agree(
+        where,
+        (shape.num_channels, table["audio_channels"], trained["io_channels"], decoder["out_channels"]),
+        (shape.width, decoder["channels"]),
+        (encoder["c_mults"], decoder["c_mults"]),
+        (encoder["strides"], decoder["strides"]),
+        (
+            shape.latent_dim,
+            trained["latent_dim"],
+            model["io_channels"],
+            net["io_channels"],
+            encoder["latent_dim"] / 2,
+        ),
+        (shape.hop, trained["downsampling_ratio"]),
+        (width, net["cond_token_dim"]),
+        (2 * width, net["global_cond_dim"]),
+    )
+
+
+def diffusers_config(folder: Path) -> Config:
+    """Our config from the config.json of every diffusers part."""
+    where, index = _json(folder, "model_index.json")
+    _warn_of(settings.check(index, settings.DIFFUSERS_INDEX, where=where, others=True), where)
+    vae, net, numbers = (_checked(folder, part, "config.json") for part in PARTS)
+    if (folder / "scheduler").is_dir():
+        _checked(folder, "scheduler", "scheduler_config.json")
+    shape = _codec(
+        channels=vae["audio_channels"],
+        width=vae["decoder_channels"],
+        multiples=vae["channel_multiples"],
+        strides=vae["downsampling_ratios"],
+        latent_dim=vae["decoder_input_channels"],
+    )
+    _agree_in_diffusers(str(folder), vae, net, numbers)
+    name = "tokenizer/tokenizer_config.json"
+    tokenizer = stored.document(_Tokenizer, _bytes(folder / name), where=str(folder / name), fix=AGAIN)
+    text = _t5_config(folder / "text_encoder", folder / "tokenizer", tokenizer["model_max_length"])
+    timing = _timing(numbers["conditioning_dim"], numbers["max_value"])
+    return Config(
+        name=folder.name,
+        sample_rate=int(vae["sampling_rate"]),
+        num_latents=int(net["sample_size"]),  # a float in the published file
+        codec=shape,
+        prompt=Conditioner(plugin="t5", config=text),
+        seconds_start=timing,
+        seconds_total=timing,
+        dit=dit.Config(
+            latent_dim=int(net["in_channels"]),
+            width=int(net["attention_head_dim"] * net["num_attention_heads"]),
+            num_layers=int(net["num_layers"]),
+            num_heads=int(net["num_attention_heads"]),
+            cross_dim=int(net["cross_attention_input_dim"]),
+            global_dim=int(net["global_states_input_dim"]),
+            num_features=int(net["time_proj_dim"]),
+        ),
+    )
+
+
+def _agree_in_diffusers(
+    where: str, vae: dict[str, Any], net: dict[str, Any], numbers: dict[str, Any]
+) -> None:
+    """The same for the parts of a diffusers folder."""
+    _agree(
+        where,
+        (vae["decoder_channels"], vae["encoder_hidden_size"]),
+        (vae["decoder_input_channels"], net["in_channels"], net["out_channels"]),
+        (numbers["conditioning_dim"], numbers["text_encoder_dim"]),
+        (net["cross_attention_input_dim"], net["cross_attention_dim"]),
+        (net["cross_attention_dim"], net["attention_head_dim"] * net["num_key_value_attention_heads"]),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Tokenizer:
+    model_max_length: PositiveInt
+
+
+def _conditioning(configs: Any, where: str) -> dict[str, dict[str, Any]]:
+    """The settings of each conditioner of SAT's list, by its id, in the order in which their tokens stand."""
+    named = [item for item in configs if isinstance(item, dict)] if isinstance(configs, list) else []
+    ids = tuple(item.get("id") for item in named)
+    if ids != preset.CONDITIONERS:
+        wanted = ", ".join(preset.CONDITIONERS)
+        raise UsageError(
+            f"{where}: conditioning: has the conditioners {ids}; a Stable Audio Open 1.0 has {wanted}"
+        )
+    for item in named:
+        spec = settings.SAT_CONDITIONERS[item["id"]]
+        settings.check(item, spec, where=f"{where}: conditioning: {item['id']}")
+    return {item["id"]: item["config"] for item in named}
+
+
+def _agree(where: str, *groups: tuple[object, ...]) -> None:
+    """Settings that say the same thing must be equal."""
+    for group in groups:
+        if any(value != group[0] for value in group):
+            raise UsageError(f"{where}: settings that have to be equal are {', '.join(map(str, group))}")
+
+
+def _checked(folder: Path, part: str, name: str) -> dict[str, Any]:
+    where, table = _json(folder / part, name)
+    _warn_of(settings.check(table, settings.DIFFUSERS[part], where=where, others=True), where)
+    return table
+
+
+def _warn_of(unknown: list[str], where: str) -> None:
+    if unknown:
+        log.warning(
+            "%s: settings that neither diffusers nor we know are passed over: %s", where, ", ".join(unknown)
+        )
+
+
+def _json(folder: Path, name: str) -> tuple[str, dict[str, Any]]:
+    """(where it lies, what it says)"""
+    where = str(folder / name)
+    return where, stored.plain(_bytes(folder / name), where=where, fix=AGAIN)
+
+
+def _bytes(path: Path) -> bytes:
+    if not path.is_file():
+        raise UsageError(f"{path}: missing; {AGAIN}")
+    return path.read_bytes()
+
+
+def _codec(
+    *, channels: float, width: float, multiples: list[float], strides: list[float], latent_dim: float
+) -> codec.Config:
+    return codec.Config(
+        num_channels=int(channels),
+        width=int(width),
+        multiples=tuple(map(int, multiples)),
+        strides=tuple(map(int, strides)),
+        latent_dim=int(latent_dim),
+    )
+
+
+def _timing(width: float, max_seconds: float) -> Conditioner:
+    return Conditioner(
+        plugin="seconds", config=seconds.Config(width=int(width), max_seconds=int(max_seconds))
+    )
+
+
+def _t5_config(encoder: Path, tokenizer: Path, max_tokens: float) -> t5.Config:
+    where, shape = _json(encoder, "config.json")
+    settings.check(shape, settings.T5, where=where, others=True)
+    return t5.Config(
+        pretrained=str(encoder),
+        tokenizer="" if tokenizer == encoder else str(tokenizer),
+        max_tokens=int(max_tokens),
+        width=shape["d_model"],
+        num_layers=shape["num_layers"],
+        num_heads=shape["num_heads"],
+        head_dim=shape["d_kv"],
+        ff_dim=shape["d_ff"],
+        vocab_size=shape["vocab_size"],
+    )

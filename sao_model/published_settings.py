@@ -1,0 +1,209 @@
+"""What the configuration files of a published model may say: each setting is one that this model has, one
+that shapes it, one without effect on what the weights mean, or an error.
+
+A setting that is there and not heeded is another model that makes other sound. The tables follow the
+published files and, for keys that are absent there, what stable-audio-tools and diffusers then assume.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sao_data.errors import UsageError
+
+_ABSENT = object()
+_FIX = "it is another model than Stable Audio Open 1.0, and cannot be loaded here"
+_MOST = 1 << 31  # of any size
+
+
+@dataclass(frozen=True, slots=True)
+class Is:
+    """The setting has this value here. `absent`: what the other tool does where it is not stated."""
+
+    value: object
+    absent: object = _ABSENT  # the same
+    also: tuple[object, ...] = ()  # other spellings of it
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """A positive number that shapes the model; with `many`, a list of them."""
+
+    many: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Free:
+    """Whatever it is, the weights mean the same (training, memory, who wrote the file)."""
+
+
+Spec = Mapping[str, Any]  # key -> one of these, or a table of them
+FREE, SIZE, SIZES, TEXT = Free(), Shape(), Shape(many=True), Text()
+
+_NUMBER = {
+    "id": TEXT, "type": Is("number"),
+    "config": {"min_val": Is(0), "max_val": SIZE, "fourier_features_type": Is("learned")},
+}  # fmt: skip
+_PROMPT = {
+    "id": TEXT, "type": Is("t5"),
+    "config": {"t5_model_name": TEXT, "max_length": SIZE, "enable_grad": FREE, "project_out": Is(False)},
+}  # fmt: skip
+_CODEC_SIDE = {
+    "channels": SIZE, "c_mults": SIZES, "strides": SIZES, "latent_dim": SIZE,
+    "use_snake": Is(True, absent=False),
+    "antialias_activation": Is(False),
+}  # fmt: skip
+SAT: Spec = {
+    "model_type": Is("diffusion_cond"), "sample_size": SIZE, "sample_rate": SIZE, "audio_channels": SIZE,
+    "training": FREE,
+    "model": {
+        "io_channels": SIZE,
+        "pretransform": {
+            "type": Is("autoencoder"), "scale": Is(1.0), "iterate_batch": FREE, "chunked": FREE,
+            "enable_grad": FREE,
+            "model_half": FREE,
+            "config": {
+                "encoder": {
+                    "type": Is("oobleck"), "requires_grad": FREE,
+                    "config": {"in_channels": SIZE, **_CODEC_SIDE},
+                },
+                "decoder": {
+                    "type": Is("oobleck"), "requires_grad": FREE,
+                    "config": {
+                        "out_channels": SIZE, **_CODEC_SIDE, "final_tanh": Is(False, absent=True),
+                        "use_nearest_upsample": Is(False),
+                    },
+                },
+                "bottleneck": {"type": Is("vae")}, "latent_dim": SIZE, "downsampling_ratio": SIZE,
+                "io_channels": SIZE,
+                "soft_clip": Is(False), "pretransform": Is(None),
+            },
+        },
+        "conditioning": {"configs": FREE, "cond_dim": SIZE, "default_keys": Is({})},
+        "diffusion": {
+            "type": Is("dit"), "diffusion_objective": Is("v"),
+            "cross_attention_cond_ids": Is(["prompt", "seconds_start", "seconds_total"], absent=[]),
+            "global_cond_ids": Is(["seconds_start", "seconds_total"], absent=[]),
+            "prepend_cond_ids": Is([]), "input_concat_ids": Is([]),
+            "config": {
+                "io_channels": SIZE, "embed_dim": SIZE, "depth": SIZE, "num_heads": SIZE,
+                "cond_token_dim": SIZE,
+                "global_cond_dim": SIZE, "project_cond_tokens": Is(False, absent=True),
+                "project_global_cond": Is(True),
+                "transformer_type": Is("continuous_transformer"), "global_cond_type": Is("prepend"),
+                "timestep_cond_type": Is("global"), "patch_size": Is(1), "input_concat_dim": Is(0),
+                "prepend_cond_dim": Is(0),
+                "qk_norm": Is("none", also=(False, None)), "num_memory_tokens": Is(0), "conformer": Is(False),
+                "causal": Is(False),
+                "attn_kwargs": Is({}), "ff_kwargs": Is({}), "norm_kwargs": Is({}),
+                "diffusion_objective": Is("v"),
+            },
+        },
+    },
+}  # fmt: skip
+SAT_CONDITIONERS: Spec = {"prompt": _PROMPT, "seconds_start": _NUMBER, "seconds_total": _NUMBER}
+
+_DIFFUSERS = {"_class_name": TEXT, "_diffusers_version": FREE, "_name_or_path": FREE}
+DIFFUSERS: Mapping[str, Spec] = {
+    "vae": {
+        **_DIFFUSERS, "_class_name": Is("AutoencoderOobleck"), "audio_channels": SIZE,
+        "channel_multiples": SIZES,
+        "decoder_channels": SIZE, "decoder_input_channels": SIZE, "downsampling_ratios": SIZES,
+        "encoder_hidden_size": SIZE,
+        "sampling_rate": SIZE,
+    },
+    "transformer": {
+        **_DIFFUSERS, "_class_name": Is("StableAudioDiTModel"), "attention_head_dim": SIZE,
+        "cross_attention_dim": SIZE,
+        "cross_attention_input_dim": SIZE, "global_states_input_dim": SIZE, "in_channels": SIZE,
+        "out_channels": SIZE,
+        "num_attention_heads": SIZE, "num_key_value_attention_heads": SIZE, "num_layers": SIZE,
+        "sample_size": SIZE,
+        "time_proj_dim": SIZE,
+    },
+    "projection_model": {
+        **_DIFFUSERS, "_class_name": Is("StableAudioProjectionModel"), "conditioning_dim": SIZE,
+        "text_encoder_dim": SIZE,
+        "min_value": Is(0), "max_value": SIZE,
+    },
+    # The samplers here go from sigma 500 down to 0.3 in equal steps of its logarithm, whatever the file says.
+    "scheduler": {
+        **_DIFFUSERS, "_class_name": Is("CosineDPMSolverMultistepScheduler"),
+        "prediction_type": Is("v_prediction"),
+        "sigma_min": Is(0.3), "sigma_max": Is(500), "sigma_data": Is(1.0),
+        "sigma_schedule": Is("exponential"),
+        "solver_order": Is(2), "solver_type": Is("midpoint"), "lower_order_final": Is(True),
+        "euler_at_final": Is(False),
+        "final_sigmas_type": Is("zero"), "num_train_timesteps": FREE, "rho": FREE,
+    },
+}  # fmt: skip
+DIFFUSERS_INDEX: Spec = {
+    "_class_name": Is("StableAudioPipeline"), "_diffusers_version": FREE, "_name_or_path": FREE,
+    "tokenizer": FREE,
+    "text_encoder": Is(["transformers", "T5EncoderModel"]), "vae": Is(["diffusers", "AutoencoderOobleck"]),
+    "transformer": Is(["diffusers", "StableAudioDiTModel"]),
+    "projection_model": Is(["stable_audio", "StableAudioProjectionModel"]),
+    "scheduler": Is(["diffusers", "CosineDPMSolverMultistepScheduler"]),
+}  # fmt: skip
+T5: Spec = {
+    "model_type": Is("t5"), "d_model": SIZE, "num_layers": SIZE, "num_heads": SIZE, "d_kv": SIZE,
+    "d_ff": SIZE, "vocab_size": SIZE,
+    "feed_forward_proj": Is("relu"), "is_gated_act": Is(False),
+}  # fmt: skip
+
+
+def check(table: Mapping[str, Any], spec: Spec, *, where: str, others: bool = False) -> list[str]:
+    """UsageError for the first setting that is not heeded here; `others`: names not in the tables are
+    returned (the library that writes such files passes over what it does not know, too)."""
+    unknown = sorted(table.keys() - spec.keys())
+    if unknown and not others:
+        raise UsageError(f"{where}: {unknown[0]} is a setting that is not known here; {_FIX}")
+    for key, wanted in spec.items():
+        place = f"{where}: {key}"
+        if isinstance(wanted, Mapping):
+            inner = table.get(key)
+            if not isinstance(inner, dict):
+                raise UsageError(f"{place}: not a table of settings; {_FIX}")
+            check(inner, wanted, where=f"{where}: [{key}]")
+        elif problem := _problem(table.get(key, _ABSENT), wanted):
+            raise UsageError(f"{place} {problem}; {_FIX}")
+    return unknown
+
+
+def _problem(value: object, wanted: object) -> str:
+    """What is wrong with a value, "" if nothing is."""
+    if isinstance(wanted, Is):
+        if value is _ABSENT:
+            value = wanted.value if wanted.absent is _ABSENT else wanted.absent
+        same = any(_same(value, each) for each in (wanted.value, *wanted.also))
+        return "" if same else f"is {value!r}, here it is {wanted.value!r}"
+    if isinstance(wanted, Free):
+        return ""
+    if value is _ABSENT:
+        return "is missing"
+    if isinstance(wanted, Text):
+        return "" if isinstance(value, str) and value else f"is {value!r}, want a name"
+    assert isinstance(wanted, Shape), wanted
+    if wanted.many:
+        fits = isinstance(value, list) and bool(value) and all(map(_is_size, value))
+        return "" if fits else f"is {value!r}, want positive numbers"
+    return "" if _is_size(value) else f"is {value!r}, want a positive number"
+
+
+def _same(value: object, wanted: object) -> bool:
+    """Equal, and True is not 1."""
+    return value == wanted and isinstance(value, bool) == isinstance(wanted, bool)
+
+
+def _is_size(value: object) -> bool:
+    """A whole number above 0, that a published file may spell 1024.0."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    return float(value).is_integer() and 0 < value < _MOST
