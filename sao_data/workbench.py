@@ -83,6 +83,7 @@ class Probe:
     num_frames: int
     num_frames_out: int  # at 44.1 kHz
     measures: Measures  # of the whole normalised recording
+    notes: tuple[str, ...] = ()  # what was mended, and what is missing
 
 
 class Workbench:
@@ -123,7 +124,8 @@ class Workbench:
     def probe(self, path: Path) -> Probe:
         """Decode and measure a file."""
         answer = self._ask({"job": "probe", "path": str(path)})
-        return Probe(measures=Measures(**answer.pop("measures")), **answer)
+        measures, notes = Measures(**answer.pop("measures")), tuple(answer.pop("notes"))
+        return Probe(measures=measures, notes=notes, **answer)
 
     def _ask(self, job: dict[str, str]) -> dict[str, Any]:
         """The child's answer to a job; AudioRejected, OSError, or RuntimeError for a bug of ours."""

@@ -84,6 +84,7 @@ def _probe(source: convert.Source, sink: spool.MeterSink) -> Probe:
         num_frames=source.num_frames,
         num_frames_out=source.num_frames_out,
         measures=sink.meter.finish(),
+        notes=source.notes,
     )
 
 

@@ -14,9 +14,11 @@ class Guarded:
     """A file whose read and write errors are kept until `check`, since callbacks from C cannot raise.
 
     Without a name nothing can be guessed from an extension; a disk error cannot pass for a damaged file.
+    It may be made to begin at a `start`: what stands before (tags) cannot shift a container's offsets then.
     """
 
     def __init__(self, file: BinaryIO) -> None:
+        self.start = 0  # bytes of the file that are not to be seen
         self._file = file
         self._error: OSError | None = None
 
@@ -43,8 +45,10 @@ class Guarded:
 
     def seek(self, offset: int, whence: int = 0, /) -> int:
         """Move; -1 where damaged offsets point before the start."""
+        if whence == 0:
+            offset = offset + self.start if offset >= 0 else -1
         try:
-            return self._file.seek(offset, whence)
+            return max(-1, self._file.seek(offset, whence) - self.start)
         except ValueError:
             return -1
         except OSError as error:
@@ -54,12 +58,14 @@ class Guarded:
 
     def tell(self) -> int:
         """Where the file stands."""
-        return self._file.tell()
+        return self._file.tell() - self.start
 
     def size(self) -> int:
-        """Bytes in the file."""
-        self._file.seek(0, 2)
-        return self._file.tell()
+        """Bytes in the file; it stays where it stands, for a decoder that reads it."""
+        place = self._file.tell()
+        end = self._file.seek(0, 2)
+        self._file.seek(place)
+        return end - self.start
 
     def read_at(self, offset: int, size: int) -> bytes:
         """Bytes from a place."""

@@ -14,6 +14,7 @@ from sao_data.audio.guarded import Guarded
 _CAPTURE = re.compile(rb"OggS\x00[\x00-\x07]")
 _HEADER = 27  # bytes before the segment table
 _BEGINS = 2  # header type flag: first page of a stream
+_ENDS = 4  # last page of a stream
 _REVERSED = bytes(int(f"{value:08b}"[::-1], 2) for value in range(256))
 
 
@@ -24,17 +25,21 @@ class Pages:
     num_pages: int
     num_damaged: int
     is_chained: bool  # a stream begins after data of another
+    has_end: bool  # the last page says that it is the last of its stream
+    is_cut: bool  # the last page is not all there
 
 
 def scan(file: Guarded) -> Pages:
     """Walk all pages; junk between them is searched through."""
     num_pages = num_damaged = at = 0
-    seen_data = is_chained = False
+    seen_data = is_chained = has_end = is_cut = False
     while (found := next(iter(file.find(_CAPTURE, start=at, context=_HEADER)), None)) is not None:
         at, header = found
         table = file.read_at(at + _HEADER, header[26]) if len(header) == _HEADER else b""
         body = file.read_at(at + _HEADER + len(table), sum(table))
         num_pages += 1
+        has_end = bool(header[5] & _ENDS)
+        is_cut = len(header) < _HEADER or len(body) < sum(table)
         if len(body) < sum(table) or not _is_sound(header, table + body):
             num_damaged += 1
             at += 4
@@ -43,7 +48,13 @@ def scan(file: Guarded) -> Pages:
         is_chained |= begins and seen_data
         seen_data |= not begins
         at += _HEADER + len(table) + len(body)
-    return Pages(num_pages=num_pages, num_damaged=num_damaged, is_chained=is_chained)
+    return Pages(
+        num_pages=num_pages,
+        num_damaged=num_damaged,
+        is_chained=is_chained,
+        has_end=has_end,
+        is_cut=is_cut,
+    )
 
 
 def _is_sound(header: bytes, rest: bytes) -> bool:
