@@ -24,6 +24,7 @@ from typing import Any
 from sao_data.audio import AudioConfig
 from sao_data.audio.rejected import AudioRejected
 from sao_data.cut import Cut
+from sao_data.embedded_tag import EmbeddedTag
 from sao_data.records import Measures, SeekPoint
 
 CLIP_NAMES = "clip-{:04d}.flac"  # in the spool folder
@@ -69,6 +70,7 @@ class Normalised:
     fingerprint: str  # Chromaprint of its first 120 s, compressed text; '' if it is shorter than 2.7 s
     changes: tuple[str, ...]
     clips: tuple[StoredClip, ...]
+    tags: tuple[EmbeddedTag, ...] = ()  # the file's own, about rights
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,7 +121,8 @@ class Workbench:
                 leftover.unlink(missing_ok=True)
             raise
         clips = tuple(_stored_clip(clip) for clip in answer.pop("clips"))
-        return Normalised(clips=clips, changes=tuple(answer.pop("changes")), **answer)
+        tags = tuple(EmbeddedTag(**tag) for tag in answer.pop("tags"))
+        return Normalised(clips=clips, changes=tuple(answer.pop("changes")), tags=tags, **answer)
 
     def probe(self, path: Path) -> Probe:
         """Decode and measure a file."""

@@ -11,8 +11,8 @@ import struct
 from dataclasses import dataclass, replace
 
 from sao_data.audio import flac, lengths, mpeg, oggpages
+from sao_data.audio.around import after_tags
 from sao_data.audio.guarded import Guarded
-from sao_data.audio.leading import after_tags
 from sao_data.audio.lengths import iff_chunks, share
 from sao_data.audio.rejected import AudioRejected
 

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import BinaryIO, Generic, Literal, Protocol, TypeVar
 
 from sao_data.audio import decode, flac, sniff
+from sao_data.audio.around import num_behind, start_of
 from sao_data.audio.claims import Claims, claims_of
 from sao_data.audio.guarded import Guarded
-from sao_data.audio.leading import start_of
 from sao_data.audio.limits import AudioConfig
 from sao_data.audio.rejected import AudioRejected
 from sao_data.audio.stereo import Pcm, Stereo
@@ -64,6 +64,7 @@ def normalise(file: BinaryIO, config: AudioConfig, new_sink: Callable[[], S]) ->
     try:
         container = sniff.container_of(guarded, config.max_bytes)
         guarded.start = start_of(guarded, container)
+        guarded.num_hidden = num_behind(guarded, container)
         job = _Job(guarded, container, claims_of(guarded, container), config, new_sink)
         attempt = job.best()
         return job.judge(attempt), attempt.sink

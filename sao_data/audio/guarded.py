@@ -14,11 +14,13 @@ class Guarded:
     """A file whose read and write errors are kept until `check`, since callbacks from C cannot raise.
 
     Without a name nothing can be guessed from an extension; a disk error cannot pass for a damaged file.
-    It may be made to begin at a `start`: what stands before (tags) cannot shift a container's offsets then.
+    It may be made to begin at a `start`, and to end `num_hidden` bytes early: what stands around a container
+    (tags) cannot shift its offsets then, or be taken for audio.
     """
 
     def __init__(self, file: BinaryIO) -> None:
-        self.start = 0  # bytes of the file that are not to be seen
+        self.start = 0
+        self.num_hidden = 0
         self._file = file
         self._error: OSError | None = None
 
@@ -30,6 +32,9 @@ class Guarded:
     def read(self, size: int = -1, /) -> bytes:
         """Read up to `size` bytes; b'' after an error."""
         try:
+            if self.num_hidden:
+                left = max(0, self.size() - self.tell())
+                size = min(size, left) if size >= 0 else left
             return self._file.read(size)
         except OSError as error:
             self._error = self._error or error
@@ -47,6 +52,8 @@ class Guarded:
         """Move; -1 where damaged offsets point before the start."""
         if whence == 0:
             offset = offset + self.start if offset >= 0 else -1
+        if whence == 2:
+            offset -= self.num_hidden
         try:
             return max(-1, self._file.seek(offset, whence) - self.start)
         except ValueError:
@@ -65,7 +72,7 @@ class Guarded:
         place = self._file.tell()
         end = self._file.seek(0, 2)
         self._file.seek(place)
-        return end - self.start
+        return end - self.start - self.num_hidden
 
     def read_at(self, offset: int, size: int) -> bytes:
         """Bytes from a place."""

@@ -15,11 +15,12 @@ from sao_data.audio.guarded import Guarded
 _MOST_CHUNKS = 1_000
 _UNKNOWN_32 = 0x7FFF_0000  # sizes from here on are what streaming writers put in: unknown
 _UNKNOWN_64 = 1 << 62
-_GUID = bytes.fromhex("f3acd3118cd100c04f8edb8a")  # behind the four letters of a Wave64 chunk's name
+# What stands behind the four letters of a Wave64 chunk's name: of "list", and of all others.
+_GUIDS = (bytes.fromhex("2f91cf11a5d628db04c10000"), bytes.fromhex("f3acd3118cd100c04f8edb8a"))
 _FILE_PROPERTIES = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
 _STREAM_PROPERTIES = bytes.fromhex("9107dcb7b7a9cf118ee600c00c205365")
 _BROADCAST = 1  # flag of ASF: sizes and lengths are not known
-_SEGMENT, _INFO, _TRACKS, _TRACK, _CLUSTER = 0x18538067, 0x1549A966, 0x1654AE6B, 0xAE, 0x1F43B675
+SEGMENT, _INFO, _TRACKS, _TRACK, _CLUSTER = 0x18538067, 0x1549A966, 0x1654AE6B, 0xAE, 0x1F43B675
 _SCALE, _DURATION = 0x2AD7B1, 0x4489
 
 
@@ -58,7 +59,7 @@ def w64_chunks(file: Guarded) -> Iterator[tuple[bytes, int, int]]:
     at = 40
     for _ in range(_MOST_CHUNKS):
         head = file.read_at(at, 24)
-        if len(head) < 24 or head[4:16] != _GUID:
+        if len(head) < 24 or head[4:16] not in _GUIDS:
             return
         size = int.from_bytes(head[16:], "little")  # counts these 24 bytes
         yield head[:4], at + 24, max(0, size - 24)
@@ -129,47 +130,51 @@ def of_mp4(file: Guarded) -> Length:
     return Length()
 
 
+def asf_objects(file: Guarded, most: int) -> Iterator[tuple[bytes, bytes]]:
+    """GUID and data, at most so many bytes of it, of each object in the header of an ASF file."""
+    at, end = 30, int.from_bytes(file.read_at(16, 8), "little")
+    for _ in range(_MOST_CHUNKS):
+        head = file.read_at(at, 24)
+        size = int.from_bytes(head[16:], "little")
+        if at >= end or len(head) < 24 or size < 24:
+            return
+        yield head[:16], file.read_at(at + 24, min(size - 24, most))
+        at += size
+
+
 def of_asf(file: Guarded) -> Length:
     """The size of the file, and how long it plays unless another stream may play longer."""
-    seconds, present, num_streams, at = None, 1.0, 0, 30
-    end = int.from_bytes(file.read_at(16, 8), "little")
-    for _ in range(_MOST_CHUNKS):
-        head = file.read_at(at, 104)
-        size = int.from_bytes(head[16:24], "little")
-        if at >= end or len(head) < 24 or size < 24:
-            break
-        num_streams += head.startswith(_STREAM_PROPERTIES)
-        if head.startswith(_FILE_PROPERTIES) and len(head) >= 92:
-            declared, _, _, play, _, preroll, flags = struct.unpack_from("<6QI", head, 40)
+    seconds, present, num_streams = 0.0, 1.0, 0
+    for guid, data in asf_objects(file, 80):
+        num_streams += guid == _STREAM_PROPERTIES
+        if guid == _FILE_PROPERTIES and len(data) >= 68:
+            declared, _, _, play, _, preroll, flags = struct.unpack_from("<6QI", data, 16)
             if not flags & _BROADCAST:
                 present, seconds = share(declared, 0, file), play / 1e7 - preroll / 1e3
-        at += size
-    alone = seconds if num_streams == 1 and seconds and seconds > 0 else None
-    return Length(share_present=present, num_seconds=alone)
+    return Length(share_present=present, num_seconds=seconds if num_streams == 1 and seconds > 0 else None)
 
 
 def of_matroska(file: Guarded) -> Length:
     """The size of the segment, and its duration unless another track may last longer."""
-    present, seconds, num_tracks, scale = 1.0, None, 0, 1_000_000
-    for name, at, size in _elements(file, 0):
-        if name == _SEGMENT:
-            present = share(size, at, file)
-            for inner, inner_at, inner_size in _elements(file, at):
-                if inner == _CLUSTER:
-                    break
-                for leaf, leaf_at, leaf_size in _elements(file, inner_at, inner_at + inner_size):
-                    data = file.read_at(leaf_at, min(leaf_size, 8))
-                    num_tracks += inner == _TRACKS and leaf == _TRACK
-                    if inner == _INFO and leaf == _SCALE:
-                        scale = int.from_bytes(data, "big")
-                    if inner == _INFO and leaf == _DURATION and len(data) in (4, 8):
-                        (seconds,) = struct.unpack(">f" if len(data) == 4 else ">d", data)
+    seconds, num_tracks, scale = 0.0, 0, 1_000_000
+    segment = next(((at, size) for name, at, size in elements(file, 0) if name == SEGMENT), None)
+    if segment is None:
+        return Length()
+    for parent, at, size in elements(file, segment[0]):
+        if parent == _CLUSTER:
             break
-    alone = seconds * scale / 1e9 if seconds and seconds > 0 and num_tracks == 1 else None
-    return Length(share_present=present, num_seconds=alone)
+        for name, place, length in elements(file, at, at + size):
+            data = file.read_at(place, min(length, 8))
+            num_tracks += (parent, name) == (_TRACKS, _TRACK)
+            if (parent, name) == (_INFO, _SCALE):
+                scale = int.from_bytes(data, "big")
+            if (parent, name) == (_INFO, _DURATION) and len(data) in (4, 8):
+                (seconds,) = struct.unpack(">f" if len(data) == 4 else ">d", data)
+    alone = seconds * scale / 1e9 if seconds > 0 and num_tracks == 1 else None
+    return Length(share_present=share(segment[1], segment[0], file), num_seconds=alone)
 
 
-def _elements(file: Guarded, at: int, end: int | None = None) -> Iterator[tuple[int, int, int]]:
+def elements(file: Guarded, at: int, end: int | None = None) -> Iterator[tuple[int, int, int]]:
     """Id, data offset and size of each EBML element (RFC 8794) from an offset to an end; one without a stated
     size is the last."""
     for _ in range(_MOST_CHUNKS):

@@ -10,8 +10,8 @@ from __future__ import annotations
 import re
 
 from sao_data.audio import flac, mpeg
+from sao_data.audio.around import after_tags
 from sao_data.audio.guarded import Guarded
-from sao_data.audio.leading import after_tags
 from sao_data.audio.rejected import AudioRejected
 
 # Container -> FFmpeg's demuxer; a container not listed here is never decoded.

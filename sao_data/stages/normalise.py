@@ -146,6 +146,7 @@ def _store(result: Normalised, file: AudioFile, sink: Sink) -> None:
         sample_rate=result.sample_rate,
         num_channels=result.num_channels,
         num_frames=result.num_frames,
+        tags=result.tags,
     )
     for clip in result.clips:
         offset = sink.store(clip.path.read_bytes())

@@ -94,6 +94,21 @@ def test_whatever_stands_before_a_file_changes_nothing(name: str) -> None:
         assert np.array_equal(same, pcm), kind
 
 
+ID3V1 = b"TAG" + b"Ada".ljust(125, b"x")
+BEHIND = {"ID3v1": ID3V1, "APE": APE[32:] + APE[:20] + b"\0\0\0\x80" + bytes(8), "junk": bytes(4_096)}
+
+
+@pytest.mark.parametrize("name", [*DECLARED, *UNDECLARED])
+def test_tags_behind_a_file_are_not_audio(name: str) -> None:
+    data = (DECLARED | UNDECLARED)[name](noise(seed=8, seconds=0.5))
+    bare, pcm = decoded(data)
+    for kind, tag in BEHIND.items():
+        if kind != "junk" or name == "w64":  # whose other chunks stand there
+            source, same = decoded(data + tag)
+            assert (source.num_frames, source.notes) == (bare.num_frames, ()), kind
+            assert source.decoder != bare.decoder or np.array_equal(same, pcm), kind
+
+
 @pytest.mark.parametrize(
     ("name", "field", "code", "values"),
     [
