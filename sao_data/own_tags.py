@@ -35,6 +35,7 @@ _RESERVED = re.compile(
     r"|unauthori[sz]ed (?:copying|duplication|reproduction|distribution|use)"
     r"|(?:may|must) not be (?:copied|reproduced|used|distributed|sold)"
     r"|do not (?:copy|distribute|redistribute|share)"
+    r"|(?:under|by) exclusive licen[cs]e"
     r"|not for (?:resale|distribution|redistribution|commercial use|broadcast)"
     r"|(?:promo|promotional|personal|private|non-?commercial)(?: use)? only)\b"
     r"|版权所有|版權所有|無断転載|全著作権"
@@ -49,21 +50,28 @@ _LICENCE_WORDS = re.compile(
 _PROSE = frozenset((
     "free", "use", "used", "royalty", "any", "permission", "allowed", "ok", "okay", "credit", "enjoy",
     "please", "recorded", "recording", "made", "sample", "samples", "none", "no", "not", "for", "from",
-    "with", "this", "is", "are", "you", "see", "website", "contact",
+    "with", "this", "is", "are", "you", "see", "website", "contact", "released", "published", "provided",
+    "distributed", "into", "work", "sound", "sounds", "control",
 ))  # fmt: skip
 _PLACEHOLDERS = frozenset((
     "", "unknown", "unknown artist", "various", "various artists", "va", "none", "no artist", "na", "n a",
-    "nil", "null", "nan", "untitled", "artist", "author", "me", "myself", "test", "not applicable", "default",
-    "user", "admin", "anonymous", "anon", "unbekannt", "unbekannter kunstler", "artiste inconnu",
+    "nil", "null", "nan", "untitled", "artist", "author", "me", "myself", "test", "not applicable",
+    "default", "user", "admin", "cc", "interpret", "artist name", "new artist", "freesound", "field recording",
+    "sound effect", "sound effects", "anonymous", "anon", "unbekannt", "unbekannter kunstler", "artiste inconnu",
     "artista desconocido",
     "interprete desconocido", "copyright", "undefined", "other", "misc", "owner",
 ))  # fmt: skip
 _PROGRAMS = re.compile(
     r"(?:audacity|ableton(?: live)?|logic(?: pro)?|reaper|fl studio|pro ?tools|cubase|garageband|sound ?forge"
     r"|adobe audition|ffmpeg|lavf|lame|sox|zoom|tascam|olympus|roland|iphone|ipad|android|voice memos?"
-    r"|sound devices)(?: (?:pro|x|[a-z]*\d[\w.-]*))*"
+    r"|track|sound devices)(?: (?:pro|x|[a-z]*\d[\w.-]*))*"
 )
-_SMALL = frozenset(("the", "and", "by", "feat", "ft", "featuring", "with", "a"))
+_SMALL = frozenset((
+    "the", "and", "by", "feat", "ft", "featuring", "with", "a", "dj", "mc", "recorded", "created", "produced",
+    "composed", "performed",
+))  # fmt: skip
+_DEED = re.compile(r"(?:https?://|www\.|creativecommons\.org/)\S+", re.I)
+_LICENCE_PAGE = re.compile(r"licen[cs]|lizenz|/gpl|copyleft", re.I)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,7 +138,7 @@ def _keeps_rights(text: str) -> bool:
 
 def _families(text: str) -> frozenset[str]:
     """Licence families that a text names: by its deeds where it has any, else by its words."""
-    deeds = [parse(address.rstrip(").,;")) for address in re.findall(r"https?://\S+", text)]
+    deeds = [parse(address.rstrip(").,;")) for address in _DEED.findall(text)]
     known = [licence for licence in deeds if licence.family != "UNKNOWN"]
     bare = _YEARS.sub(" ", _MARK.sub(" ", _ADDRESS.sub(" ", text)))
     heard = known or ([parse(bare)] if bare.strip() else [])
@@ -146,7 +154,9 @@ def _alike(family: str) -> frozenset[str]:
 
 
 def _is_foreign_licence(text: str) -> bool:
-    """Does it speak of some licence that is not one of those known?"""
+    """Does it speak of some licence that is not one of those known, or point to the page of one?"""
+    if any(_LICENCE_PAGE.search(address) for address in _DEED.findall(text)):
+        return True
     bare = _ADDRESS.sub(" ", text)
     found = re.search(r"licen[cs]|lizenz|licencia", bare, re.I)
     return bool(found) and parse(bare).rule == "unknown_license" and len(_words(bare)) > 1

@@ -25,8 +25,8 @@ class Pages:
     num_pages: int
     num_damaged: int
     is_chained: bool  # a stream begins after data of another
-    has_end: bool  # the last page says that it is the last of its stream
-    is_cut: bool  # the last page is not all there
+    has_end: bool  # the last sound page is the last of its stream
+    is_cut: bool  # it is not, and the file ends inside a further page
 
 
 def scan(file: Guarded) -> Pages:
@@ -38,12 +38,15 @@ def scan(file: Guarded) -> Pages:
         table = file.read_at(at + _HEADER, header[26]) if len(header) == _HEADER else b""
         body = file.read_at(at + _HEADER + len(table), sum(table))
         num_pages += 1
-        has_end = bool(header[5] & _ENDS)
-        is_cut = len(header) < _HEADER or len(body) < sum(table)
-        if len(body) < sum(table) or not _is_sound(header, table + body):
+        is_last = bool(header[5] & _ENDS)
+        is_whole = len(header) == _HEADER and len(body) == sum(table)
+        is_cut |= not is_whole and not has_end and not is_last
+        has_end |= is_last
+        if not is_whole or not _is_sound(header, table + body):
             num_damaged += 1
             at += 4
             continue
+        has_end, is_cut = is_last, False
         begins = bool(header[5] & _BEGINS)
         is_chained |= begins and seen_data
         seen_data |= not begins

@@ -163,7 +163,7 @@ def ape(file: Guarded) -> Iterator[Pair]:
 
 def xmp(file: Guarded) -> Iterator[Pair]:
     """An XMP packet in the first or last mebibyte, wherever the format keeps it."""
-    for start in {0, max(0, file.size() - MOST_BYTES)}:
+    for start in sorted({0, max(0, file.size() - MOST_BYTES)}):
         data = file.read_at(start, MOST_BYTES)
         found = _XMP.search(data)
         if found:

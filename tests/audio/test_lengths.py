@@ -221,6 +221,13 @@ def test_what_declares_too_much_is_too_long_before_it_is_decoded(name: str) -> N
         normalise(io.BytesIO(data), AudioConfig(max_seconds=2), Never)
 
 
+def test_what_stands_behind_the_end_of_an_ogg_does_not_cut_it() -> None:
+    data = ogg_bytes(noise(seed=8, seconds=30))
+    source, _ = decoded(data + b"OggS\0\0" + bytes(10))
+    assert source.num_frames == 30 * RATE
+    assert source.notes == (f"1 of {data.count(b'OggS') + 1} Ogg pages damaged and left out.",)
+
+
 def test_silence_is_dense_and_allowed() -> None:
     data = flac_bytes(to_pcm(silence(seconds=60)))
     assert 60 * RATE * 2 / len(data) > 300
