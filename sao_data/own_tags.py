@@ -54,12 +54,12 @@ _PROSE = frozenset((
     "distributed", "into", "work", "sound", "sounds", "control",
 ))  # fmt: skip
 _PLACEHOLDERS = frozenset((
-    "", "unknown", "unknown artist", "various", "various artists", "va", "none", "no artist", "na", "n a",
-    "nil", "null", "nan", "untitled", "artist", "author", "me", "myself", "test", "not applicable",
-    "default", "user", "admin", "cc", "interpret", "artist name", "new artist", "freesound", "field recording",
-    "sound effect", "sound effects", "anonymous", "anon", "unbekannt", "unbekannter kunstler", "artiste inconnu",
-    "artista desconocido",
-    "interprete desconocido", "copyright", "undefined", "other", "misc", "owner",
+    "", "unknown", "unknown artist", "various", "various artists", "va", "none", "no artist", "na",
+    "n a", "nil", "null", "nan", "untitled", "artist", "author", "me", "myself", "test",
+    "not applicable", "default", "user", "admin", "cc", "interpret", "artist name", "new artist",
+    "freesound", "field recording", "sound effect", "sound effects", "anonymous", "anon", "unbekannt",
+    "unbekannter kunstler", "artiste inconnu", "artista desconocido", "interprete desconocido",
+    "copyright", "undefined", "other", "misc", "owner",
 ))  # fmt: skip
 _PROGRAMS = re.compile(
     r"(?:audacity|ableton(?: live)?|logic(?: pro)?|reaper|fl studio|pro ?tools|cubase|garageband|sound ?forge"

@@ -44,7 +44,7 @@ TABLE = [
     ("license", "http://artlibre.org/licence/lal", BY4, "Ada Lovelace", "license"),
     ("license", f"{BY4} {NC}", BY4, "Ada Lovelace", "license"),
     ("copyright", "Copyright Ada Lovelace. Licensed under CC Attribution 4.0", BY4, "Ada Lovelace", ""),
-    ("license", "CC BY 4.0. To view a copy visit http://creativecommons.org/licenses/by/4.0/", BY4, "Ada", ""),
+    ("license", f"CC BY 4.0. To view a copy visit {BY4}", BY4, "Ada", ""),
     ("copyright", "Released under CC0", CC0, "Ada Lovelace", ""),
     ("copyright", "Released into the public domain", CC0, "Ada Lovelace", ""),
     ("copyright", "No Rights Reserved", CC0, "Ada Lovelace", ""),
