@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
-from sao_data import clusters, held, likeness
+from sao_data import clusters, held, likeness, own_tags
 from sao_data.clusters import Candidate, forbids
+from sao_data.credits import read as read_credits
 from sao_data.dedupe import Heard, Unwanted, find_duplicates
 from sao_data.likeness import Known
 from sao_data.manifest import Manifest
@@ -28,6 +29,7 @@ from sao_data.stages.screen import NAME as SCREEN
 from sao_data.storage import Storage
 from sao_data.tombstones import Tombstones
 
+_MOST_TAGS = 4  # of one file, in a detail
 _CHECKSUM = re.compile(r"[0-9a-f]{32}|[0-9a-f]{64}")
 
 
@@ -100,7 +102,7 @@ def compare(
 
 
 def screen(
-    units: list[Unit], storage: Storage, dropped: Iterable[Objection]
+    units: list[Unit], storage: Storage, dropped: Collection[Objection]
 ) -> tuple[list[Objection], tuple[Sent, ...]]:
     """Ask the screening's provider about what may be somebody's music: objections and the audit."""
     screening = units[0].plan.manifest.screening
@@ -109,11 +111,53 @@ def screen(
     out = {item.recording_id for item in dropped if is_dropped(item)}
     works = (work for unit in units for work in _works(unit, screening) if work.recording_id not in out)
     found, sent = identify(works, screening, storage)
+    return _answered(found, _after(units, dropped), units), sent
+
+
+def heed_tags(units: list[Unit], storage: Storage, found: Collection[Objection]) -> list[Objection]:
+    """Objections from what files' own tags say against their sources, persons' answers included.
+
+    `found`: those from the audio. An author credited otherwise since is not held to the name in the file.
+    """
+    if units[0].plan.manifest.rights.embedded_tags == "off":
+        return []
+    asked = read_credits(storage)
+    objections, decisions = [], _after(units, found)
+    out = {item.recording_id for item in found if is_dropped(item)}
+    for unit in units:
+        bucket = planned(unit)
+        tags = {clip.recording_id: clip.audio.tags for clip in bucket.rows("curate", Clip)}
+        for row in bucket.rows(LIST, Listed):
+            key, recording = row.recording.id, row.recording
+            if not tags.get(key) or key in out:
+                continue
+            if asked.find(recording):
+                recording = dataclasses.replace(recording, author="")
+            names = [offer.recording.author for offer in row.others]
+            said = own_tags.contradictions(tags[key], recording, decisions[key], names)
+            if said:
+                objections.append(_by_tags(key, said))
+    return _answered(objections, decisions, units)
+
+
+def _by_tags(recording_id: str, said: Sequence[str]) -> Objection:
+    detail = "; ".join(said[:_MOST_TAGS])
+    return Objection(
+        recording_id=recording_id,
+        stage="tags",
+        verdict="review",
+        rule="embedded_tags_contradict",
+        detail=detail,
+    )
+
+
+def _after(units: list[Unit], found: Iterable[Objection]) -> dict[str, Decision]:
+    """The decisions as answered objections leave them."""
     decisions = {d.recording_id: d for unit in units for d in planned(unit).rows("decide", Decision)}
-    for item in dropped:
-        if not is_dropped(item):  # answered when the audio was compared
+    for item in found:
+        if not is_dropped(item):
             decisions[item.recording_id] = objected(decisions[item.recording_id], item)
-    return _answered(found, decisions, units), sent
+    return decisions
 
 
 def _works(unit: Unit, screening: Screening) -> Iterator[MusicWork]:

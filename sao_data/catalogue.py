@@ -13,6 +13,7 @@ from sao_data.records import (
     Clip,
     Decision,
     Objection,
+    Recording,
     Rejection,
     SampleRow,
 )
@@ -132,7 +133,7 @@ def _row(
         kept=bool(packed),
         stage=why.stage if why else "",
         reason=why.reason if why else "",
-        detail=why.detail if why else _remarks(decision, rejections),
+        detail=why.detail if why else _remarks(recording, decision, rejections),
         num_offers=listed.num_offers,
         num_clips=len(packed),
         num_clips_rejected=sum(1 for r in rejections if r.stage == "curate"),
@@ -147,9 +148,11 @@ def _row(
     )
 
 
-def _remarks(decision: Decision, rejections: list[Rejection]) -> str:
-    """What is to be said of a kept recording: why no rule of the policy let it in, and clips left out."""
+def _remarks(recording: Recording, decision: Decision, rejections: list[Rejection]) -> str:
+    """What is to be said of a kept recording: why no rule of the policy let it in, what its own tags had to
+    say, and clips left out."""
     remarks = [decision.detail] if decision.rule != "allowed" else []
+    remarks += [f"from the file's own tags: {', '.join(recording.from_tags)}"] if recording.from_tags else []
     remarks += [f"clip {r.id.partition('#')[2] or 0} left out: {r.reason} ({r.detail})" for r in rejections]
     return "; ".join(remarks)
 

@@ -9,11 +9,12 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from sao_data import clusters, costs, earlier_terms, history, reviews, tombstones
-from sao_data.across import compare, match_candidates, screen
+from sao_data.across import compare, heed_tags, match_candidates, screen
 from sao_data.clusters import gravest
 from sao_data.costs import Size
 from sao_data.credits import read as read_credits
 from sao_data.errors import UsageError
+from sao_data.filled import fill
 from sao_data.ids import bucket_of
 from sao_data.manifest import Manifest
 from sao_data.plan import Plan, Unit, make_units, to_pack, unfinished, with_dropped, with_objections
@@ -36,6 +37,7 @@ def forecast(plan: Plan, storage: Storage, listed: listing.Listing, foreseen: Se
     manifest = plan.manifest
     answers, taken = reviews.read(storage), tombstones.read(storage)
     reread.overlay(listed, storage)
+    fill(listed, plan.sources(), manifest)
     held = earlier_terms.hold(listed, storage, manifest, taken)
     history.recredit(listed, read_credits(storage))
     buried = history.bury(listed, taken)
@@ -116,7 +118,8 @@ def _compared(units: list[Unit], storage: Storage, taken: tombstones.Tombstones)
     """Units that know what the comparison of their audio finds. Nobody outside is asked: without that the
     shards that a screening may change count as they are."""
     found = compare(units, storage, taken)
+    found += heed_tags(units, storage, found)
     hits: list[Objection] = []
     if units[0].plan.manifest.screening.provider in ("dry-run", "catalogue"):
         hits, _ = screen(units, storage, found)
-    return with_dropped(units, gravest(found, hits))
+    return with_dropped(units, gravest(hits, reversed(found)))

@@ -13,12 +13,13 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from sao_data import earlier_terms, history, owner, remote, reviews, rewrite, tombstones
-from sao_data.across import compare, match, screen
+from sao_data.across import compare, heed_tags, match, screen
 from sao_data.clusters import gravest
 from sao_data.commit import FILE as DATASET
 from sao_data.credits import read as read_credits
 from sao_data.errors import Later, MatchedNothing, ReadAgain, TooManyRejects, UsageError
 from sao_data.executor import Executor
+from sao_data.filled import fill
 from sao_data.ids import bucket_of
 from sao_data.manifest import Limits, Manifest
 from sao_data.plan import (
@@ -148,8 +149,9 @@ def _publish(
     progress.start("compare", None)
     found = compare(done, storage, taken, late)
     progress.finish()
+    found += heed_tags(done, storage, found)
     hits, sent = _screened(done, storage, found, progress)
-    done = with_dropped(done, gravest(found, hits))
+    done = with_dropped(done, gravest(hits, reversed(found)))  # of equal ones the last tells of all answers
     _pack_all(done, storage, executor, progress)
     progress.start("publish", None)
     summary = publish(
@@ -231,6 +233,7 @@ def _list(
         )
     num_buckets = plan.manifest.num_buckets
     reread.overlay(listed, storage)
+    fill(listed, sources, plan.manifest)
     held = earlier_terms.hold(listed, storage, plan.manifest, taken)
     history.recredit(listed, read_credits(storage))
     buried = history.bury(listed, taken)

@@ -14,6 +14,7 @@ from sao_data.dedupe import Dedupe
 from sao_data.errors import UsageError
 from sao_data.licences import Policy, Release
 from sao_data.licences.policy import is_checksum
+from sao_data.own_tags import Rights
 from sao_data.screening import Screening
 from sao_data.split import Split
 
@@ -63,6 +64,7 @@ class Manifest:
     dedupe: Dedupe = field(default_factory=Dedupe)
     matching: Matching = field(default_factory=Matching)
     screening: Screening = field(default_factory=Screening)
+    rights: Rights = field(default_factory=Rights)
     split: Split = field(default_factory=Split)
     limits: Limits = field(default_factory=Limits)
     work: Work = field(default_factory=Work)
@@ -137,6 +139,7 @@ class _Plain:
     dedupe: Dedupe = field(default_factory=Dedupe)
     matching: Matching = field(default_factory=Matching)
     screening: Screening = field(default_factory=Screening)
+    rights: Rights = field(default_factory=Rights)
     split: Split = field(default_factory=Split)
     limits: Limits = field(default_factory=Limits)
     work: Work = field(default_factory=Work)

@@ -8,6 +8,7 @@ in one file.
 from __future__ import annotations
 
 import dataclasses
+import re
 import typing
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ from sao_data.credits import Credits
 from sao_data.credits import apply as credited
 from sao_data.credits import read as read_credits
 from sao_data.errors import UsageError
+from sao_data.licences import parse_witnesses
 from sao_data.records import CatalogueRow, Recording
 from sao_data.stages.listing import utf8_only
 from sao_data.storage import Storage
@@ -30,6 +32,7 @@ _COPIED = (
     "title", "author", "author_id", "author_url", "page_url", "copyright_notice", "requested_credit",
     "category", "is_explicit", "is_remix", "md5", "retrieved_at",
 )  # fmt: skip
+_FROM_TAG = re.compile(r"license_claim \(the file's own (.*)\)")  # as licences.policy says it
 _MOST_HELD = 64 << 20  # characters of raw rows held at once; the catalogue is read once for each such group
 
 
@@ -91,12 +94,13 @@ def replayed(storage: Storage, facts: Facts, using: Sequence[Reader]) -> Iterato
     Evidence that is missing or damaged is passed over: whoever checks the files names it.
     """
     asked = read_credits(storage)
+    fills = facts["manifest"].get("rights", {}).get("embedded_tags") == "fill"
     for group in _groups(storage, facts, using):
         unseen = set(group.by_id)
         for row in tables.iterate(storage, catalogue.FILE, CatalogueRow):
             unseen.discard(row.id)
             if row.evidence in group.readings:
-                yield _replay(row, group, asked)
+                yield _replay(row, group, asked, fills=fills)
         yield from _strays(group, unseen)
 
 
@@ -192,10 +196,15 @@ def _read(raw: str, reader: Reader) -> _Reading:
         return _Reading(source=reader.source, recording=None, why=str(error))
 
 
-def _replay(row: CatalogueRow, group: _Group, asked: Credits) -> Replayed:
+def _replay(row: CatalogueRow, group: _Group, asked: Credits, *, fills: bool) -> Replayed:
     """Every source reads a raw row, and the one that gives this id is right. Two sources may give one id (the
-    same sounds in two folders); then the reading that fits the row counts."""
+    same sounds in two folders); then the reading that fits the row counts.
+
+    `fills`: what a source leaves out is from the file's own tags; the row quotes them, and is believed.
+    """
     fitting = group.of(row.evidence, row.id)
+    if fills:
+        fitting = tuple(_filled(each, row) for each in fitting)
     found = [(len(differing(row, said_of(credited(each, asked)))), each) for each in fitting]
     stated = min(found, key=lambda pair: pair[0])[1] if found else None
     problems = []
@@ -211,3 +220,14 @@ def _replay(row: CatalogueRow, group: _Group, asked: Credits) -> Replayed:
         others=tuple(group.of(digest, row.id) for digest in others),
         asked=asked,
     )
+
+
+def _filled(recording: Recording, row: CatalogueRow) -> Recording:
+    """A reading with licence and author as the row quotes them from the file's tags, where it is silent."""
+    tag = _FROM_TAG.fullmatch(row.license_field)
+    if tag and parse_witnesses(recording.license_url, recording.license_claim).silent:
+        taken = f"license_claim: {tag[1]}"
+        recording = dataclasses.replace(
+            recording, license_url="", license_claim=row.license_claim, from_tags=(taken,)
+        )
+    return recording if recording.author.strip() else dataclasses.replace(recording, author=row.author)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from sao_data.embedded_tag import EmbeddedTag
 from sao_data.forms import Count, Key, RecordingId, Sha256, ShardName
 
 SAMPLE_RATE = 44_100  # Hz, everything after normalisation (paper 3.1)
@@ -65,6 +66,7 @@ class Recording:
     sha256: str = ""
     retrieved_at: str = ""  # ISO 8601 UTC, from the stored response; '' if it has none
     evidence: str = ""  # sha256 of the raw metadata row these fields were read from
+    from_tags: tuple[str, ...] = ()  # fields taken from the file's own tags: "license_claim: ID3 TCOP"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,8 +105,7 @@ class Decision:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AudioFile:
-    """Bytes we hold, and what they turned out to be. Facts of the audio are 0 or '' until it has been
-    decoded."""
+    """Bytes we hold, and what they turned out to be: 0 or '' until they have been decoded."""
 
     recording_id: str
     sha256: str
@@ -118,6 +119,7 @@ class AudioFile:
     sample_rate: int = 0  # Hz
     num_channels: int = 0
     num_frames: int = 0  # at sample_rate
+    tags: tuple[EmbeddedTag, ...] = ()  # the file's own, about rights
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,8 +134,7 @@ class Measures:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SeekPoint:
-    """A place where decoding can start: byte `byte` of the FLAC member holds the frame header of audio frame
-    `frame`."""
+    """Where decoding can start: byte `byte` of the FLAC member holds the frame header of frame `frame`."""
 
     frame: int
     byte: int
@@ -256,8 +257,7 @@ class Shard:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rejection:
-    """Why something offered is not used: a fact about the recording, with the measured value and the
-    threshold."""
+    """Why something offered is not used: a fact about it, with the measured value and the threshold."""
 
     id: str  # a recording id, or a clip id "freesound:12345#1"
     stage: str
@@ -267,7 +267,7 @@ class Rejection:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Objection:
-    """What likeness to others or a screening says of a recording; `allow`: it is merely not needed."""
+    """What others, a screening or its file's tags say of a recording; `allow`: it is merely not needed."""
 
     recording_id: str
     stage: str

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
 # Stages whose rejections say something about rights, not about the audio.
-_JUDGED = ("decide", "match", "screen")
+_JUDGED = ("decide", "match", "tags", "screen")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -24,6 +24,7 @@ from typing import Any
 from sao_data.audio import AudioConfig
 from sao_data.audio.rejected import AudioRejected
 from sao_data.cut import Cut
+from sao_data.embedded_tag import EmbeddedTag
 from sao_data.records import Measures, SeekPoint
 
 CLIP_NAMES = "clip-{:04d}.flac"  # in the spool folder
@@ -69,6 +70,7 @@ class Normalised:
     fingerprint: str  # Chromaprint of its first 120 s, compressed text; '' if it is shorter than 2.7 s
     changes: tuple[str, ...]
     clips: tuple[StoredClip, ...]
+    tags: tuple[EmbeddedTag, ...] = ()  # the file's own, about rights
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +85,7 @@ class Probe:
     num_frames: int
     num_frames_out: int  # at 44.1 kHz
     measures: Measures  # of the whole normalised recording
+    notes: tuple[str, ...] = ()  # what was mended, and what is missing
 
 
 class Workbench:
@@ -118,12 +121,14 @@ class Workbench:
                 leftover.unlink(missing_ok=True)
             raise
         clips = tuple(_stored_clip(clip) for clip in answer.pop("clips"))
-        return Normalised(clips=clips, changes=tuple(answer.pop("changes")), **answer)
+        tags = tuple(EmbeddedTag(**tag) for tag in answer.pop("tags"))
+        return Normalised(clips=clips, changes=tuple(answer.pop("changes")), tags=tags, **answer)
 
     def probe(self, path: Path) -> Probe:
         """Decode and measure a file."""
         answer = self._ask({"job": "probe", "path": str(path)})
-        return Probe(measures=Measures(**answer.pop("measures")), **answer)
+        measures, notes = Measures(**answer.pop("measures")), tuple(answer.pop("notes"))
+        return Probe(measures=measures, notes=notes, **answer)
 
     def _ask(self, job: dict[str, str]) -> dict[str, Any]:
         """The child's answer to a job; AudioRejected, OSError, or RuntimeError for a bug of ours."""

@@ -16,8 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from sao_data import fingerprint, spool
-from sao_data.audio import AudioConfig, AudioRejected, changes, convert
+from sao_data.audio import AudioConfig, AudioRejected, changes, convert, embedded
+from sao_data.audio.guarded import Guarded
 from sao_data.cut import Cut
+from sao_data.embedded_tag import EmbeddedTag
 from sao_data.workbench import Normalised, Probe
 
 _PR_SET_PDEATHSIG = 1  # prctl(2)
@@ -70,8 +72,15 @@ def _do(job: dict[str, str], config: AudioConfig, cut: Cut) -> Normalised | Prob
         source, clips = convert.normalise(
             file, config, lambda: spool.ClipSink(folder, cut, config.flac_compression)
         )
-    clips.finish()
-    return _normalised(source, clips, cut)
+        clips.finish()
+        tags = _tags(Guarded(file), source.container)
+    return dataclasses.replace(_normalised(source, clips, cut), tags=tags)
+
+
+def _tags(file: Guarded, container: str) -> tuple[EmbeddedTag, ...]:
+    tags = embedded.tags_of(file, container)
+    file.check()
+    return tags
 
 
 def _probe(source: convert.Source, sink: spool.MeterSink) -> Probe:
@@ -84,6 +93,7 @@ def _probe(source: convert.Source, sink: spool.MeterSink) -> Probe:
         num_frames=source.num_frames,
         num_frames_out=source.num_frames_out,
         measures=sink.meter.finish(),
+        notes=source.notes,
     )
 
 

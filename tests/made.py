@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import io
+import tempfile
+import typing
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import soundfile
+
+if typing.TYPE_CHECKING:
+    import av
 
 RATE = 44_100
 
@@ -82,18 +88,55 @@ def mp3_bytes(audio: npt.NDArray[np.generic], rate: int = RATE) -> bytes:
 
 def m4a_bytes(audio: Floats, rate: int = RATE, codec: str = "alac") -> bytes:
     """An MP4 file with ALAC or AAC, by way of PyAV."""
+    return muxed_bytes(audio, rate, container="mp4", codec=codec)
+
+
+def muxed_bytes(
+    audio: Floats,
+    rate: int = RATE,
+    *,
+    container: str,
+    codec: str,
+    layout: str = "",
+    bit_rate: int = 128_000,
+    tags: dict[str, str] | None = None,
+    **options: str,
+) -> bytes:
+    """A file of FFmpeg's making, by its names of format, codec and layout; options are the muxer's."""
     import av
 
-    target = io.BytesIO()
-    with av.open(target, "w", format="mp4") as container:
-        stream = container.add_stream(codec, rate=rate, layout="stereo" if audio.shape[1] == 2 else "mono")
-        frame = av.AudioFrame.from_ndarray(
-            to_pcm(audio).reshape(1, -1), format="s16", layout=stream.codec_context.layout.name
-        )
-        frame.sample_rate = rate
-        for packet in [*stream.encode(frame), *stream.encode(None)]:
-            container.mux(packet)
-    return target.getvalue()
+    with tempfile.NamedTemporaryFile() as target:  # "faststart" opens it by its name once more
+        with av.open(target.name, "w", format=container, options=options) as file:
+            file.metadata.update(tags or {})
+            layout = layout or ("mono", "stereo")[audio.shape[1] - 1]
+            _mux(file, file.add_stream(codec, rate=rate, layout=layout), audio, bit_rate)
+        return Path(target.name).read_bytes()
+
+
+def _mux(file: av.container.OutputContainer, stream: av.AudioStream, audio: Floats, bit_rate: int) -> None:
+    context = stream.codec_context
+    context.bit_rate = bit_rate
+    context.format = context.format.name.replace("u8", "s16")
+    context.open()
+    size = context.frame_size if 1 < context.frame_size < len(audio) else len(audio)
+    pcm = audio if context.format.name.startswith("flt") else to_pcm(audio)
+    for start in range(0, len(audio), size):
+        frame = _frame(pcm[start : start + size], context.format.name, context.layout.name)
+        frame.sample_rate, frame.pts = context.sample_rate, start
+        file.mux(stream.encode(frame))
+    file.mux(stream.encode(None))
+
+
+def _frame(block: npt.NDArray[np.generic], kind: str, layout: str) -> av.AudioFrame:
+    import av
+
+    if kind.startswith("s32"):
+        block = block.astype(np.int32) << 16
+    frame = av.AudioFrame(format=kind, layout=layout, samples=len(block))
+    rows = np.ascontiguousarray(block.T) if kind.endswith("p") else block.reshape(1, -1)
+    for plane, row in zip(frame.planes, rows, strict=False):  # PyAV sees planes behind the last of eight
+        plane.update(row.tobytes().ljust(plane.buffer_size, b"\0"))
+    return frame
 
 
 def video_bytes() -> bytes:

@@ -569,7 +569,8 @@ def test_the_documented_training_data_gives_a_report(example: Path, tmp_path: Pa
     text = blocks("docs/attribution.md", "json")[0]
     dataset = open_dataset(str(example / "out"))
     data = json.loads(text) | {"root_digest": dataset.facts["root_digest"]}
-    data["shards"][0] |= {"name": dataset.shards()[0].name, "seen": "AQ=="}
+    shard = dataset.shards()[0]
+    data["shards"][0] |= {"name": shard.name, "sha256": shard.sha256, "seen": "AQ=="}
     (tmp_path / "training_data.json").write_text(json.dumps(data))
     info = report.write(dataset, open_storage(str(tmp_path / "report")), str(tmp_path))
     assert info.kept == 1

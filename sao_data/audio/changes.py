@@ -25,7 +25,7 @@ def sentences(source: Source, *, num_trimmed: int, num_clips: int, max_seconds: 
     if source.num_channels == 1:
         changes.append("Mono duplicated to stereo.")
     if source.num_channels > NUM_CHANNELS:
-        changes.append(f"First two of {source.num_channels} channels kept.")
+        changes.append(f"Left and right of {source.num_channels} channels kept.")
     if source.sample_rate != SAMPLE_RATE:
         changes.append(f"Resampled from {source.sample_rate} Hz to {SAMPLE_RATE} Hz.")
     if source.num_clipped:

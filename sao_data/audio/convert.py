@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import BinaryIO, Generic, Literal, Protocol, TypeVar
 
 from sao_data.audio import decode, flac, sniff
+from sao_data.audio.around import num_behind, start_of
 from sao_data.audio.claims import Claims, claims_of
 from sao_data.audio.guarded import Guarded
 from sao_data.audio.limits import AudioConfig
@@ -19,6 +20,9 @@ from sao_data.audio.stereo import Pcm, Stereo
 
 # Two libraries may differ by this much over encoder delay and padding (LAME states at most 4,095 of each).
 _LOSSY_SLACK = 4_096  # frames
+_CLOCK_SLACK = 0.2  # s by which a container's own duration may exceed its audio: codec delay, coarse clocks
+_FREE_SAMPLES = 2 * 3_600 * 48_000  # an hour of stereo: whatever a file weighs, it may hold that much
+_NO_END = "The stream has no end page: it may have been cut off."
 _ROUNDING = 0.999  # share of declared frames from which on a file counts as whole: durations are rounded
 
 
@@ -59,6 +63,8 @@ def normalise(file: BinaryIO, config: AudioConfig, new_sink: Callable[[], S]) ->
     guarded = Guarded(file)
     try:
         container = sniff.container_of(guarded, config.max_bytes)
+        guarded.start = start_of(guarded, container)
+        guarded.num_hidden = num_behind(guarded, container)
         job = _Job(guarded, container, claims_of(guarded, container), config, new_sink)
         attempt = job.best()
         return job.judge(attempt), attempt.sink
@@ -92,7 +98,7 @@ class _Job(Generic[S]):
         failure = ""
         if self.container in sniff.SOUNDFILE:
             try:
-                first = self._run(decode.SoundFileDecoder(self.file))
+                first = self._run(decode.SoundFileDecoder(self.file, self.container))
             except decode.CannotOpen as error:
                 failure = f"soundfile: {error}; "
             else:
@@ -110,13 +116,12 @@ class _Job(Generic[S]):
     def judge(self, attempt: _Attempt[S]) -> Source:
         """Facts about a finished attempt; AudioRejected if it is too little or too damaged."""
         decoder, num_frames = attempt.decoder, attempt.num_frames
-        shares = [
-            num_frames / declared for declared in (self.claims.num_frames, decoder.exact_frames) if declared
-        ]
-        share = min(1.0, self.claims.share_present, *shares)
+        share = min(1.0, self.claims.share_present, *(num_frames / n for n in self._declared(decoder)))
         if share < self.config.min_decoded_share:
             raise AudioRejected("truncated", f"{num_frames} frames, {share:.1%} of what the file declares")
-        notes = []
+        if self.claims.is_cut:
+            raise AudioRejected("truncated", f"{num_frames} frames; the file ends inside a page")
+        notes = [_NO_END] if self.claims.has_no_end else []
         for damaged, total, unit in (
             (decoder.num_damaged, decoder.num_packets, "packets"),
             (self.claims.num_damaged, self.claims.num_pages, "Ogg pages"),
@@ -143,7 +148,7 @@ class _Job(Generic[S]):
         """PyAV's attempt, or the first where it is usable and PyAV gives no more."""
         if first and first.is_usable:
             slack = 0 if self.container == "flac" else _LOSSY_SLACK
-            more = decode.count_frames(self.file, self.container, self.config.max_seconds)
+            more = decode.count_frames(self.file, self.container, self._most_frames(first.decoder))
             if more <= first.num_frames + slack:
                 return first
         if first:
@@ -155,22 +160,50 @@ class _Job(Generic[S]):
         declared = max(attempt.decoder.declared_frames or 0, self.claims.num_frames or 0)
         if attempt.num_frames < declared * _ROUNDING:
             return True
+        if attempt.num_frames + _LOSSY_SLACK < self.claims.frames_present:
+            return True
         if self.container == "flac":
             return flac.scan(self.file).contradicts(attempt.num_frames, attempt.decoder.sample_rate)
         return self.claims.is_chained
 
+    def _declared(self, decoder: decode.Decoder) -> list[float]:
+        """Frames that headers state, each by another."""
+        by_clock = ((self.claims.num_seconds or 0) - _CLOCK_SLACK) * decoder.sample_rate
+        return [n for n in (self.claims.num_frames, decoder.exact_frames, by_clock) if n and n > 0]
+
+    def _most_frames(self, decoder: decode.Decoder) -> int:
+        """Frames after which decoding ends, whatever was declared."""
+        most_samples = _FREE_SAMPLES + self.config.max_samples_per_byte * self.file.size()
+        return min(self.config.max_seconds * decoder.sample_rate, most_samples // decoder.num_channels)
+
     def _run(self, decoder: decode.Decoder) -> _Attempt[S]:
         """Decode to the end or to the first error, converting on the way."""
         self._check_format(decoder)
-        sink = self.new_sink()
-        attempt = _Attempt(decoder, Stereo(decoder.sample_rate, decoder.num_channels), sink)
+        self._check_declared(decoder)
+        most = self._most_frames(decoder)
+        stereo = Stereo(decoder.sample_rate, decoder.num_channels, decoder.front)
+        attempt = _Attempt(decoder, stereo, self.new_sink())
         for block in decoder.blocks():
             attempt.num_frames += len(block)
-            if attempt.num_frames > self.config.max_seconds * decoder.sample_rate:
-                raise AudioRejected("too_long", f"more than {self.config.max_seconds} s")
-            sink.write(attempt.stereo.push(block))
-        sink.write(attempt.stereo.finish())
+            if attempt.num_frames > most:
+                raise AudioRejected("too_long", self._too_long(decoder, most))
+            attempt.sink.write(stereo.push(block))
+        attempt.sink.write(stereo.finish())
         return attempt
+
+    def _too_long(self, decoder: decode.Decoder, most: int) -> str:
+        if most == self.config.max_seconds * decoder.sample_rate:
+            return f"more than {self.config.max_seconds} s"
+        return f"more than {most * decoder.num_channels} samples in {self.file.size()} bytes"
+
+    def _check_declared(self, decoder: decode.Decoder) -> None:
+        """What says that it is too long is not decoded to find out; a guess at an MP3 says nothing."""
+        guessed = 0 if self.container == "mp3" else decoder.declared_frames or 0
+        seconds = max(guessed, *self._declared(decoder), 0) / decoder.sample_rate
+        if seconds > self.config.max_seconds:
+            raise AudioRejected(
+                "too_long", f"declares {seconds:.0f} s; allowed are {self.config.max_seconds} s"
+            )
 
     def _check_format(self, decoder: decode.Decoder) -> None:
         low, high, most = self.config.min_sample_rate, self.config.max_sample_rate, self.config.max_channels

@@ -13,9 +13,11 @@ from typing import Literal, Protocol
 import av
 import av.logging
 import numpy as np
-import numpy.typing as npt
 import soundfile
 
+from sao_data.audio import channels
+from sao_data.audio.channels import Front
+from sao_data.audio.frames import Floats, floats
 from sao_data.audio.guarded import Guarded
 from sao_data.audio.rejected import AudioRejected, Reason
 from sao_data.audio.sniff import DEMUXERS, EXACT_DURATION
@@ -32,10 +34,10 @@ _AV_CODECS = {
     "pcm_f64": "double",
 }
 
+_OPUS_RATE = 48_000  # Hz; Opus is always decoded at this rate (RFC 7845, 5.1)
+
 _MAX_UNREADABLE = 100  # failed reads in a row: a demuxer that does not move on
 _MIN_GOOD_PER_JUNK = 5  # so many good packets excuse one bad one behind the last (tags, padding)
-
-Floats = npt.NDArray[np.float32]
 
 
 class CannotOpen(Exception):
@@ -53,6 +55,7 @@ class Decoder(Protocol):
     codec: str
     sample_rate: int
     num_channels: int
+    front: Front  # which channels are left and right
     declared_frames: int | None  # what the library expects, possibly an estimate
     exact_frames: int | None  # the same where the container states it
     num_packets: int
@@ -73,7 +76,7 @@ class SoundFileDecoder:
     num_damaged = 0
     error_reason: Reason = "corrupt"
 
-    def __init__(self, file: Guarded) -> None:
+    def __init__(self, file: Guarded, container: str = "") -> None:
         file.seek(0)
         try:
             self._sound = soundfile.SoundFile(file)
@@ -85,6 +88,13 @@ class SoundFileDecoder:
         self.codec = "flac" if is_flac else _CODECS.get(subtype, subtype.lower())
         self.sample_rate = self._sound.samplerate
         self.num_channels = self._sound.channels
+        if self.codec == "opus" and self.sample_rate != _OPUS_RATE:
+            # libsndfile obeys the header's "input sample rate", which only tells what was once encoded.
+            self._sound.close()
+            raise CannotOpen(f"would decode Opus at {self.sample_rate} Hz")
+        place = file.tell()
+        self.front = channels.by_file(file, container, self.codec, self.num_channels)
+        file.seek(place)
         self.declared_frames = self._sound.frames if self._sound.frames < _UNKNOWN_LENGTH else None
         self.error = ""
 
@@ -130,6 +140,8 @@ class PyAVDecoder:
         # Of the first frame, not the header: HE-AAC doubles the rate of its own header.
         self.sample_rate = self._first.sample_rate if self._first else context.sample_rate
         self.num_channels = self._first.layout.nb_channels if self._first else context.layout.nb_channels
+        layout = self._first.layout if self._first else context.layout
+        self.front = channels.by_name(tuple(channel.name for channel in layout.channels))
         self.exact_frames = self._exact_frames(container)
         if self._first is None:  # nothing came: say why, and let no limit on a header's numbers answer first
             self._container.close()
@@ -143,7 +155,7 @@ class PyAVDecoder:
             frame = self._first
             while frame is not None:
                 self._check_format(frame)
-                parts.append(_floats(frame))
+                parts.append(floats(frame))
                 num_frames += frame.samples
                 if num_frames >= BLOCK_FRAMES:
                     yield np.concatenate(parts)
@@ -221,13 +233,12 @@ class PyAVDecoder:
         return round(stream.duration * stream.time_base * self.sample_rate)
 
 
-def count_frames(file: Guarded, container: str, max_seconds: int) -> int:
-    """How many frames PyAV gets out of a file (at most max_seconds and a block more); CannotOpen if none."""
-    decoder = PyAVDecoder(file, container)
+def count_frames(file: Guarded, container: str, max_frames: int) -> int:
+    """How many frames PyAV gets out of a file (at most max_frames and a block more); CannotOpen if none."""
     num_frames = 0
-    for block in decoder.blocks():
+    for block in PyAVDecoder(file, container).blocks():
         num_frames += len(block)
-        if num_frames > max_seconds * decoder.sample_rate:
+        if num_frames > max_frames:
             break
     return num_frames
 
@@ -251,6 +262,9 @@ def _audio_stream(container: av.container.InputContainer) -> av.AudioStream:
     if stream.codec_context is None:
         raise CannotOpen("no decoder for its codec", "unsupported_codec")
     stream.codec_context.thread_count = 1
+    if container.format.name == "caf" and stream.codec_context.name == "alac":
+        # The last frame says how short it is; FFmpeg would cut what CAF says of its end from it once more.
+        stream.codec_context.options = {"flags2": "+skip_manual"}
     if stream.codec_context.name == "flac":
         # A lossless frame with a wrong checksum is damage; FFmpeg alone would play it as noise.
         stream.codec_context.options = {"err_detect": "crccheck+explode"}
@@ -261,14 +275,3 @@ def _codec_name(name: str) -> str:
     """FFmpeg's decoder names in libsndfile's words: pcm_s16le -> pcm_16, mp3float -> mp3."""
     name = name.removesuffix("le").removesuffix("be") if name.startswith("pcm_") else name
     return _AV_CODECS.get(name, name.replace("pcm_s", "pcm_"))
-
-
-def _floats(frame: av.AudioFrame) -> Floats:
-    """(frames, channels) float32 of a decoded frame, integers scaled to full scale 1."""
-    array = frame.to_ndarray()
-    array = array.T if frame.format.is_planar else array.reshape(-1, frame.layout.nb_channels)
-    if array.dtype == np.uint8:
-        return (array.astype(np.float32) - 128) / np.float32(128)
-    if array.dtype.kind == "i":
-        return array.astype(np.float32) / np.float32(2.0 ** (8 * array.itemsize - 1))
-    return array.astype(np.float32)

@@ -14,9 +14,13 @@ class Guarded:
     """A file whose read and write errors are kept until `check`, since callbacks from C cannot raise.
 
     Without a name nothing can be guessed from an extension; a disk error cannot pass for a damaged file.
+    It may be made to begin at a `start`, and to end `num_hidden` bytes early: what stands around a container
+    (tags) cannot shift its offsets then, or be taken for audio.
     """
 
     def __init__(self, file: BinaryIO) -> None:
+        self.start = 0
+        self.num_hidden = 0
         self._file = file
         self._error: OSError | None = None
 
@@ -28,6 +32,9 @@ class Guarded:
     def read(self, size: int = -1, /) -> bytes:
         """Read up to `size` bytes; b'' after an error."""
         try:
+            if self.num_hidden:
+                left = max(0, self.size() - self.tell())
+                size = min(size, left) if size >= 0 else left
             return self._file.read(size)
         except OSError as error:
             self._error = self._error or error
@@ -43,8 +50,12 @@ class Guarded:
 
     def seek(self, offset: int, whence: int = 0, /) -> int:
         """Move; -1 where damaged offsets point before the start."""
+        if whence == 0:
+            offset = offset + self.start if offset >= 0 else -1
+        if whence == 2:
+            offset -= self.num_hidden
         try:
-            return self._file.seek(offset, whence)
+            return max(-1, self._file.seek(offset, whence) - self.start)
         except ValueError:
             return -1
         except OSError as error:
@@ -54,12 +65,14 @@ class Guarded:
 
     def tell(self) -> int:
         """Where the file stands."""
-        return self._file.tell()
+        return self._file.tell() - self.start
 
     def size(self) -> int:
-        """Bytes in the file."""
-        self._file.seek(0, 2)
-        return self._file.tell()
+        """Bytes in the file; it stays where it stands, for a decoder that reads it."""
+        place = self._file.tell()
+        end = self._file.seek(0, 2)
+        self._file.seek(place)
+        return end - self.start - self.num_hidden
 
     def read_at(self, offset: int, size: int) -> bytes:
         """Bytes from a place."""

@@ -13,6 +13,10 @@ class AudioConfig:
 
     max_bytes: int = 4 << 30  # four hours of CD quality are 2.5 GB
     max_seconds: int = 4 * 3600  # longer ones are radio streams and the like; bounds disk and time
+    # Decoded samples of all channels that a byte may stand for, beyond an hour of stereo, which any file may
+    # hold. Densest is digital silence: measured 534 (FLAC), 639 (Opus), 840 (Vorbis), 1,661 (Vorbis, six
+    # channels); recordings have 0.5 (PCM) to 64 (Opus, speech at 6 kbit/s), made files up to 14,563.
+    max_samples_per_byte: int = 4_096
     min_sample_rate: int = 1_000  # Hz; lower ones are sensor data or lying headers
     max_sample_rate: int = 768_000  # Hz, the fastest recorders sold
     max_channels: int = 64  # seventh-order ambisonics

@@ -6,8 +6,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from sao_data.audio.around import after_tags
 from sao_data.audio.guarded import Guarded
 
+_WINDOW = 1 << 20  # bytes held at once
+_HEAD = 1 << 16  # bytes searched for the first frame
 _RATES = (44_100, 48_000, 32_000)
 _BITRATES = {  # kbit/s by (is MPEG 1, layer); index 0 is "free format"
     (True, 1): (0, 32, 64, 96, 128, 160, 192, 224, 256, 288, 320, 352, 384, 416, 448),
@@ -60,18 +63,62 @@ def _adts_header(data: bytes, at: int) -> MpegHeader | None:
     return MpegHeader(kind=("aac", data[at + 1] & 0xFE, rate_index), num_bytes=num_bytes, num_frames=1_024)
 
 
-def after_id3(file: Guarded, size: int) -> int:
-    """Offset behind any ID3v2 tags; one that claims to be longer than the file is skipped alone."""
+def count_frames(file: Guarded) -> int:
+    """Audio frames in the MPEG frames of a file, holes left out; 0 where no frame says how long it is.
+
+    Counted as the first frame's kind: what a decoder may give, whatever any header promises or leaves out.
+    """
+    found = _first(file)
+    if found is None:
+        return 0
+    at, first = found
+    sizes = _sizes(first)
+    count, follows = 0, False  # does a frame end here?
+    base, window = at, file.read_at(at, _WINDOW)
     at = 0
-    for _ in range(16):
-        head = file.read_at(at, 10)
-        if head[:3] != b"ID3" or len(head) < 10:
-            break
-        length = 0
-        for byte in head[6:10]:
-            length = length << 7 | byte & 0x7F
-        at += 10 + (length if at + 10 + length < size else 0)
-    return at
+    while True:
+        if at + _WINDOW // 2 > len(window) == _WINDOW:
+            base, window, at = base + at, file.read_at(base + at, _WINDOW), 0
+        if at + 4 > len(window):
+            return count * first.num_frames
+        length = _length(window, at, first, sizes)
+        if length and (follows or _length(window, at + length, first, sizes)):
+            count, at, follows = count + 1, at + length, True
+            continue
+        follows = False
+        at = window.find(b"\xff", at + 1)
+        if at < 0:
+            at = len(window)
+            if len(window) == _WINDOW:
+                base, window, at = base + at, file.read_at(base + at, _WINDOW), 0
+
+
+def _first(file: Guarded) -> tuple[int, MpegHeader] | None:
+    """Offset and header of the first frame that another of its kind follows."""
+    start = after_tags(file)
+    head = file.read_at(start, _HEAD)
+    at = head.find(b"\xff")
+    while at >= 0:
+        header = parse_header(head, at)
+        if header and header.num_bytes and header.kind[0] == "mp3":
+            following = parse_header(head, at + header.num_bytes)
+            if following and following.kind == header.kind:
+                return start + at, header
+        at = head.find(b"\xff", at + 1)
+    return None
+
+
+def _sizes(first: MpegHeader) -> tuple[int, ...]:
+    """Bytes of a frame of this kind by the third byte of its header; 0: no such frame."""
+    headers = (parse_header(bytes((0xFF, first.kind[1], third, 0, 0, 0)), 0) for third in range(256))
+    return tuple(header.num_bytes if header and header.kind == first.kind else 0 for header in headers)
+
+
+def _length(data: bytes, at: int, first: MpegHeader, sizes: tuple[int, ...]) -> int:
+    """Bytes of the frame at an offset, 0 if there is none of this kind. Runs for every frame of a file."""
+    if at + 3 > len(data) or data[at] != 0xFF or data[at + 1] & 0xFE != first.kind[1]:
+        return 0
+    return sizes[data[at + 2]]
 
 
 def kind_of(head: bytes, size: int, need: int = 3) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 
 from sao_data.audio import flac, mpeg
+from sao_data.audio.around import after_tags
 from sao_data.audio.guarded import Guarded
 from sao_data.audio.rejected import AudioRejected
 
@@ -57,7 +58,7 @@ def container_of(file: Guarded, max_bytes: int) -> str:
         raise AudioRejected("too_large", f"{size} bytes; allowed are {max_bytes}")
     if size < 12:
         raise AudioRejected("empty", f"{size} bytes, shorter than any audio header")
-    start = mpeg.after_id3(file, size)
+    start = after_tags(file)
     head = file.read_at(start, _HEAD)
     container = _by_magic(head) or ("mp3" if start else "") or mpeg.kind_of(head, size)
     if start and container == "mp3":

@@ -1,7 +1,7 @@
 """From decoded floats to what is stored: 44.1 kHz, stereo, 16 bits, one rounding at the very end.
 
 As the reference trainer does (stable-audio-tools, data/utils.py): mono is duplicated, of more than two
-channels the first two are kept.
+channels two are kept: left and right, wherever a format has them (channels.py).
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import soxr
 
+from sao_data.audio.channels import PLAIN, Front
 from sao_data.audio.rejected import AudioRejected
 from sao_data.records import NUM_CHANNELS, SAMPLE_RATE
 
@@ -22,10 +23,11 @@ _FULL_SCALE = 32_768  # 16-bit PCM is x / 32768: 16-bit sources at 44.1 kHz pass
 class Stereo:
     """Float blocks of any rate, channel count and size in, 16-bit stereo at 44.1 kHz out."""
 
-    def __init__(self, sample_rate: int, num_channels: int) -> None:
+    def __init__(self, sample_rate: int, num_channels: int, front: Front = PLAIN) -> None:
         self.num_frames = 0  # put out so far
         self.num_clipped = 0  # samples beyond full scale
         self._num_kept = min(num_channels, NUM_CHANNELS)
+        self._kept: slice | list[int] = slice(self._num_kept) if front == PLAIN else list(front)
         self._resampler: soxr.ResampleStream | None = None
         if sample_rate != SAMPLE_RATE:
             # HQ: -136 dB aliasing at the band edge; the lower qualities are no faster.
@@ -35,7 +37,7 @@ class Stereo:
 
     def push(self, block: Floats) -> Pcm:
         """Convert the next (frames, channels) block; AudioRejected("non_finite") for NaN or infinity."""
-        kept = np.ascontiguousarray(block[:, : self._num_kept])
+        kept = np.ascontiguousarray(block[:, self._kept])
         return self._round(self._resampler.resample_chunk(kept) if self._resampler else kept)
 
     def finish(self) -> Pcm:

@@ -215,7 +215,13 @@ def _evidence(recording: Recording) -> Evidence:
     said = {name: text for name, text in fields.items() if text.strip()}
     return Evidence(
         claim=" | ".join(said.values()),
-        field=", ".join(said),
+        field=", ".join(_place(name, recording) for name in said),
         response_sha256=recording.evidence,
         retrieved_at=recording.retrieved_at,
     )
+
+
+def _place(name: str, recording: Recording) -> str:
+    """Where a claim stood: a field of the source's, or a tag of the file's own."""
+    tag = next((t.removeprefix(f"{name}: ") for t in recording.from_tags if t.startswith(f"{name}: ")), "")
+    return f"{name} (the file's own {tag})" if tag else name

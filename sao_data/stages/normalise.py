@@ -39,7 +39,7 @@ class Normalise:
     cut: Cut
 
     name: ClassVar[str] = "normalise"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     row: ClassVar[type] = Clip
     inputs: ClassVar[tuple[str, ...]] = (LIST, "fetch")
     has_blob: ClassVar[bool] = True
@@ -146,6 +146,7 @@ def _store(result: Normalised, file: AudioFile, sink: Sink) -> None:
         sample_rate=result.sample_rate,
         num_channels=result.num_channels,
         num_frames=result.num_frames,
+        tags=result.tags,
     )
     for clip in result.clips:
         offset = sink.store(clip.path.read_bytes())

@@ -54,5 +54,8 @@ def _line(workbench: Workbench, name: str) -> dict[str, Any]:
     except AudioRejected as error:
         found |= {"status": "rejected", "reason": error.reason, "detail": error.detail}
     else:
-        found |= dataclasses.asdict(probe) | {"seconds": round(probe.num_frames_out / SAMPLE_RATE, 3)}
+        found |= dataclasses.asdict(probe) | {
+            "seconds": round(probe.num_frames_out / SAMPLE_RATE, 3),
+            "detail": " ".join(probe.notes),
+        }
     return {key: found.get(key) for key in _KEYS}

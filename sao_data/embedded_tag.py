@@ -1,0 +1,15 @@
+"""What a file's own tags say of its rights: a value, read in audio/embedded.py and weighed in own_tags.py."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EmbeddedTag:
+    """One tag about rights, as far as it was read."""
+
+    kind: Literal["license", "copyright", "author"]
+    name: str  # of the tag, as its format calls it: "ID3 TCOP"
+    text: str
