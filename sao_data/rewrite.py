@@ -19,7 +19,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from sao_data import catalogue, config, evidence, held, recheck, reviews, scrub, tables
+from sao_data import catalogue, config, delimited, evidence, held, recheck, reviews, scrub, tables
 from sao_data.commit import FILE, SAMPLES, SCREENING, SHARDS, Contents, commit
 from sao_data.errors import IntegrityError
 from sao_data.held import Held
@@ -165,7 +165,7 @@ def _scrub(
         scrub.recredit(storage, job.buckets(others), lambda recording: _credited(recording, job))
     if storage.exists(recheck.FILE):
         text = storage.read(recheck.FILE).decode()
-        lines = csv.reader(io.StringIO(text, newline=""))
+        lines = delimited.rows(io.StringIO(text, newline=""))
         kept = io.StringIO(newline="")
         terminator = "\r\n" if "\r\n" in text else "\n"
         writer = csv.writer(kept, lineterminator=terminator)

@@ -8,13 +8,12 @@ repair: a person looks.
 
 from __future__ import annotations
 
-import html
 import re
 from dataclasses import dataclass
 from typing import Literal
 
 from sao_data.licences.table import Address, Table, Unit
-from sao_data.licences.words import normalise, visible
+from sao_data.licences.words import normalise, unescaped, visible
 
 _SCHEME = r"(?:https?:/+|//)?"
 _DEED = re.compile(
@@ -33,7 +32,6 @@ _SPLIT = re.compile(r"""[\s"'<>()\[\]{}|“”]+|[,;](?=(?:https?:)?//)""")
 _TRAILING = ".,;:"
 _LOST_PLUS = re.compile(r"creativecommons\.org/+licenses/+sampling(?:\s|%20)+/", re.IGNORECASE)
 _BLANK = re.compile(r"(?:\s|%20)+", re.IGNORECASE)
-_ENTITY = re.compile(r"&(?:#[0-9]+|#x[0-9a-f]+|[a-z][a-z0-9]*);", re.IGNORECASE)
 _TAG = re.compile(r"</?(?:a|img|br|p|span|b|strong|i|em|div|li|small|font)(?:\s[^<>]*)?/?>", re.IGNORECASE)
 _ATTRIBUTE = re.compile(r"""\b(?:href|src|alt|title)\s*=\s*("[^"]*"|'[^']*'|[^\s>"']+)""", re.IGNORECASE)
 
@@ -119,8 +117,7 @@ def address(chunk: str, known: Table) -> Address | None:
 
 def unwrap(text: str) -> str:
     """HTML into text: entities decoded, usual tags replaced by what their href, src, alt and title say."""
-    if "&" in text:
-        text = _ENTITY.sub(lambda entity: html.unescape(entity[0]), text)
+    text = unescaped(text)
     if "<" not in text:
         return text
     return _TAG.sub(

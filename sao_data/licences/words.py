@@ -7,12 +7,15 @@ own, and an unknown one.
 
 from __future__ import annotations
 
+import html
 import re
 import unicodedata
 
 _DASHES = dict.fromkeys([*range(0x2010, 0x2016), 0x2212, 0xFE58, 0xFE63], "-")
 _QUOTES = str.maketrans("‘’‚“”„«»", '\'\'\'"""""')
 _BLANK = frozenset(" \t\n\r\f\v-_/.,:;()[]{}\"'<>|·•©®™")
+_ENTITY = re.compile(r"&(?:#[0-9]+|#x[0-9a-f]+|[a-z][a-z0-9]*);", re.IGNORECASE)
+_MARKUP = re.compile(r"<[a-z/!?]", re.IGNORECASE)
 _LINE = frozenset("\t\n\r\f\v")
 _COPYRIGHT_SIGN = re.compile(r"\([c℗]\)")
 _TOKEN = re.compile(
@@ -45,6 +48,19 @@ def visible(text: str) -> str:
         return text
     hidden = {ord(c): None for c in set(text) - _LINE if unicodedata.category(c) in ("Cc", "Cf")}
     return text.translate(hidden) if hidden else text
+
+
+def unescaped(text: str) -> str:
+    """HTML entities decoded, once and only where they end with a semicolon ("AT&T", "?a=1&copy=2" stay)."""
+    return _ENTITY.sub(lambda entity: html.unescape(entity[0]), text) if "&" in text else text
+
+
+def unescaped_name(text: str) -> str:
+    """A name, title or tag with its entities decoded; as it is where that would make markup of it."""
+    if "&" not in text:
+        return text
+    decoded = unescaped(text)
+    return text if len(_MARKUP.findall(decoded)) > len(_MARKUP.findall(text)) else decoded
 
 
 def reorders(text: str) -> bool:

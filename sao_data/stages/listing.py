@@ -48,6 +48,7 @@ class Listing:
 
     rows: dict[str, Listed]
     rejections: list[Rejection]  # rows that name no usable recording; a repeated row stands here twice
+    remarks: tuple[str, ...] = ()  # what the sources want said of the rows that they read
 
     @property
     def num_offered(self) -> int:
@@ -66,6 +67,7 @@ def ask(manifest: Manifest, sources: list[Source], tick: Callable[[int], None] |
                 _add(listing, offer, index)
             if tick:
                 tick(1)
+        listing.remarks += getattr(source, "remarks", tuple)()
     _fold_rejections(listing)
     return listing
 

@@ -20,7 +20,7 @@ ORDER = [
     ["__init__", "py"],
     ["errors"],
     ["records", "ids"],
-    ["config"],
+    ["config", "delimited"],
     ["plugins"],
     ["licences"],
     ["storage"],
