@@ -40,15 +40,15 @@ def named_rows(text: str) -> csv.DictReader[str]:
 
 
 def sniffed(file: TextIO, is_name: Callable[[str], bool]) -> Rows:
-    """The rows of a file whose delimiter is the one that gives the most known column names; else a comma.
-    Blanks behind it are taken for spacing where the header has such.
+    """The rows of a file; its delimiter gives the most known column names, or stands most often in line 1.
 
+    Blanks behind it are taken for spacing where the first line has such.
     UnicodeDecodeError for UTF-16 without a BOM, which is UTF-8 with a NUL after each letter.
     """
     first = file.readline()
     if "\0" in first:
         raise UnicodeDecodeError("utf-8", first[:80].encode(), 0, 1, _IS_UTF16)
-    best = max(DELIMITERS, key=lambda d: (_num_names(first, d, is_name), d == ","))
+    best = max(DELIMITERS, key=lambda d: (_num_names(first, d, is_name), first.count(d)))
     blanks = any(name.startswith(" ") for name in _cells(first, best)[1:])
     return rows(itertools.chain([first] if first else [], file), best, blanks=blanks)
 

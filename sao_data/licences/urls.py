@@ -12,6 +12,7 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
+from sao_data.licences.address import split
 from sao_data.licences.table import Address, Table, Unit
 from sao_data.licences.words import normalise, unescaped, visible
 
@@ -25,6 +26,7 @@ _BADGE = re.compile(
     _SCHEME + r"(?P<host>[a-z.]+)/+(?:l|p)/+(?P<unit>(?:[a-z0-9+-]|%2b)+)/+(?P<version>[0-9]+\.[0-9]+)"
     r"(?:/+(?P<port>[a-z]{2}|igo|scotland))?/+[0-9]+x[0-9]+\.(?:png|svg|gif)(?P<tail>[?#].*)?"
 )
+_START = re.compile(r"(https?:)?/+")
 _HOME = re.compile(_SCHEME + r"(?P<host>[a-z.]+)(?:/+(?:licenses)?/*)?")
 _TAIL_SAYS_MORE = re.compile(r"licen[sc]es|publicdomain|creativecommons|://|%2f|\b(?:n[cd]|sa)\b|commercial")
 _URL_LIKE = re.compile(r"://|^//|\w\.[^\W\d_]{2,}|@|\\|%[0-9a-f]{2}", re.IGNORECASE)
@@ -83,7 +85,7 @@ def read(chunk: str, known: Table) -> Deed | None:
     plain = visible(chunk)
     if not plain.isascii():
         return None
-    lower = plain.lower().rstrip(_TRAILING)
+    lower = _normal(plain.lower().rstrip(_TRAILING))
     hidden = plain not in chunk  # invisible characters around a URL are debris, inside it they are a repair
     match = _DEED.fullmatch(lower)
     if match and match["host"] in known.deed_hosts:
@@ -111,7 +113,8 @@ def lost_plus(text: str) -> bool:
 
 def address(chunk: str, known: Table) -> Address | None:
     """Is it one of the known addresses outside Creative Commons?"""
-    bare = re.sub(r"^(?:https?:)?/+(?:www\.)?", "", chunk.lower()).rstrip("/") + "/"
+    found = split(chunk.lower() if "//" in chunk[:10] else f"//{chunk.lower()}")
+    bare = f"{found.host.removeprefix('www.')}{found.path.rstrip('/')}/" if found else ""
     return known.addresses.get(bare)
 
 
@@ -140,8 +143,18 @@ def _deed(match: re.Match[str], known: Table, category: str, *, hidden: bool) ->
     return Deed(unit=unit, version=version, jurisdiction=port, repair=repair)
 
 
+def _normal(url: str) -> str:
+    """The URL as RFC 3986 makes equal addresses equal; slashes too many behind the scheme go first."""
+    match = _START.match(url)
+    rest = url[match.end() :] if match else url
+    found = split(f"{match[1] or ''}//{rest}" if match else f"//{rest}")
+    if found is None or "@" in found.host:
+        return url
+    return str(found) if match else str(found)[2:]
+
+
 def _is_home(chunk: str, known: Table) -> bool:
-    match = _HOME.fullmatch(chunk.lower().rstrip(_TRAILING)) if chunk.isascii() else None
+    match = _HOME.fullmatch(_normal(chunk.lower().rstrip(_TRAILING))) if chunk.isascii() else None
     return match is not None and match["host"] in known.deed_hosts
 
 

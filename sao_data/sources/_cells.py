@@ -10,8 +10,8 @@ Numbers. 123.0 is 123 for ids and years, from CSV, JSON and Parquet (pandas make
 column with gaps); 1.23e2 too, "0123" and "1e5" (it may be hexadecimal) stay. Infinities are nothing there.
 
 Lists. JSON, Python (list, tuple, set) and numpy write them as text; else text is split. HTML entities are
-decoded once, before that (`&amp;lt;` is `&lt;`), but for text that would become markup. Descriptions are decoded where their markup goes
-(captions/metadata.py).
+decoded once, before that (`&amp;lt;` is `&lt;`), but for text that would become markup. Descriptions are
+decoded where their markup goes (captions/metadata.py).
 """
 
 from __future__ import annotations

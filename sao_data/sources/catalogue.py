@@ -33,6 +33,8 @@ from sao_data.config import WHEN_SET, Location
 from sao_data.errors import UsageError
 from sao_data.fetch.workspace import Workspace
 from sao_data.licences import Release
+from sao_data.licences.address import normal
+from sao_data.licences.words import unescaped
 from sao_data.plugins import DamagedFile
 from sao_data.records import Offer, Recording, Rejection
 from sao_data.sources import _catalogue_rows, _download, _fields, _rows, _urls
@@ -256,7 +258,9 @@ def _recording(
 
 
 def _key(row: _rows.Row, location: str, config: Config) -> str:
-    return _fields.recording_id(_fields.text(row, "id", config.fields).strip() or location, config.name)
+    return _fields.recording_id(
+        _fields.text(row, "id", config.fields).strip() or normal(location), config.name
+    )
 
 
 def _location(row: _rows.Row, config: Config) -> str:
@@ -265,6 +269,7 @@ def _location(row: _rows.Row, config: Config) -> str:
     if not said:
         raise Refused("no_audio", "the row names no audio")
     if _urls.is_url(said):
+        said = unescaped(said)
         if problem := _urls.problem(said, config.private_hosts):
             raise Refused("bad_url", problem)
         return said

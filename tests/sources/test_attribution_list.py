@@ -89,7 +89,7 @@ def test_a_file_that_is_no_list_is_refused(text: str, message: str, tmp_path: Pa
 
 def test_latin_1_and_absent_files_are_refused(tmp_path: Path) -> None:
     (tmp_path / "latin.csv").write_bytes("id,title\n1,caf\u00e9\n".encode("latin-1"))
-    with pytest.raises(UsageError, match="not a CSV in UTF-8"):
+    with pytest.raises(UsageError, match="save it as CSV UTF-8"):
         _attribution_list.read(str(tmp_path / "latin.csv"))
     with pytest.raises(UsageError, match="no such list"):
         _attribution_list.read(str(tmp_path / "absent.csv"))
