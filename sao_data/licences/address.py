@@ -36,7 +36,7 @@ def split(text: str) -> Address | None:
     if match is None or scheme not in ("", *_PORTS):
         return None
     authority, path, rest = (_ENCODED.sub(_decoded, part) for part in match.groups()[1:])
-    return Address(scheme=scheme, host=_host(authority, scheme), path=without_dots(path) or "/", rest=rest)
+    return Address(scheme=scheme, host=host(authority, scheme), path=without_dots(path) or "/", rest=rest)
 
 
 def normal(text: str) -> str:
@@ -67,9 +67,10 @@ def without_dots(path: str) -> str:
     return "/" + "/".join(kept)
 
 
-def _host(authority: str, scheme: str) -> str:
-    login, at, host = authority.rpartition("@")
-    name, colon, port = host.partition(":") if not host.startswith("[") else (host, "", "")
+def host(authority: str, scheme: str) -> str:
+    """Host, port and login in normal form: without the scheme's own port, and without a dot at the end."""
+    login, at, place = authority.rpartition("@")
+    name, colon, port = place.partition(":") if not place.startswith("[") else (place, "", "")
     name = name.lower()
     name = name[:-1] if name.endswith(".") and not name.endswith("..") else name
     has_port = bool(colon and port) and port != _PORTS.get(scheme, "")

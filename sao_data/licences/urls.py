@@ -9,10 +9,10 @@ repair: a person looks.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
-from sao_data.licences.address import split
+from sao_data.licences.address import host, split
 from sao_data.licences.table import Address, Table, Unit
 from sao_data.licences.words import normalise, unescaped, visible
 
@@ -26,7 +26,7 @@ _BADGE = re.compile(
     _SCHEME + r"(?P<host>[a-z.]+)/+(?:l|p)/+(?P<unit>(?:[a-z0-9+-]|%2b)+)/+(?P<version>[0-9]+\.[0-9]+)"
     r"(?:/+(?P<port>[a-z]{2}|igo|scotland))?/+[0-9]+x[0-9]+\.(?:png|svg|gif)(?P<tail>[?#].*)?"
 )
-_START = re.compile(r"(https?:)?/+")
+_AUTHORITY = re.compile(r"((?:https?:)?/+)?([^/?#\\]*)(.*)", re.DOTALL)
 _HOME = re.compile(_SCHEME + r"(?P<host>[a-z.]+)(?:/+(?:licenses)?/*)?")
 _TAIL_SAYS_MORE = re.compile(r"licen[sc]es|publicdomain|creativecommons|://|%2f|\b(?:n[cd]|sa)\b|commercial")
 _URL_LIKE = re.compile(r"://|^//|\w\.[^\W\d_]{2,}|@|\\|%[0-9a-f]{2}", re.IGNORECASE)
@@ -37,7 +37,7 @@ _BLANK = re.compile(r"(?:\s|%20)+", re.IGNORECASE)
 _TAG = re.compile(r"</?(?:a|img|br|p|span|b|strong|i|em|div|li|small|font)(?:\s[^<>]*)?/?>", re.IGNORECASE)
 _ATTRIBUTE = re.compile(r"""\b(?:href|src|alt|title)\s*=\s*("[^"]*"|'[^']*'|[^\s>"']+)""", re.IGNORECASE)
 
-Repair = Literal["", "category", "no_version", "query", "blank", "hidden"]
+Repair = Literal["", "category", "no_version", "query", "blank", "hidden", "encoded"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,6 +87,15 @@ def read(chunk: str, known: Table) -> Deed | None:
         return None
     lower = _normal(plain.lower().rstrip(_TRAILING))
     hidden = plain not in chunk  # invisible characters around a URL are debris, inside it they are a repair
+    deed = _read(lower, known, hidden=hidden)
+    address = None if deed else split(_with_slashes(lower))
+    if address and address.host and (other := str(address).lower()) != lower:
+        deed = _read(other, known, hidden=hidden)
+        return replace(deed, repair="encoded") if deed and deed.unit else deed
+    return deed
+
+
+def _read(lower: str, known: Table, *, hidden: bool) -> Deed | None:
     match = _DEED.fullmatch(lower)
     if match and match["host"] in known.deed_hosts:
         return _deed(match, known, match["category"], hidden=hidden)
@@ -113,7 +122,7 @@ def lost_plus(text: str) -> bool:
 
 def address(chunk: str, known: Table) -> Address | None:
     """Is it one of the known addresses outside Creative Commons?"""
-    found = split(chunk.lower() if "//" in chunk[:10] else f"//{chunk.lower()}")
+    found = split(_with_slashes(chunk.lower()))
     bare = f"{found.host.removeprefix('www.')}{found.path.rstrip('/')}/" if found else ""
     return known.addresses.get(bare)
 
@@ -144,13 +153,18 @@ def _deed(match: re.Match[str], known: Table, category: str, *, hidden: bool) ->
 
 
 def _normal(url: str) -> str:
-    """The URL as RFC 3986 makes equal addresses equal; slashes too many behind the scheme go first."""
-    match = _START.match(url)
-    rest = url[match.end() :] if match else url
-    found = split(f"{match[1] or ''}//{rest}" if match else f"//{rest}")
-    if found is None or "@" in found.host:
+    """The URL with its host in normal form (RFC 3986, 6.2): the scheme's own port and a last dot make no
+    difference. (A path with dot segments or encoded letters is a repair: nobody writes a deed's so.)"""
+    match = _AUTHORITY.fullmatch(url)
+    if match is None:
         return url
-    return str(found) if match else str(found)[2:]
+    scheme = (match[1] or "").partition(":")[0].strip("/")
+    place = host(match[2], scheme)
+    return f"{match[1] or ''}{place}{match[3]}" if place else url
+
+
+def _with_slashes(url: str) -> str:
+    return url if "//" in url[:10] else f"//{url}"
 
 
 def _is_home(chunk: str, known: Table) -> bool:

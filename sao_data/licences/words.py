@@ -23,6 +23,9 @@ _TOKEN = re.compile(
     r"|(?:[^\W_]+?(?=[0-9]+\.[0-9])|[^\W_]+)\+?"  # a word; "CCBY4.0" is two; "+" belongs to its word
     r"|[^\w\s]|_"
 )
+_DECIMAL_COMMA = re.compile(r"(?<![0-9.,])([1-4]),([015])(?![0-9]|[.,][0-9])")
+# Vowel points of Hebrew and Arabic, and the stroke that only lengthens: print has them or not.
+_POINTS = re.compile("[\u0591-\u05bd\u05bf\u05c1\u05c2\u05c4\u05c5\u05c7\u0640\u064b-\u065f\u0670]")
 _VERSION = re.compile(r"[0-9]+(?:\.[0-9]+)+")
 # Cyrillic and Greek letters that look like Latin ones in both cases, and Latin ones with no accent to drop.
 _LOOKALIKES: dict[int, str] = {
@@ -69,10 +72,11 @@ def reorders(text: str) -> bool:
 
 
 def normalise(text: str) -> str:
-    """Compatibility forms, dashes, quotes, blanks and case made equal; "(c)" dropped."""
+    """Compatibility forms, dashes, quotes, blanks, case and decimal commas made equal; "(c)" dropped."""
     if not text.isascii():
         text = unicodedata.normalize("NFKC", text).translate(_DASHES).translate(_QUOTES)
-    return _COPYRIGHT_SIGN.sub(" ", text.casefold())
+        text = _POINTS.sub("", text)
+    return _COPYRIGHT_SIGN.sub(" ", _DECIMAL_COMMA.sub(r"\1.\2", text.casefold()))
 
 
 def comparable(text: str) -> str:

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from sao_data import config
+from sao_data import config, text_limits
 from sao_data.ids import bucket_of, check_id, id_hash
 from sao_data.licences import normalise_preference, parse_witnesses
 from sao_data.licences.later import num_met
@@ -64,6 +64,11 @@ def ask(manifest: Manifest, sources: list[Source], tick: Callable[[int], None] |
         for offer in itertools.islice(offers, manifest.limit or None):
             if isinstance(offer, Rejection):
                 listing.rejections.append(offer)
+            elif problem := text_limits.problem(offer.recording):
+                key = offer.recording.id
+                listing.rejections.append(
+                    Rejection(id=key, stage=NAME, reason="bad_metadata", detail=problem)
+                )
             else:
                 _add(listing, offer, index)
             if tick:

@@ -20,7 +20,7 @@ ORDER = [
     ["__init__", "py"],
     ["errors"],
     ["records", "ids"],
-    ["config", "delimited"],
+    ["config", "delimited", "text_limits"],
     ["plugins"],
     ["licences"],
     ["storage"],
