@@ -1,9 +1,9 @@
 """How long the texts of a recording may be: what is longer is no name, and would break what we write.
 
 A cell of a spreadsheet holds 32,767 characters, one of Python's csv module 131,072 unless told otherwise.
-Title, author, notice and credit line go into one cell together, the credit sentence, with two addresses (2,048
-each are shown) and the licence's own words (4,000 are read): 24,000 characters in all. A description is cut
-where captions are made and stands in no table: its limit is that of the readers of tables.
+Title, author, notice and credit line go into one cell together, the credit sentence, with two addresses
+(2,048 each are shown) and the licence's own words (4,000 are read): 24,000 characters in all. A description
+is cut where captions are made and stands in no table: its limit is that of the readers of tables.
 """
 
 from __future__ import annotations

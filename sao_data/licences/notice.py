@@ -21,7 +21,7 @@ _INITIAL = re.compile(r"(?:\w\.)+")
 _LINKS = frozenset((
     "and", "&", "de", "da", "di", "du", "van", "von", "der", "den", "la", "le", "y", "e", "und", "et",
 ))  # fmt: skip
-_MOST_WORDS = 5
+_MOST_WORDS = 4
 _RESTRICTIONS = frozenset(("nc", "nd", "sa", "ncsa", "ncnd"))  # which initials may spell
 _SHORT = frozenset((
     "ai", "all", "any", "ask", "buy", "dmca", "do", "drm", "fair", "fee", "first", "for", "free", "if",

@@ -89,10 +89,12 @@ class Folder:
         for line in self._lines(table) if table else ():
             offered = self._from_line(line)
             if isinstance(offered, Offer):
-                listed.add(offered.recording.audio_url)
+                listed.add(offered.recording.id)
+            else:
+                listed.add(offered.id)  # its row is refused, so the file alone is nothing to offer
             yield offered
         for relative in self._audio_files():
-            if relative not in listed:
+            if f"{self.config.name}:{own_id(relative)}" not in listed:
                 yield self._from_sidecars(relative)
 
     def open(self, recording: Recording) -> BinaryIO:

@@ -1,4 +1,4 @@
-"""Licence names in Creative Commons' own languages, copyright lines around them, and addresses in normal form."""
+"""Licence names in Creative Commons' languages, copyright lines around them, addresses in normal form."""
 
 from __future__ import annotations
 
