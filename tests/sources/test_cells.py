@@ -60,8 +60,8 @@ def test_text(cell: object, key: str, text: str) -> None:
         *((cell, ("rain", "roof")) for cell in (
             ["rain", "roof"], "rain, roof", "rain;roof", "['rain', 'roof']", '["rain","roof"]',
             "('rain', 'roof')",
-            "['rain' 'roof']", "['rain'\n 'roof']", "array(['rain', 'roof'], dtype='<U4')", "{'rain',
-            'roof'}",
+            "['rain' 'roof']", "['rain'\n 'roof']", "array(['rain', 'roof'], dtype='<U4')", 
+            "{'rain', 'roof'}",
             "[np.str_('rain'), np.str_('roof')]", "[u'rain', u'roof']", "[rain, roof]",
             "frozenset({'rain', 'roof'})",
             "[nan, 'rain', None, 'roof']", "rain, nan, roof,", ["rain", None, NAN, "roof", "null"],
@@ -147,13 +147,10 @@ def test_readers_agree_on_a_row_that_other_tools_have_written(
     "text",
     [
         "file_name, title, author, license, url\na.wav, Roof, Ann Otter, CC BY 4.0, https://example.org/1\n",
-        'file_name, title, author, license, url\na.wav, "Roof", Ann Otter, CC BY 4.0,
-        https://example.org/1\n',
-
+        'file_name, title, author, license, url\na.wav, "Roof", Ann Otter, CC BY 4.0, '
+        "https://example.org/1\n",
         "\ufeffFile Name;Title;AUTHOR;Licence;URL\r\na.wav;Roof;Ann Otter;CC BY 4.0;https://example.org/1\r\n",
-
         "file-name\ttitle\tartist\tlicense\tpage_url\na.wav\tRoof\tAnn Otter\tCC BY 4.0\thttps://example.org/1\n",
-
         '"file_name"," title ","author","license","url"\ra.wav,Roof,Ann Otter,CC BY 4.0,https://example.org/1\r',
         "Path|Track Title|Creator|Rights|Link\na.wav|Roof|Ann Otter|CC BY 4.0|https://example.org/1\n",
     ],
