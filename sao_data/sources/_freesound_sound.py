@@ -11,7 +11,6 @@ import re
 from collections.abc import Iterator
 from urllib.parse import quote
 
-from sao_data.licences.address import normal
 from sao_data.records import MediaFacts, Recording
 from sao_data.sources import _cells, _preference, _rows
 from sao_data.sources._cells import Tally
@@ -114,7 +113,6 @@ def _own_previews(row: _rows.Row, cdn: str) -> Iterator[re.Match[str]]:
     for url in stated.values() if isinstance(stated, dict) else ():
         if not isinstance(url, str):
             continue
-        url = normal(url)
         site = _SITE.match(url)
         start = len(cdn) if url.startswith(cdn) else site.end() if site else -1
         match = _PREVIEW.fullmatch(url, start) if start >= 0 else None

@@ -94,7 +94,7 @@ class Folder:
                 listed.add(offered.id)  # its row is refused, so the file alone is nothing to offer
             yield offered
         for relative in self._audio_files():
-            if f"{self.config.name}:{own_id(relative)}" not in listed:
+            if path_problem(relative) or f"{self.config.name}:{own_id(relative)}" not in listed:
                 yield self._from_sidecars(relative)
 
     def open(self, recording: Recording) -> BinaryIO:
