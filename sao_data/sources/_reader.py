@@ -1,10 +1,10 @@
 """Which columns of a stranger's table say what, and one row of it read by them, for every source.
 
 Columns are known by their usual names (KNOWN_AS) or as a source's `fields` names them. Letters and digits
-count ("License URL" is license_url), and a column that is named for one thing is not read as another. Where several
-columns say different things of one field: of the licence all of them count (a person decides), of a wish the
-strictest; who and which work it is must be said once (STRICT: `bad_metadata`); of all else the first counts,
-which is told.
+count ("License URL" is license_url), and a column that is named for one thing is not read as another. Where
+several columns say different things of one field: of the licence all of them count (a person decides), of a
+wish the strictest; who and which work it is must be said once (STRICT: `bad_metadata`); of all else the first
+counts, which is told.
 """
 
 from __future__ import annotations
