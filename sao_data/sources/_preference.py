@@ -104,5 +104,5 @@ def _asks(name: str, cell: object) -> bool:
 
 def _text(value: object) -> str:
     if value is None or isinstance(value, str):
-        return value or ""
+        return "" if _cells.is_nothing(value, "ai_preference") else str(value)
     return _rows.json_text(value)

@@ -13,12 +13,12 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sao_data import config
+from sao_data import config, text_limits
 from sao_data.originals import RemoteSource
 from sao_data.plugins import Source
-from sao_data.records import Offer, Recording
+from sao_data.records import Offer, Recording, Rejection
 from sao_data.stage import Sink
-from sao_data.stages.listing import Listed, Listing, heard_of
+from sao_data.stages.listing import NAME, Listed, Listing, heard_of
 from sao_data.storage import Storage
 
 FOLDER = "work/readings"
@@ -64,7 +64,12 @@ def overlay(listing: Listing, storage: Storage) -> int:
     for name in storage.names(FOLDER):
         for offer in _read(storage, name):
             row = listing.rows.get(offer.recording.id)
-            if row and row.recording.retrieved_at < offer.recording.retrieved_at:
+            if row and (problem := text_limits.problem(offer.recording)):
+                del listing.rows[offer.recording.id]
+                listing.rejections += [
+                    Rejection(id=offer.recording.id, stage=NAME, reason="bad_metadata", detail=problem)
+                ] * row.num_offers
+            elif row and row.recording.retrieved_at < offer.recording.retrieved_at:
                 earlier = row.raw if row.raw != offer.raw else row.earlier_raw
                 recording = heard_of(offer.recording, row.others)
                 listing.rows[offer.recording.id] = dataclasses.replace(
