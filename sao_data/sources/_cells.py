@@ -28,9 +28,10 @@ from decimal import Decimal
 from sao_data.licences.words import unescaped, unescaped_name
 
 NOTHING = frozenset((
-    "", "nan", "NaN", "NAN", "-nan", "-NaN", "None", "null", "NULL", "(null)", "<null>", "nil", "NIL", "N/A",
-    "n/a", "NA", "<NA>", "NaT", "#N/A", "#NA", "#N/A N/A", "#NULL!", "#VALUE!", "#REF!", "1.#IND", "-1.#IND",
-    "1.#QNAN", "-1.#QNAN", "\\N", "undefined", "-", "--", "---", "\u2013", "\u2014",
+    "", "nan", "NaN", "NAN", "-nan", "-NaN", "None", "null", "NULL", "(null)", "<null>", "nil", "NIL",
+    "N/A", "n/a", "NA", "<NA>", "NaT", "#N/A", "#NA", "#N/A N/A", "#NULL!", "#VALUE!", "#REF!",
+    "#DIV/0!", "#NAME?", "#NUM!", "1.#IND", "-1.#IND", "1.#QNAN", "-1.#QNAN", "\\N", "undefined", "-",
+    "--", "---", "\u2013", "\u2014",
 ))  # fmt: skip
 _ANY_CASE = frozenset(word.casefold() for word in NOTHING) | {"none"}
 _INFINITE = frozenset(f"{sign}{word}" for sign in ("", "+", "-") for word in ("inf", "infinity"))

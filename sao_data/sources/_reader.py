@@ -196,8 +196,14 @@ def _near(name: str) -> str:
         return ""
     if any(part in name for part in _ABOUT_RIGHTS):
         return "license" if "copyright" not in name else "copyright_notice"
-    near = difflib.get_close_matches(name, _USUAL, n=1, cutoff=_NEAR)
-    return _USUAL[near[0]] if near else ""
+    near = difflib.get_close_matches(name, _USUAL, n=5, cutoff=_NEAR)
+    return next((_USUAL[other] for other in near if not _is_longer(name, other)), "")
+
+
+def _is_longer(name: str, other: str) -> bool:
+    """Is one of them the other with a word more ("file" and "fileid")?"""
+    short, long = sorted((name, other), key=len)
+    return len(long) - len(short) > 1 and (long.startswith(short) or long.endswith(short))
 
 
 def _comparable(cell: object, key: str) -> str:

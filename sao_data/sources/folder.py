@@ -222,6 +222,8 @@ class Folder:
 def build(config: Config) -> Folder:
     """Make the source; UsageError if its name cannot start an id."""
     _fields.check(config.name, config.fields, plugin="folder")
+    if "id" in config.fields:
+        raise UsageError("source folder: fields: ids come from the paths of the files; leave out id")
     return Folder(config=config)
 
 

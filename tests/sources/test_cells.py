@@ -14,11 +14,14 @@ import pyarrow
 import pytest
 from pyarrow import parquet
 
+from sao_data import evidence, ingest, manifest
 from sao_data.errors import UsageError
+from sao_data.executor import LocalExecutor
+from sao_data.provenance import open_dataset, verify
 from sao_data.records import Offer, Recording, Rejection
 from sao_data.sources import _cells, _fields, _preference, catalogue, folder, freesound, freesound_pack, hub
+from tests.datasets_made import CC0, Quiet, tone_wav
 
-CC0 = "http://creativecommons.org/publicdomain/zero/1.0/"
 NAN = float("nan")
 Result = tuple[list[Recording], list[Rejection], tuple[str, ...]]
 
@@ -230,6 +233,22 @@ def test_an_unread_column_named_in_fields_must_be_there(tmp_path: Path) -> None:
         listed(folder.build(folder.Config(path=str(tmp_path), fields={"author": "nobody"})))
 
 
+@pytest.mark.parametrize(
+    ("name", "key"),
+    [("licens", "license"), ("Lizenz", "license"), ("titel", "title"), ("autor", "author"), ("tagss", "tags"),
+     ("cc_license", "license"), ("Copyright line", "copyright_notice"), ("file_id", ""), ("mood", ""),
+     ("user", ""), ("lat", "")],
+)  # fmt: skip
+def test_names_near_to_what_is_looked_for(name: str, key: str) -> None:
+    told = _fields.unread([name], {})
+    assert [f"if it is the {key}, call it {key}" in line for line in told] == [True] * bool(key)
+
+
+def test_a_field_that_a_folder_does_not_read_is_refused() -> None:
+    with pytest.raises(UsageError, match="ids come from the paths"):
+        folder.build(folder.Config(path="x", fields={"id": "number"}))
+
+
 def test_freesound_rows_are_read_by_the_same_rules(tmp_path: Path) -> None:
     sound = {"id": 7.0, "name": NAN, "username": "Tom &amp; Ann", "license": CC0, "type": "wav",
              "tags": "['rain', 'roof']", "is_explicit": "True", "pack_name": "null",
@@ -328,6 +347,34 @@ def test_what_the_operator_declares_stands_where_a_row_says_nothing(
     assert (said or {}).get("by") == ("ann@example.org" if says else None)
     read = again(offer.raw)
     assert (read.license_claim, read.author) == (claim, author)
+
+
+def test_the_manifest_signs_what_it_declares_and_warnings_reach_the_dataset(tmp_path: Path) -> None:
+    for number in range(3):
+        (tmp_path / f"{number}.wav").write_bytes(tone_wav(300 + number))
+    (tmp_path / "metadata.csv").write_text("file_name,title,licens\n0.wav,nan,x\n1.wav,null,x\n")
+    (tmp_path / "m.toml").write_text(
+        'name = "own"\ncontact = "ann@example.org"\nnum_buckets = 1\nscreening = "off"\n'
+        '[[source]]\nplugin = "folder"\npath = "."\nlicense = "CC BY 4.0"\nauthor = "Ann Otter"\n'
+    )
+    ingest.run(manifest.load(tmp_path / "m.toml"), str(tmp_path / "out"), LocalExecutor(), Quiet())
+    dataset = open_dataset(str(tmp_path / "out"))
+    assert verify(dataset) == []
+    rows = list(dataset.catalogue())
+    assert {(row.kept, row.license, row.author) for row in rows} == {(True, "CC-BY-4.0", "Ann Otter")}
+    assert dataset.facts["warnings"] == [
+        "folder: where a row states none, licence (CC BY 4.0) and author (Ann Otter): as the operator "
+        "(ann@example.org) declared.",
+        "folder: 1 row: 'title' says 'nan', taken as not stated",
+        "folder: 1 row: 'title' says 'null', taken as not stated",
+        "folder: the column 'licens' is not read; if it is the license, call it license",
+    ]
+    raw = "".join(
+        text
+        for name in dataset.storage.names("evidence")
+        for text in evidence.read_rows(dataset.storage, name).values()
+    )
+    assert raw.count('"by": "ann@example.org"') == 3
 
 
 def test_a_row_cannot_pretend_that_something_was_declared(tmp_path: Path) -> None:
