@@ -67,8 +67,8 @@ class Tally:
 
     def say(self, text: str) -> None:
         """Count a sentence; it is told behind its number of rows."""
-        if text in self.counts or len(self.counts) < _MOST_KINDS:
-            self.counts[text] += 1
+        is_new = text not in self.counts and len(self.counts) >= _MOST_KINDS
+        self.counts["more of such things than are named here" if is_new else text] += 1
 
     def look(self, column: str, cell: object, key: str) -> None:
         """Count a word that programs write for nothing, whether it is taken for that or kept as a name."""

@@ -109,14 +109,11 @@ class Reader:
 
     def text(self, key: str) -> str:
         """What it says as text, '' = nothing."""
-        cell = self.value(key)
-        if isinstance(cell, bool | dict):
-            self._tally.say(f"the column of the {key} holds {type(cell).__name__}, no text; passed over")
-        return _cells.text(cell, key)
+        return _cells.text(self._worded(key), key)
 
     def texts(self, key: str, separators: str = ",;") -> tuple[str, ...]:
         """What it says as a list."""
-        return _cells.items(self.value(key), key, separators)
+        return _cells.items(self._worded(key), key, separators)
 
     def flag(self, key: str) -> bool:
         """Does any of its columns mark it?"""
@@ -130,6 +127,14 @@ class Reader:
         """(words, URL): a cell of its own for the URL comes first, and then the other one is kept whole."""
         words, url = (self._all(key) for key in ("license", "license_url"))
         return (words if words != url else "", url) if url else _rows.split_licence(words)
+
+    def _worded(self, key: str) -> object:
+        """Its cell, of which it is told if it is of a kind that holds no words."""
+        cell = self.value(key)
+        if isinstance(cell, bool | dict):
+            kind = "true or false" if isinstance(cell, bool) else "an object"
+            self._tally.say(f"the {key} is {kind}, no text; taken as not stated")
+        return cell
 
     def _all(self, key: str) -> str:
         """Everything that is said of a licence, each once; what states nothing only where nothing else is."""

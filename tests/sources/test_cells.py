@@ -233,6 +233,16 @@ def test_an_unread_column_named_in_fields_must_be_there(tmp_path: Path) -> None:
         listed(folder.build(folder.Config(path=str(tmp_path), fields={"author": "nobody"})))
 
 
+def test_what_is_no_text_is_told(tmp_path: Path) -> None:
+    row = {"file_name": "a.wav", "title": True, "tags": {"a": 1}, "license": "CC0", "year": 2012.0}
+    (recording,), _, told = of_catalogue(tmp_path, [row], "jsonl")
+    assert (recording.title, recording.tags, recording.year) == ("", (), "2012")
+    assert told == (
+        "catalogue: 1 row: the tags is an object, no text; taken as not stated",
+        "catalogue: 1 row: the title is true or false, no text; taken as not stated",
+    )
+
+
 @pytest.mark.parametrize(
     ("name", "key"),
     [("licens", "license"), ("Lizenz", "license"), ("titel", "title"), ("autor", "author"), ("tagss", "tags"),
