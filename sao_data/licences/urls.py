@@ -20,15 +20,19 @@ _SCHEME = r"(?:https?:/+|//)?"
 _DEED = re.compile(
     _SCHEME + r"(?P<host>[a-z.]+)/+(?P<category>licenses|publicdomain)/+(?P<unit>(?:[a-z0-9+-]|%2b)+)"
     r"(?:/+(?P<version>[0-9]+(?:\.[0-9]+)*)(?:/+(?P<port>[a-z]{2}|igo|scotland))?)?"
-    r"(?:/+(?:(?:deed|legalcode)(?:[._@-][a-z0-9._@-]{0,24})?|rdf))?/*(?P<tail>[?#].*)?"
+    r"(?:/+(?:(?:deed|legalcode)(?P<page>[._@-][a-z0-9._@-]{0,24})?|rdf))?/*(?P<tail>[?#].*)?"
 )
 _BADGE = re.compile(
     _SCHEME + r"(?P<host>[a-z.]+)/+(?:l|p)/+(?P<unit>(?:[a-z0-9+-]|%2b)+)/+(?P<version>[0-9]+\.[0-9]+)"
     r"(?:/+(?P<port>[a-z]{2}|igo|scotland))?/+[0-9]+x[0-9]+\.(?:png|svg|gif)(?P<tail>[?#].*)?"
 )
 _AUTHORITY = re.compile(r"((?:https?:)?/+)?([^/?#\\]*)(.*)", re.DOTALL)
+# A page of a deed: its language ("deed.pt_br", "deed.sr@latin"), or plain text.
+_PAGE = re.compile(r"[._][a-z]{2,3}(?:[-_@.](?!(?:n[cd]|sa)\b)[a-z0-9]{2,8})*\.?|[._-]?(?:txt|html?)|\.")
 _HOME = re.compile(_SCHEME + r"(?P<host>[a-z.]+)(?:/+(?:licenses)?/*)?")
-_TAIL_SAYS_MORE = re.compile(r"licen[sc]es|publicdomain|creativecommons|://|%2f|\b(?:n[cd]|sa)\b|commercial")
+_TAIL_SAYS_MORE = re.compile(
+    r"licen[sc]es|publicdomain|creativecommons|://|%2f|\b(?:n[cd]|sa)\b|[ck]om+er|deriv"
+)
 _URL_LIKE = re.compile(r"://|^//|\w\.[^\W\d_]{2,}|@|\\|%[0-9a-f]{2}", re.IGNORECASE)
 _SPLIT = re.compile(r"""[\s"'<>()\[\]{}|“”]+|[,;](?=(?:https?:)?//)""")
 _TRAILING = ".,;:"
@@ -149,6 +153,8 @@ def _deed(match: re.Match[str], known: Table, category: str, *, hidden: bool) ->
         repair = "no_version"
     elif match["tail"] and _TAIL_SAYS_MORE.search(match["tail"]):
         repair = "query"
+    elif match.groupdict().get("page") and not _PAGE.fullmatch(match["page"]):
+        repair = "query"  # "…/deed-nc"
     return Deed(unit=unit, version=version, jurisdiction=port, repair=repair)
 
 

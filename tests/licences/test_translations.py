@@ -120,6 +120,11 @@ def test_words_of_all_languages_together_mean_one_thing_each() -> None:
         ("https://cr\u0435ativecommons.org/licenses/by/4.0/", "UNKNOWN", "deny"),
         ("https://xn--cratvecommons-rhb5g.org/licenses/by/4.0/", "UNKNOWN", "deny"),
         ("https://creativecommons.org/licenses/by%2f4.0/", "UNKNOWN", "deny"),
+        ("https://creativecommons.org/licenses/by/4.0/deed.sr-latn", "CC-BY-4.0", "allow"),
+        ("https://creativecommons.org/licenses/by/4.0/legalcode.txt", "CC-BY-4.0", "allow"),
+        ("https://creativecommons.org/licenses/by/4.0/deed-nc", "CC-BY-4.0", "review"),
+        ("https://creativecommons.org/licenses/by/4.0/deed.es-compartirigual", "CC-BY-4.0", "review"),
+        ("https://creativecommons.org/licenses/by/4.0/deed.sv#ickekommersiell", "CC-BY-4.0", "review"),
     ],
 )  # fmt: skip
 def test_claims_and_near_misses(claim: str, license_id: str, verdict: str) -> None:
