@@ -27,6 +27,7 @@ Location = Annotated[str, "location"]
 Table = dict[str, Any]  # parsed TOML before it is checked
 T = TypeVar("T")
 
+WHEN_SET = {"when_set": True}  # metadata of a field added later: it is left out of digests where it is empty
 _STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
 
@@ -112,13 +113,17 @@ def canonical(value: object, *, locations: bool = False) -> object:
         return {
             field.name: canonical(getattr(value, field.name), locations=locations)
             for field in dataclasses.fields(value)
-            if locations or not is_location(hints[field.name])
+            if (locations or not is_location(hints[field.name])) and not _is_unset(value, field)
         }
     if isinstance(value, dict):
         return {str(key): canonical(item, locations=locations) for key, item in sorted(value.items())}
     if isinstance(value, list | tuple):
         return [canonical(item, locations=locations) for item in value]
     return value
+
+
+def _is_unset(value: object, field: dataclasses.Field[Any]) -> bool:
+    return WHEN_SET.items() <= field.metadata.items() and not getattr(value, field.name)
 
 
 def digest(*parts: object) -> str:

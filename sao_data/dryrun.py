@@ -80,6 +80,7 @@ def forecast(plan: Plan, storage: Storage, listed: listing.Listing, foreseen: Se
         warnings=(
             *_foreseen(manifest, seconds, listed, foreseen),
             *note,
+            *listed.remarks,
             f"{len(todo)} of {len(units)} buckets ({num_todo} recordings) would be prepared now.",
             f"Shards of {num_packed} of {len(units)} buckets would be written.",
             "Filters and duplicates need the audio: a run may leave out more than is counted here.",

@@ -109,36 +109,37 @@ def run(
         owner.claim(storage, manifest)
         plan = remote.attach(plan, sources, storage, executor, accept_terms=accept_terms)
         taken = tombstones.read(storage)
-        units, later = _prepared(plan, storage, executor, progress, taken)
+        units, later, remarks = _prepared(plan, storage, executor, progress, taken)
         late = unfinished(units, storage)
         done = [unit for unit in units if unit not in late]
         if not done:
             raise Later(f"{manifest.name}: no bucket is complete yet. {later}")
-        summary = _publish(done, late, later, storage, executor, progress, taken)
+        summary = _publish(done, late, later, remarks, storage, executor, progress, taken)
         storage.sweep()
     return summary
 
 
 def _prepared(
     plan: Plan, storage: Storage, executor: Executor, progress: Progress, taken: Tombstones
-) -> tuple[list[Unit], str]:
-    """List, judge, match and prepare; again where a source says something else by then. The units, and why
-    some of them are not done, '' if all are."""
+) -> tuple[list[Unit], str, tuple[str, ...]]:
+    """List, judge, match and prepare; again where a source says something else by then. The units, why some
+    of them are not done, '' if all are, and what the sources want said."""
     for _ in range(_MOST_READINGS):
-        units, held = _list(plan, plan.sources(), storage, progress, taken)
+        units, held, remarks = _list(plan, plan.sources(), storage, progress, taken)
         _map(executor, judge, unjudged(units, storage), units, "judge", progress)
         units = with_objections(units, gravest(match(units, taken, storage, held), held))
         outcomes = _prepare_all(units, storage, executor, progress)
         late = [outcome for outcome in outcomes if outcome.later]
         if not any(outcome.read_again for outcome in late):
             break
-    return units, next((outcome.later for outcome in late), "")
+    return units, next((outcome.later for outcome in late), ""), remarks
 
 
 def _publish(
     done: list[Unit],
     late: list[Unit],
     later: str,
+    remarks: tuple[str, ...],
     storage: Storage,
     executor: Executor,
     progress: Progress,
@@ -159,7 +160,7 @@ def _publish(
         plan.manifest,
         [_finished(unit) for unit in done],
         undone=[(unit.bucket(), decided(unit)) for unit in late],
-        notes=_notes(plan.sources()),
+        notes=(*_notes(plan.sources()), *remarks),
         sent=sent,
     )
     progress.finish()
@@ -223,8 +224,8 @@ def _notes(sources: tuple[Source, ...]) -> tuple[str, ...]:
 
 def _list(
     plan: Plan, sources: tuple[Source, ...], storage: Storage, progress: Progress, taken: Tombstones
-) -> tuple[list[Unit], tuple[Objection, ...]]:
-    """The units to do, and what is to be said of works that stay under earlier terms."""
+) -> tuple[list[Unit], tuple[Objection, ...], tuple[str, ...]]:
+    """The units to do, what is to be said of works that stay under earlier terms, the sources' remarks."""
     progress.start("list", None)
     listed = listing.ask(plan.manifest, list(sources), progress.advance)
     if not listed.num_offered:
@@ -242,7 +243,7 @@ def _list(
     nums = [0] * num_buckets
     for recording_id in listed.rows:
         nums[bucket_of(recording_id, num_buckets)] += 1
-    return make_units(plan, parts, nums, reviews.read(storage), buried), held
+    return make_units(plan, parts, nums, reviews.read(storage), buried), held, listed.remarks
 
 
 def _prepare_all(

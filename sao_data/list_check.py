@@ -77,6 +77,8 @@ def check(
     tick: Tick | None = None,
 ) -> Report:
     """Ask the sources, whose ids begin with these prefixes, for every work on the list."""
+    if not entries:
+        raise MatchedNothing("the list names its columns and no work")
     ids = [_id_of(entry, prefixes) for entry in entries]
     asked = {each for each in ids if each and each.partition(":")[0] in prefixes}
     if not asked:

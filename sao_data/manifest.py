@@ -18,6 +18,7 @@ from sao_data.own_tags import Rights
 from sao_data.screening import Screening
 from sao_data.split import Split
 
+_DECLARE = ("folder", "catalogue")  # sources whose rows may leave out what the manifest says for all of them
 _PLUGIN_TABLES = {"source": "sources", "filter": "filters", "caption": "captions"}
 
 
@@ -109,7 +110,8 @@ def _build(table: config.Table, *, where: str) -> Manifest:
         if key == "source":
             _check_names(items, where)
         built[key] = tuple(
-            _plugin(_PLUGIN_TABLES[key], item, f"{where}: {key}.{n}") for n, item in enumerate(items)
+            _plugin(_PLUGIN_TABLES[key], _signed(item, simple), f"{where}: {key}.{n}")
+            for n, item in enumerate(items)
         )
     if "caption" in table:
         built["caption"] = _plugin(
@@ -197,6 +199,15 @@ def _plugin(kind: str, table: config.Table, where: str) -> Plugin:
     module = plugins.load(kind, name, where=where)
     made = config.parse(module.Config, rest, where=where)
     return Plugin(plugin=name, version=getattr(module, "VERSION", 1), config=made)
+
+
+def _signed(item: config.Table, manifest: config.Table) -> config.Table:
+    """A source whose manifest declares licence or author for it: the manifest's contact says so."""
+    declares = item.get("plugin") in _DECLARE and any(
+        item.get(key) for key in ("license", "license_url", "author")
+    )
+    contact = manifest.get("contact")
+    return {"declared_by": contact, **item} if declares and contact else item
 
 
 def _items(table: config.Table, key: str, where: str) -> list[config.Table]:

@@ -29,7 +29,8 @@ class Source(Protocol):
 
     Its module also has `recording(raw, config)`: the Recording read back from the raw text of an Offer, so
     that decisions can be checked without the source. A method `notes()` may give sentences that every report
-    on the dataset should carry (credits for the metadata, what is missing by construction).
+    on the dataset should carry (credits for the metadata, what is missing by construction); `remarks()` what
+    is to be said of the rows that `offers()` read (words taken for nothing, columns not read), with counts.
     """
 
     def check(self) -> None:

@@ -8,6 +8,7 @@ in one file.
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import re
 import typing
 from collections.abc import Callable, Iterator, Sequence
@@ -19,9 +20,9 @@ from sao_data.credits import Credits
 from sao_data.credits import apply as credited
 from sao_data.credits import read as read_credits
 from sao_data.errors import UsageError
-from sao_data.licences import parse_witnesses
+from sao_data.licences import normalise_preference, parse_witnesses
 from sao_data.records import CatalogueRow, Recording
-from sao_data.stages.listing import utf8_only
+from sao_data.stages.listing import heard, strictest_wish, utf8_only
 from sao_data.storage import Storage
 
 Facts = dict[str, Any]  # dataset.json
@@ -33,6 +34,7 @@ _COPIED = (
     "category", "is_explicit", "is_remix", "md5", "retrieved_at",
 )  # fmt: skip
 _FROM_TAG = re.compile(r"license_claim \(the file's own (.*)\)")  # as licences.policy says it
+_MOST_OTHERS = 6  # readings of one work of which every selection is tried
 _MOST_HELD = 64 << 20  # characters of raw rows held at once; the catalogue is read once for each such group
 
 
@@ -202,22 +204,23 @@ def _replay(row: CatalogueRow, group: _Group, asked: Credits, *, fills: bool) ->
 
     `fills`: what a source leaves out is from the file's own tags; the row quotes them, and is believed.
     """
-    fitting = group.of(row.evidence, row.id)
+    digests = sorted(group.by_id.get(row.id, set()) - {row.evidence})
+    others = [group.of(digest, row.id) for digest in digests]
+    fitting = [v for each in group.of(row.evidence, row.id) for v in _as_heard(each, others)]
     if fills:
-        fitting = tuple(_filled(each, row) for each in fitting)
-    found = [(len(differing(row, said_of(credited(each, asked)))), each) for each in fitting]
+        fitting = [_filled(each, row) for each in fitting]
+    found = [(_num_differing(row, credited(each, asked)), each) for each in fitting]
     stated = min(found, key=lambda pair: pair[0])[1] if found else None
     problems = []
     for reading in () if found else group.readings[row.evidence]:
         what = f"it is the row of {reading.recording.id}" if reading.recording else reading.why
         problems.append(f"{reading.source}: {what}")
-    others = sorted(group.by_id.get(row.id, set()) - {row.evidence})
     return Replayed(
         row=row,
         recording=credited(stated, asked) if stated else None,
         stated=stated,
         why="; ".join(problems)[:300],
-        others=tuple(group.of(digest, row.id) for digest in others),
+        others=tuple(others),
         asked=asked,
     )
 
@@ -231,3 +234,29 @@ def _filled(recording: Recording, row: CatalogueRow) -> Recording:
             recording, license_url="", license_claim=row.license_claim, from_tags=(taken,)
         )
     return recording if recording.author.strip() else dataclasses.replace(recording, author=row.author)
+
+
+def _num_differing(row: CatalogueRow, recording: Recording) -> int:
+    wish = normalise_preference(recording.ai_preference) or ""
+    return len(differing(row, said_of(recording) | {"ai_preference": wish}))
+
+
+def _as_heard(own: Recording, others: Sequence[tuple[Recording, ...]]) -> Iterator[Recording]:
+    """The reading alone, then with what other readings of the work ask for. Which of these were offers of the
+    same run, and which earlier readings, the evidence does not tell."""
+    yield own
+    mildest = [readings[0] for readings in others if readings]
+    if len(mildest) > _MOST_OTHERS:
+        yield from _with_wish(own, mildest)
+        return
+    for num in range(1, len(mildest) + 1):
+        for some in itertools.combinations(mildest, num):
+            yield from _with_wish(own, some)
+
+
+def _with_wish(own: Recording, others: Sequence[Recording]) -> Iterator[Recording]:
+    """With their credit lines, notices and marks; then with the strictest wish too."""
+    together = heard(own, others)
+    yield together
+    wish = strictest_wish(own.ai_preference, (other.ai_preference for other in others))
+    yield dataclasses.replace(together, ai_preference=wish)

@@ -149,8 +149,16 @@ def now(
     for n in silent:
         log.warning("source.%d offers nothing of what was asked now", n)
     unreadable = {rejection.id for rejection in answer.rejections}
-    said = {recording_id: row.recording for recording_id, row in answer.rows.items()}
+    said = {recording_id: _with_wish(row) for recording_id, row in answer.rows.items()}
     return {recording_id: said.get(recording_id) for recording_id in wanted - (unreadable - said.keys())}
+
+
+def _with_wish(row: listing.Listed) -> Recording:
+    """The recording with the strictest wish that any of its offers states."""
+    wish = listing.strictest_wish(
+        row.recording.ai_preference, (offer.recording.ai_preference for offer in row.others)
+    )
+    return dataclasses.replace(row.recording, ai_preference=wish)
 
 
 def changes_of(

@@ -16,7 +16,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from sao_data import config
+from sao_data import config, delimited
 from sao_data.errors import UsageError
 from sao_data.storage import Storage, write_if_changed
 
@@ -24,7 +24,6 @@ FILE = "reviews.csv"
 COLUMNS = ("id", "verdict", "who", "when", "note")
 QUESTION = "question"
 
-_MOST_CELL = 1 << 20  # characters; more is no table of answers
 _ANSWERED = re.compile(r"answered allow \(was: (\w+ [0-9a-f]{8})\)")
 
 
@@ -165,8 +164,7 @@ def _rows(storage: Storage) -> tuple[list[str], list[tuple[int, dict[str, str]]]
         text = storage.read(FILE).decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise UsageError(f"{where}: not UTF-8 ({error}); save it as CSV UTF-8") from error
-    csv.field_size_limit(_MOST_CELL)
-    reader = csv.DictReader(io.StringIO(text, newline=""), restval="", strict=True)
+    reader = delimited.named_rows(text)
     try:
         columns = list(reader.fieldnames or ())
         if any(column not in columns for column in COLUMNS) or len(set(columns)) < len(columns):

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from sao_data import (
     catalogue,
     config,
+    delimited,
     evidence,
     held,
     journal,
@@ -159,7 +160,7 @@ def _scrub(
         scrub.recredit(storage, job.buckets(others), lambda recording: _credited(recording, job))
     if storage.exists(recheck.FILE):
         text = storage.read(recheck.FILE).decode()
-        lines = csv.reader(io.StringIO(text, newline=""))
+        lines = delimited.rows(io.StringIO(text, newline=""))
         kept = io.StringIO(newline="")
         terminator = "\r\n" if "\r\n" in text else "\n"
         writer = csv.writer(kept, lineterminator=terminator)

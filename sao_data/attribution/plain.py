@@ -9,6 +9,7 @@ import re
 import unicodedata
 from urllib.parse import urlsplit
 
+from sao_data.licences.address import normal
 from sao_data.records import CatalogueRow
 
 MAX_MARKS = 3  # combining marks in a row; more than any orthography stacks, fewer than fill a page
@@ -60,7 +61,8 @@ def author_key(row: CatalogueRow) -> str:
     """Who made it: the source's id of the author, else the page, else the name; '' = nobody is named."""
     if not one_line(row.author):
         return ""
-    return f"{row.source} {row.author_id or row.author_url or unicodedata.normalize('NFC', row.author)}"
+    page = normal(row.author_url)
+    return f"{row.source} {row.author_id or page or unicodedata.normalize('NFC', row.author)}"
 
 
 def count(number: int, one: str, many: str = "") -> str:

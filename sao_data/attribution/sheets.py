@@ -1,6 +1,7 @@
 """The tables for spreadsheets: attribution.csv and dropped.csv (RFC 4180, UTF-8), safe to open.
 
-A cell that a spreadsheet would run as a formula gets a leading apostrophe; attribution.json has raw values.
+A cell that a spreadsheet would run as a formula gets a leading apostrophe, and one that is longer than
+spreadsheets hold is cut and says so; attribution.json has raw values.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from sao_data.attribution.credit import changes_text, credit
 from sao_data.attribution.plain import one_line
 from sao_data.licences import license_name
 from sao_data.records import CatalogueRow
+from sao_data.text_limits import sheet_cell
 
 COLUMNS = (
     "id", "title", "author", "author_url", "source_url", "license", "license_name", "license_version",
@@ -42,9 +44,9 @@ def dropped_csv(rows: Iterable[CatalogueRow]) -> bytes:
 
 
 def safe_cell(text: str) -> str:
-    """The text, behind an apostrophe if a spreadsheet could take it for a formula."""
+    """The text, behind an apostrophe if a spreadsheet could take it for a formula, cut if it holds less."""
     text = text.encode("utf-8", "replace").decode("utf-8")  # lone surrogates have no UTF-8
-    return f"'{text}" if _FORMULA.match(text) else text
+    return sheet_cell(f"'{text}" if _FORMULA.match(text) else text)
 
 
 def _csv(columns: tuple[str, ...], lines: Iterable[tuple[str, ...]]) -> bytes:

@@ -9,7 +9,7 @@ from sao_data.licences.names import license_name, license_url
 from sao_data.licences.policy import Policy, Release, decide, judge
 from sao_data.licences.preference import meets, normalise_preference
 
-VERSION = 3  # of the parser; raise it when a claim is read in another way
+VERSION = 4  # of the parser; raise it when a claim is read in another way
 
 __all__ = [
     "VERSION",

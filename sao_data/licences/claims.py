@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from sao_data.licences import phrases, urls
+from sao_data.licences.notice import without_notices
 from sao_data.licences.table import Outside, Table, Unit, table
 from sao_data.licences.words import reorders, visible
 from sao_data.records import Family
@@ -29,6 +30,7 @@ _REPAIRS = {
     "no_version": "the deed URL has no version",
     "query": "the deed URL carries further licence words behind it",
     "blank": "the deed URL has a blank in it",
+    "encoded": "the deed URL is spelt with encoded letters or dot segments",
     "hidden": "the deed URL has invisible characters in it",
 }
 
@@ -85,7 +87,13 @@ def _parse(claim: str) -> Licence:
     if mended:
         return _from_url(mended)
     found = urls.find(_boilerplate().sub(" ", raw), known)
-    licence = _resolve(found, phrases.read(found.text, known), known)
+    beside = replace(found, text=without_notices(found.text, known))
+    reading = phrases.read(beside.text, known)
+    if found.deeds or reading.said:
+        found = beside
+    else:  # a notice alone names no licence, and is not nothing either
+        reading = phrases.read(found.text, known)
+    licence = _resolve(found, reading, known)
     if licence.status == "named" and reorders(claim):
         return replace(licence, status="repairable", rule="reordered", why="holds characters that reorder it")
     return licence

@@ -7,6 +7,7 @@ Noncommercial-Sampling Plus" are one.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -45,7 +46,9 @@ _RESTRICTED = {
     ("", frozenset({"nc", "sa"})): "nc-sa",
     ("", frozenset({"nc", "nd"})): "nd-nc",
 }
+_NO_BLANKS = re.compile("[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")  # kana, Han, Hangul
 _SHORT_VERSIONS = {"1": "1.0", "3": "3.0", "4": "4.0"}  # not 2: that is 2.0, 2.1 or 2.5
+_OF_NAMES = {"translated", "attribution", "cc", "by", "nc", "nd", "sa", "label"}  # kinds of words in names
 _ENDS: tuple[Kind, ...] = ("grant", "prose", "outside", "empty", "placeholder")  # what ends a licence name
 _CODES_THAT_ARE_WORDS = ("am", "at", "be", "in", "it", "my", "no")
 
@@ -89,15 +92,19 @@ class Reading:
         """Is everything said part of a licence name? "Licensed by the band" and "see attribution" are not."""
         if any(said.weak for said in self.said):
             slug = self.kinds <= {"by", "nc", "nd", "sa"}
-            exact = all(said.versions or said.restrictions for said in self.said)
-            return slug or (exact and self.kinds <= {"translated", "by", "nc", "nd", "sa", "label"})
+            return slug or (self.exact() and self.kinds <= _OF_NAMES)
         if not self.kinds & {"prose", "grant"}:
             return True
         return all(said.sure() for said in self.said)
 
+    def exact(self) -> bool:
+        """Does each name state a version or a restriction?"""
+        return all(said.versions or said.restrictions for said in self.said)
+
     def beyond_doubt(self) -> bool:
         """Is a name here that prose cannot contain by chance ("by", "attribution" and "sampling" can)?"""
-        if any(said.weak for said in self.said):
+        weak = [said.weak for said in self.said]
+        if any(weak) and (all(weak) or not self.exact() or not self.kinds <= _OF_NAMES):
             return False
         if self.kinds & {"cc", "zero", "mark", "dedication", "sampling_plus", "devnations"}:
             return True
@@ -106,9 +113,25 @@ class Reading:
 
 def read(text: str, known: Table) -> Reading:
     """Read a claim's text (URLs already taken out)."""
-    reader = _Reader(tokens(normalise(text)), known)
+    reader = _Reader([word for token in tokens(normalise(text)) for word in _parted(token, known)], known)
     reader.run()
     return reader.reading
+
+
+def _parted(token: str, known: Table) -> list[str]:
+    """Words of a script without blanks between them, if all of it is known words; else as it is."""
+    if token.isascii() or token in known.joined or not _NO_BLANKS.search(token):
+        return [token]
+    parts: list[list[str] | None] = [[], *([None] * len(token))]  # the words up to each character
+    for start in range(len(token)):
+        before = parts[start]
+        for word in known.joined if before is not None else ():
+            end = start + len(word)
+            if token.startswith(word, start) and (
+                parts[end] is None or len(word) > len((parts[end] or [""])[-1])
+            ):
+                parts[end] = [*(before or []), word]
+    return parts[-1] or [token]
 
 
 class _Reader:

@@ -97,6 +97,7 @@ class Table:
     units: dict[str, Unit]  # by slug
     spdx: frozenset[str]
     phrases: dict[str, tuple[Entry, ...]]  # by first word, longest first
+    joined: tuple[str, ...]  # words of scripts that put no blanks between them
     jurisdictions: dict[str, tuple[str, ...]]  # code -> names, the shown one first
     places: dict[str, tuple[tuple[tuple[str, ...], str], ...]]  # first word -> (words, code), longest first
     deed_hosts: frozenset[str]
@@ -119,13 +120,15 @@ def read(raw: bytes) -> Table:
     """Build the table from TOML; a malformed table raises, because nothing can be decided without it."""
     data: dict[str, Any] = tomllib.loads(raw.decode())
     units = _units(data)
-    outside = _group(Outside, data["outside"]["claim"])
+    outside = (*_group(Outside, data["outside"]["claim"]), *_reserved(data["translations"]["language"]))
     values = data["preference"]["values"]
     names = data["jurisdictions"]["names"]
+    phrases = _phrases(_translated(data["words"], data["translations"]["language"]), outside)
     return Table(
         units={unit.slug: unit for unit in units},
         spdx=frozenset(data["spdx"]["ids"]),
-        phrases=_phrases(data["words"], outside),
+        phrases=phrases,
+        joined=_joined(phrases, names),
         jurisdictions={code: tuple(spelt) for code, spelt in names.items()},
         places=_places(names),
         deed_hosts=frozenset(data["hosts"]["deeds"]),
@@ -158,6 +161,30 @@ def _units(data: dict[str, Any]) -> tuple[Unit, ...]:
         common = {version: shared[version] for version in row.get("ported", ())}
         rows.append({**row, "ports": {**common, **row.get("ports", {})}})
     return _group(Unit, rows)
+
+
+def _translated(words: dict[str, Any], languages: dict[str, dict[str, list[str]]]) -> dict[str, Any]:
+    """The words with those of all languages."""
+
+    def of(kind: str) -> list[str]:
+        return [phrase for language in languages.values() for phrase in language.get(kind, ())]
+
+    filler = {**words["filler"], "label": [*words["filler"]["label"], *of("label")]}
+    more = {kind: [*words[kind], *of(kind)] for kind in ("cc", "nc", "nd", "sa")}
+    return {**words, **more, "translated": of("by"), "filler": filler}
+
+
+def _joined(phrases: dict[str, tuple[Entry, ...]], places: dict[str, list[str]]) -> tuple[str, ...]:
+    """Words of several characters in scripts without blanks, whichever phrase or place they belong to."""
+    said = {word for entries in phrases.values() for entry in entries for word in entry.words}
+    said |= {word for spelt in places.values() for name in spelt for word in _split(name)}
+    return tuple(sorted(word for word in said if not word.isascii() and min(word) > "\u2fff"))
+
+
+def _reserved(languages: dict[str, dict[str, list[str]]]) -> tuple[Outside, ...]:
+    """ "All rights reserved" in all languages."""
+    phrases = tuple(phrase for language in languages.values() for phrase in language["reserved"])
+    return (Outside(why="all rights are kept: no licence", phrases=phrases),)
 
 
 def _phrases(words: dict[str, Any], outside: Iterable[Outside]) -> dict[str, tuple[Entry, ...]]:

@@ -8,36 +8,40 @@ repair: a person looks.
 
 from __future__ import annotations
 
-import html
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
+from sao_data.licences.address import host, split
 from sao_data.licences.table import Address, Table, Unit
-from sao_data.licences.words import normalise, visible
+from sao_data.licences.words import normalise, unescaped, visible
 
 _SCHEME = r"(?:https?:/+|//)?"
 _DEED = re.compile(
     _SCHEME + r"(?P<host>[a-z.]+)/+(?P<category>licenses|publicdomain)/+(?P<unit>(?:[a-z0-9+-]|%2b)+)"
     r"(?:/+(?P<version>[0-9]+(?:\.[0-9]+)*)(?:/+(?P<port>[a-z]{2}|igo|scotland))?)?"
-    r"(?:/+(?:(?:deed|legalcode)(?:[._@-][a-z0-9._@-]{0,24})?|rdf))?/*(?P<tail>[?#].*)?"
+    r"(?:/+(?:(?:deed|legalcode)(?P<page>[._@-][a-z0-9._@-]{0,24})?|rdf))?/*(?P<tail>[?#].*)?"
 )
 _BADGE = re.compile(
     _SCHEME + r"(?P<host>[a-z.]+)/+(?:l|p)/+(?P<unit>(?:[a-z0-9+-]|%2b)+)/+(?P<version>[0-9]+\.[0-9]+)"
     r"(?:/+(?P<port>[a-z]{2}|igo|scotland))?/+[0-9]+x[0-9]+\.(?:png|svg|gif)(?P<tail>[?#].*)?"
 )
+_AUTHORITY = re.compile(r"((?:https?:)?/+)?([^/?#\\]*)(.*)", re.DOTALL)
+# A page of a deed: its language ("deed.pt_br", "deed.sr@latin"), or plain text.
+_PAGE = re.compile(r"[._][a-z]{2,3}(?:[-_@.](?!(?:n[cd]|sa)\b)[a-z0-9]{2,8})*\.?|[._-]?(?:txt|html?)|\.")
 _HOME = re.compile(_SCHEME + r"(?P<host>[a-z.]+)(?:/+(?:licenses)?/*)?")
-_TAIL_SAYS_MORE = re.compile(r"licen[sc]es|publicdomain|creativecommons|://|%2f|\b(?:n[cd]|sa)\b|commercial")
+_TAIL_SAYS_MORE = re.compile(
+    r"licen[sc]es|publicdomain|creativecommons|://|%2f|\b(?:n[cd]|sa)\b|[ck]om+er|deriv"
+)
 _URL_LIKE = re.compile(r"://|^//|\w\.[^\W\d_]{2,}|@|\\|%[0-9a-f]{2}", re.IGNORECASE)
 _SPLIT = re.compile(r"""[\s"'<>()\[\]{}|“”]+|[,;](?=(?:https?:)?//)""")
 _TRAILING = ".,;:"
 _LOST_PLUS = re.compile(r"creativecommons\.org/+licenses/+sampling(?:\s|%20)+/", re.IGNORECASE)
 _BLANK = re.compile(r"(?:\s|%20)+", re.IGNORECASE)
-_ENTITY = re.compile(r"&(?:#[0-9]+|#x[0-9a-f]+|[a-z][a-z0-9]*);", re.IGNORECASE)
 _TAG = re.compile(r"</?(?:a|img|br|p|span|b|strong|i|em|div|li|small|font)(?:\s[^<>]*)?/?>", re.IGNORECASE)
 _ATTRIBUTE = re.compile(r"""\b(?:href|src|alt|title)\s*=\s*("[^"]*"|'[^']*'|[^\s>"']+)""", re.IGNORECASE)
 
-Repair = Literal["", "category", "no_version", "query", "blank", "hidden"]
+Repair = Literal["", "category", "no_version", "query", "blank", "hidden", "encoded"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,8 +89,17 @@ def read(chunk: str, known: Table) -> Deed | None:
     plain = visible(chunk)
     if not plain.isascii():
         return None
-    lower = plain.lower().rstrip(_TRAILING)
+    lower = _normal(plain.lower().rstrip(_TRAILING))
     hidden = plain not in chunk  # invisible characters around a URL are debris, inside it they are a repair
+    deed = _read(lower, known, hidden=hidden)
+    address = None if deed else split(_with_slashes(lower))
+    if address and address.host and (other := str(address).lower()) != lower:
+        deed = _read(other, known, hidden=hidden)
+        return replace(deed, repair="encoded") if deed and deed.unit else deed
+    return deed
+
+
+def _read(lower: str, known: Table, *, hidden: bool) -> Deed | None:
     match = _DEED.fullmatch(lower)
     if match and match["host"] in known.deed_hosts:
         return _deed(match, known, match["category"], hidden=hidden)
@@ -113,14 +126,14 @@ def lost_plus(text: str) -> bool:
 
 def address(chunk: str, known: Table) -> Address | None:
     """Is it one of the known addresses outside Creative Commons?"""
-    bare = re.sub(r"^(?:https?:)?/+(?:www\.)?", "", chunk.lower()).rstrip("/") + "/"
+    found = split(_with_slashes(chunk.lower()))
+    bare = f"{found.host.removeprefix('www.')}{found.path.rstrip('/')}/" if found else ""
     return known.addresses.get(bare)
 
 
 def unwrap(text: str) -> str:
     """HTML into text: entities decoded, usual tags replaced by what their href, src, alt and title say."""
-    if "&" in text:
-        text = _ENTITY.sub(lambda entity: html.unescape(entity[0]), text)
+    text = unescaped(text)
     if "<" not in text:
         return text
     return _TAG.sub(
@@ -140,11 +153,28 @@ def _deed(match: re.Match[str], known: Table, category: str, *, hidden: bool) ->
         repair = "no_version"
     elif match["tail"] and _TAIL_SAYS_MORE.search(match["tail"]):
         repair = "query"
+    elif match.groupdict().get("page") and not _PAGE.fullmatch(match["page"]):
+        repair = "query"  # "…/deed-nc"
     return Deed(unit=unit, version=version, jurisdiction=port, repair=repair)
 
 
+def _normal(url: str) -> str:
+    """The URL with its host in normal form (RFC 3986, 6.2): the scheme's own port and a last dot make no
+    difference. (A path with dot segments or encoded letters is a repair: nobody writes a deed's so.)"""
+    match = _AUTHORITY.fullmatch(url)
+    if match is None:
+        return url
+    scheme = (match[1] or "").partition(":")[0].strip("/")
+    place = host(match[2], scheme)
+    return f"{match[1] or ''}{place}{match[3]}" if place else url
+
+
+def _with_slashes(url: str) -> str:
+    return url if "//" in url[:10] else f"//{url}"
+
+
 def _is_home(chunk: str, known: Table) -> bool:
-    match = _HOME.fullmatch(chunk.lower().rstrip(_TRAILING)) if chunk.isascii() else None
+    match = _HOME.fullmatch(_normal(chunk.lower().rstrip(_TRAILING))) if chunk.isascii() else None
     return match is not None and match["host"] in known.deed_hosts
 
 

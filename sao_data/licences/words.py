@@ -7,12 +7,15 @@ own, and an unknown one.
 
 from __future__ import annotations
 
+import html
 import re
 import unicodedata
 
 _DASHES = dict.fromkeys([*range(0x2010, 0x2016), 0x2212, 0xFE58, 0xFE63], "-")
 _QUOTES = str.maketrans("‘’‚“”„«»", '\'\'\'"""""')
 _BLANK = frozenset(" \t\n\r\f\v-_/.,:;()[]{}\"'<>|·•©®™")
+_ENTITY = re.compile(r"&(?:#[0-9]+|#x[0-9a-f]+|[a-z][a-z0-9]*);", re.IGNORECASE)
+_MARKUP = re.compile(r"<[a-z/!?]", re.IGNORECASE)
 _LINE = frozenset("\t\n\r\f\v")
 _COPYRIGHT_SIGN = re.compile(r"\([c℗]\)")
 _TOKEN = re.compile(
@@ -20,6 +23,9 @@ _TOKEN = re.compile(
     r"|(?:[^\W_]+?(?=[0-9]+\.[0-9])|[^\W_]+)\+?"  # a word; "CCBY4.0" is two; "+" belongs to its word
     r"|[^\w\s]|_"
 )
+_DECIMAL_COMMA = re.compile(r"(?<![0-9.,])([1-4]),([015])(?![0-9]|[.,][0-9])")
+# Vowel points of Hebrew and Arabic, and the stroke that only lengthens: print has them or not.
+_POINTS = re.compile("[\u0591-\u05bd\u05bf\u05c1\u05c2\u05c4\u05c5\u05c7\u0640\u064b-\u065f\u0670]")
 _VERSION = re.compile(r"[0-9]+(?:\.[0-9]+)+")
 # Cyrillic and Greek letters that look like Latin ones in both cases, and Latin ones with no accent to drop.
 _LOOKALIKES: dict[int, str] = {
@@ -47,16 +53,30 @@ def visible(text: str) -> str:
     return text.translate(hidden) if hidden else text
 
 
+def unescaped(text: str) -> str:
+    """HTML entities decoded, once and only where they end with a semicolon ("AT&T", "?a=1&copy=2" stay)."""
+    return _ENTITY.sub(lambda entity: html.unescape(entity[0]), text) if "&" in text else text
+
+
+def unescaped_name(text: str) -> str:
+    """A name, title or tag with its entities decoded; as it is where that would make markup of it."""
+    if "&" not in text:
+        return text
+    decoded = unescaped(text)
+    return text if len(_MARKUP.findall(decoded)) > len(_MARKUP.findall(text)) else decoded
+
+
 def reorders(text: str) -> bool:
     """Does it hold characters that show it in another order than it is stored?"""
     return not text.isascii() and not _BIDI.isdisjoint(text)
 
 
 def normalise(text: str) -> str:
-    """Compatibility forms, dashes, quotes, blanks and case made equal; "(c)" dropped."""
+    """Compatibility forms, dashes, quotes, blanks, case and decimal commas made equal; "(c)" dropped."""
     if not text.isascii():
         text = unicodedata.normalize("NFKC", text).translate(_DASHES).translate(_QUOTES)
-    return _COPYRIGHT_SIGN.sub(" ", text.casefold())
+        text = _POINTS.sub("", text)
+    return _COPYRIGHT_SIGN.sub(" ", _DECIMAL_COMMA.sub(r"\1.\2", text.casefold()))
 
 
 def comparable(text: str) -> str:

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import csv
 import hashlib
-import io
 import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from sao_data import delimited
 from sao_data.errors import UsageError
+from sao_data.licences.words import unescaped
 from sao_data.screening.rows import Hit
 from sao_data.screening.titles import artist_parts, likeness, plain_artist, plain_title
 from sao_data.storage import open_storage
@@ -145,14 +146,16 @@ def _entries(location: str, data: bytes) -> Iterator[_Entry]:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise UsageError(f"{where}: not UTF-8 (byte {error.start}); save it as CSV UTF-8") from error
-    reader = csv.DictReader(io.StringIO(text, newline=""), restval="", strict=True)
+    reader = delimited.named_rows(text)
     try:
         title_column = _column(reader, TITLES, where)
         artist_column = _column(reader, ARTISTS, where)
         for number, row in enumerate(reader, 1):
             yield _Entry(
-                title=plain_title(row[title_column]),
-                artists=tuple(p for part in row[artist_column].split(";") if (p := plain_artist(part))),
+                title=plain_title(unescaped(row[title_column])),
+                artists=tuple(
+                    p for part in unescaped(row[artist_column]).split(";") if (p := plain_artist(part))
+                ),
                 shown_title=row[title_column],
                 shown_artist=row[artist_column],
                 row=number,

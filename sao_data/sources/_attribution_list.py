@@ -16,24 +16,27 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from sao_data import delimited
 from sao_data.errors import UsageError
 from sao_data.licences import parse
+from sao_data.licences.address import host_of, split
+from sao_data.sources import _cells, _fields
+from sao_data.sources._columns import plain
 
+# Our own attribution.csv has all of these; a list of downloads names sounds by their files.
 _NAMES = {
-    "id": ("id", "sound_id", "sound id", "freesound_id", "freesound id", "track_id", "fma_id"),
-    "title": ("title", "name", "track", "sound", "file name", "filename", "file_name"),
-    "author": ("author", "artist", "user", "username", "creator", "uploader"),
-    "license": ("license", "licence", "license_name", "rights"),
-    "url": ("url", "link", "page_url", "source_url", "uri", "href", "source"),
+    "id": ("freesound_id", "fma_id", *_fields.KNOWN_AS["id"]),
+    "title": (*_fields.KNOWN_AS["title"], "track", "sound", "file_name", "filename"),
+    "author": (*_fields.KNOWN_AS["author"], "user"),
+    "license": _fields.KNOWN_AS["license"],
+    "url": ("page_url", "source_url", "url", "link", "permalink", "uri", "href", "source"),
 }
-_OWNERS = {"freesound_id": "freesound", "freesound id": "freesound", "track_id": "fma", "fma_id": "fma"}
-_SOUND = re.compile(
-    r"(?:https?://)?(?:www\.)?freesound\.org/(?:people/[^/]+/sounds|s|apiv2/sounds)/([1-9][0-9]{0,18})/?(?:[?#].*)?"
-)
+_KEYS = {"id": "id", "title": "title", "author": "author", "license": "license", "url": "page_url"}
+_OWNERS = {"freesoundid": "freesound", "trackid": "fma", "fmaid": "fma"}
+_SOUND = re.compile(r"/(?:people/[^/]+/sounds|s|apiv2/sounds)/([1-9][0-9]{0,18})/?")
 _FILE = re.compile(r"([1-9][0-9]{0,18})__.*", re.DOTALL)
 _NUMBER = re.compile(r"[1-9][0-9]{0,18}")
-_URL = re.compile(r"https?://\S+")
-_FMA = re.compile(r"(?:https?://)?(?:www\.)?freemusicarchive\.org/")
+_URL = re.compile(r"https?://\S+", re.IGNORECASE)
 _MOST_SNIFFED = 200  # rows
 
 
@@ -65,8 +68,10 @@ def wanted(path: str, source: str) -> tuple[int, ...]:
 def read(path: str) -> tuple[Entry, ...]:
     """Every line of a list that is not blank; UsageError if it cannot be read or names nothing."""
     rows = _rows_of(path)
-    header = {name: place for place, name in enumerate(cell.strip().casefold() for cell in rows[0][1])}
-    places = {key: next((header[n] for n in names if n in header), -1) for key, names in _NAMES.items()}
+    header = {plain(cell): place for place, cell in reversed(list(enumerate(rows[0][1])))}
+    places = {
+        key: next((header[n] for n in map(plain, names) if n in header), -1) for key, names in _NAMES.items()
+    }
     if max(places.values()) >= 0:
         owner = next((_OWNERS[name] for name in header if name in _OWNERS), "")
         rows = rows[1:]
@@ -84,14 +89,13 @@ def _rows_of(path: str) -> list[tuple[int, list[str]]]:
     """(line, cells) of all rows that are not blank."""
     try:
         with Path(path).open(encoding="utf-8-sig", newline="") as file:
-            first = file.readline()
-            file.seek(0)
-            delimiter = max(",;\t", key=first.count)
-            reader = csv.reader(file, delimiter=delimiter, strict=True)
+            reader = delimited.sniffed(file, _is_name)
             rows = [(reader.line_num, cells) for cells in reader if any(cell.strip() for cell in cells)]
     except FileNotFoundError as error:
         raise UsageError(f"{path}: no such list; it is a CSV with ids or URLs of works") from error
-    except (UnicodeDecodeError, csv.Error, IsADirectoryError) as error:
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{path}: {delimited.not_utf8(error)}") from error
+    except (csv.Error, IsADirectoryError) as error:
         raise UsageError(f"{path}: not a CSV in UTF-8 ({error})") from error
     if not rows:
         raise UsageError(f"{path}: an empty list")
@@ -99,7 +103,10 @@ def _rows_of(path: str) -> list[tuple[int, list[str]]]:
 
 
 def _entry(where: str, cells: list[str], places: dict[str, int], owner: str) -> Entry:
-    said = {key: cells[place].strip() if 0 <= place < len(cells) else "" for key, place in places.items()}
+    said = {
+        key: _cells.text(cells[place], _KEYS[key]).strip() if 0 <= place < len(cells) else ""
+        for key, place in places.items()
+    }
     source, number = _named(said, owner)
     return Entry(
         where=where,
@@ -114,15 +121,21 @@ def _entry(where: str, cells: list[str], places: dict[str, int], owner: str) -> 
 
 def _named(said: dict[str, str], owner: str) -> tuple[str, int]:
     """Whose work it is, and its number: a URL that holds the number says both."""
-    for cell in (said["url"], said["id"]):
-        if match := _SOUND.fullmatch(cell):
+    hosts = [host_of(cell) if "/" in cell else "" for cell in (said["url"], said["id"])]
+    for cell, host in zip((said["url"], said["id"]), hosts, strict=True):
+        found = split(cell if "//" in cell[:10] else f"//{cell}") if host == "freesound.org" else None
+        if found and (match := _SOUND.fullmatch(found.path)):
             return "freesound", int(match[1])
     number = int(said["id"]) if _NUMBER.fullmatch(said["id"]) else 0
     if not number and (match := _FILE.fullmatch(said["title"])):
         return "freesound", int(match[1])
-    if _FMA.match(said["url"]):
+    if hosts[0] == "freemusicarchive.org":
         return "fma", number
-    return ("freesound" if "freesound.org/" in said["url"] else owner), number
+    return ("freesound" if hosts[0] == "freesound.org" else owner), number
+
+
+def _is_name(name: str) -> bool:
+    return any(plain(name) == plain(each) for names in _NAMES.values() for each in names)
 
 
 def _sniffed(rows: Sequence[list[str]]) -> dict[str, int]:

@@ -28,38 +28,41 @@ class Line:
     raw: str  # canonical JSON of the row
     row: _rows.Row = field(default_factory=dict)
     problem: str = ""
+    num_missing: int = 0  # cells that a CSV row has fewer than the header
 
 
-def columns(path: str) -> list[str] | None:
+def columns(path: str, plugin: str) -> list[str] | None:
     """Names of the columns; None where every row has its own (JSON lines)."""
     if path.endswith(".csv"):
-        return _csv(path).header()
+        return _csv(path, plugin).header()
     if not path.endswith(".parquet"):
         return None
-    with _parquet(path) as table:
+    with _parquet(path, plugin) as table:
         names: list[str] = table.schema_arrow.names
     twice = next((name for n, name in enumerate(names) if name in names[:n]), None)
     if twice is not None:
-        raise UsageError(f"catalogue: {path}: the column {twice[:80]!r} stands there twice")
+        raise UsageError(f"{plugin}: {path}: the column {twice[:80]!r} stands there twice")
     return names
 
 
-def read(path: str) -> Iterator[Line]:
+def read(path: str, plugin: str) -> Iterator[Line]:
     """Every row that is not blank, in the file's order."""
     name = os.path.basename(path)
     if path.endswith(".csv"):
-        for line in _csv(path).rows():
+        for line in _csv(path, plugin).rows():
             row: _rows.Row = dict(line.cells)
-            yield Line(where=line.where, raw=_rows.canonical_json(row), row=row, problem=line.problem)
+            raw = _rows.canonical_json(row)
+            yield Line(where=line.where, raw=raw, row=row, problem=line.problem, num_missing=line.num_missing)
     elif path.endswith(".parquet"):
-        yield from _parquet_lines(path, name)
+        yield from _parquet_lines(path, name, plugin)
     else:
         yield from _json_lines(path, name)
 
 
-def _csv(path: str) -> Csv:
+def _csv(path: str, plugin: str) -> Csv:
     folder, name = os.path.split(path)
-    return Csv(archive=Archive(path=folder or ".", key="path", plugin="catalogue"), name=name)
+    archive = Archive(path=folder or ".", key="path", plugin=plugin)
+    return Csv(archive=archive, name=name, is_name=_fields.is_known)
 
 
 def _json_lines(path: str, name: str) -> Iterator[Line]:
@@ -73,18 +76,18 @@ def _json_lines(path: str, name: str) -> Iterator[Line]:
             yield Line(where=where, raw=_rows.canonical_json(row), row=row)
 
 
-def _parquet_lines(path: str, name: str) -> Iterator[Line]:
+def _parquet_lines(path: str, name: str, plugin: str) -> Iterator[Line]:
     number = 0
-    with _parquet(path) as table:
+    with _parquet(path, plugin) as table:
         for batch in table.iter_batches(batch_size=_BATCH):
             for cells in batch.to_pylist():
                 number += 1
-                row = {key: _fields.plain(cell) for key, cell in cells.items()}
+                row = {key: _fields.as_json(cell) for key, cell in cells.items()}
                 yield Line(where=f"{name}:{number}", raw=_rows.canonical_json(row), row=row)
 
 
-def _parquet(path: str) -> Any:
+def _parquet(path: str, plugin: str) -> Any:
     try:
         return parquet.ParquetFile(path)
     except pyarrow.ArrowInvalid as error:
-        raise UsageError(f"catalogue: {path}: no whole Parquet file ({error})") from error
+        raise UsageError(f"{plugin}: {path}: no whole Parquet file ({error})") from error

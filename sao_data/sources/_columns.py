@@ -5,16 +5,26 @@ from __future__ import annotations
 import contextlib
 import csv
 import io
-from collections.abc import Generator, Iterable, Iterator, Mapping
+import re
+import unicodedata
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TextIO
 
+from sao_data import delimited
 from sao_data.errors import UsageError
 from sao_data.sources._archive import Archive, DamagedFile
 
-_MOST_CELL = 16 << 20  # characters; the csv module's own limit of 131,072 is less than some biographies
-
 Cells = dict[str, str]
+
+
+def plain(name: str) -> str:
+    """A column's name as letters and digits alone: without case, blanks, hyphens, underscores, BOM."""
+    return re.sub(r"[\W_]+", "", unicodedata.normalize("NFKC", name).casefold())
+
+
+def _no_name(name: str) -> bool:
+    return False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +34,7 @@ class Line:
     where: str  # "tracks.csv:7", the line it ends on
     cells: Cells = field(default_factory=dict)
     problem: str = ""
+    num_missing: int = 0  # cells that the row has fewer than the header
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +44,8 @@ class Csv:
     archive: Archive
     name: str
     header_lines: int = 1
+    names: tuple[str, ...] = ()  # as they are published: columns of nearly these names are called so
+    is_name: Callable[[str], bool] = _no_name  # is it a usual name of a column? tells the delimiter
 
     def header(self) -> list[str]:
         """Names of the columns, in their order."""
@@ -50,8 +63,9 @@ class Csv:
             if problem:
                 yield Line(where=where, cells={"where": where, "cells": " | ".join(cells)}, problem=problem)
             else:
-                padded = cells + [""] * (len(header) - len(cells))
-                yield Line(where=where, cells=dict(zip(header, padded, strict=True)))
+                missing = len(header) - len(cells)
+                padded = cells + [""] * missing
+                yield Line(where=where, cells=dict(zip(header, padded, strict=True)), num_missing=missing)
 
     def require(
         self, columns: Iterable[str], *, known_as: Mapping[str, tuple[str, ...]] | None = None
@@ -61,7 +75,7 @@ class Csv:
         there = {plain(name) for name in header}
         for column in columns:
             names = (known_as or {}).get(column, (column,))
-            if there.isdisjoint(names):
+            if there.isdisjoint(map(plain, names)):
                 also = f" (nor {', '.join(map(repr, names[1:]))})" if len(names) > 1 else ""
                 found = ", ".join(repr(name[:80]) for name in header) or "nothing"
                 raise UsageError(
@@ -83,11 +97,10 @@ class Csv:
         except DamagedFile as error:
             raise UsageError(f"{self._where}: damaged ({error}); download it again") from error
         except UnicodeDecodeError as error:
-            raise UsageError(f"{self._where}: not UTF-8 ({error.reason}); download it again") from error
+            raise UsageError(f"{self._where}: {delimited.not_utf8(error)}, or download it again") from error
 
     def _parse(self, file: TextIO) -> Iterator[tuple[int, list[str], str]]:
-        csv.field_size_limit(max(csv.field_size_limit(), _MOST_CELL))
-        reader = csv.reader(file, strict=True)  # strict: an unclosed quote must not swallow rows unseen
+        reader = delimited.sniffed(file, self.is_name)
         try:
             header = self._join([next(reader, []) for _ in range(self.header_lines)])
         except csv.Error as error:
@@ -107,13 +120,14 @@ class Csv:
         """One name a column: "track" over "title" is "track.title"."""
         width = max(map(len, lines))
         padded = [line + [""] * (width - len(line)) for line in lines]
-        header = [".".join(part for part in parts if part) for parts in zip(*padded, strict=True)]
+        header = [
+            ".".join(part.strip() for part in parts if part.strip()) for parts in zip(*padded, strict=True)
+        ]
+        if self.header_lines == 1:
+            header = [parts for (parts,) in zip(*padded, strict=True)]
+        published = {plain(name): name for name in self.names}
+        header = [published.get(plain(name), name) for name in header]
         twice = next((name for n, name in enumerate(header) if name in header[:n]), None)
         if twice is not None:
             raise UsageError(f"{self._where}: the column {twice[:80]!r} stands there twice")
         return header
-
-
-def plain(name: str) -> str:
-    """A column name without what people vary: case and blanks around it."""
-    return name.strip().casefold()

@@ -14,7 +14,8 @@ from collections.abc import Iterator
 
 from sao_data.licences import parse
 from sao_data.records import MediaFacts, Recording
-from sao_data.sources import _rows
+from sao_data.sources import _cells, _preference, _rows
+from sao_data.sources._cells import Tally
 from sao_data.sources._columns import Cells
 from sao_data.sources._fma_defects import WRONG_SECONDS
 
@@ -32,9 +33,20 @@ NEEDED = {
     ),
     GENRES: ("genre_id", "parent", "title"),
 }  # fmt: skip
+ALSO = {  # read where they are there
+    TRACKS: (
+        "track.tags", "track.information", "track.date_recorded", "track.genre_top", "album.date_released",
+    ),
+    RAW_TRACKS: (
+        "track_title", "artist_name", "artist_id", "artist_url", "track_information", "album_title",
+        "track_date_recorded", "track_genres",
+    ),
+    GENRES: (),
+}  # fmt: skip
 NOT_KEPT = frozenset(("artist.bio", "artist.latitude", "artist.longitude"))
 EXCERPT = "30 s excerpt cut from the middle by the FMA dataset's authors"
 
+_LOOKED_AT = {"title": "track.title", "author": "artist.name", "album": "album.title", "tags": "track.tags"}
 _MERGED_GENRES = {"806": "21"}  # by the dataset's authors
 _ID = re.compile(r"[1-9][0-9]{0,8}")
 _MOST_LITERAL = 20_000  # characters of a list cell
@@ -58,7 +70,7 @@ def joined(track: Cells, raw_track: Cells, genres: Genres, collection: str, file
     )
 
 
-def recording_of(raw: str, *, clips: bool | None) -> Recording:
+def recording_of(raw: str, *, clips: bool | None, tally: Tally | None = None) -> Recording:
     """Read a track from its evidence; BadRow if it is none. `clips` None: as the collection's name has it."""
     said = _rows.parse_object(raw.encode())
     track, own = _object(said, TRACKS), _object(said, RAW_TRACKS)
@@ -67,23 +79,31 @@ def recording_of(raw: str, *, clips: bool | None) -> Recording:
     }
     if problem := id_problem(track.get("track_id", "")):
         raise _rows.BadRow(problem)
+    looks = (tally or Tally()).look
+    for key, column in _LOOKED_AT.items():
+        looks(column, track.get(column, ""), key)
     track_id, seconds = int(track["track_id"]), _positive(track, "track.duration")
     is_cut = _rows.text(said, "collection") not in ("", "fma_full") if clips is None else clips
     return Recording(
         id=f"fma:{track_id}",
         source="fma",
-        title=_first(track.get("track.title"), own.get("track_title")),
-        author=_first(track.get("artist.name"), own.get("artist_name")),
-        author_id=_whole(_first(track.get("artist.id"), own.get("artist_id"))),
-        author_url=own.get("artist_url", ""),
-        page_url=own.get("track_url", ""),
+        title=_cells.first("title", track.get("track.title"), own.get("track_title")),
+        author=_cells.first("author", track.get("artist.name"), own.get("artist_name")),
+        author_id=_whole(_cells.first("author_id", track.get("artist.id"), own.get("artist_id"))),
+        author_url=_cells.text(own.get("artist_url"), "author_url"),
+        page_url=_cells.text(own.get("track_url"), "page_url"),
         audio_url=audio_url(track_id),
         license_claim=_both(track.get("track.license", ""), own.get("license_title", ""), " / "),
         license_url=_both(own.get("license_url", ""), _badge(own), " "),
-        description=_first(track.get("track.information"), own.get("track_information")),
-        tags=tuple(tag for tag in _list(track.get("track.tags", "")) if isinstance(tag, str) and tag),
+        ai_preference=_preference.stated(own | track),
+        description=_cells.first("description", track.get("track.information"), own.get("track_information")),
+        tags=tuple(
+            tag
+            for each in _list(track.get("track.tags", ""))
+            if isinstance(each, str) and (tag := _cells.text(each, "tags"))
+        ),
         genres=_genre_names(track, own, genres),
-        album=_first(track.get("album.title"), own.get("album_title")),
+        album=_cells.first("album", track.get("album.title"), own.get("album_title")),
         year=_year(
             track.get("album.date_released"), track.get("track.date_recorded"), own.get("track_date_recorded")
         ),
@@ -128,10 +148,6 @@ def _object(said: _rows.Row, key: str) -> Cells:
 
 def _stated(cells: Cells) -> Cells:
     return {name: cell for name, cell in cells.items() if cell and name not in NOT_KEPT}
-
-
-def _first(*cells: str | None) -> str:
-    return next((cell for cell in cells if cell), "")
 
 
 def _both(first: str, second: str, joint: str) -> str:
@@ -193,7 +209,7 @@ def _genre_names(track: Cells, own: Cells, genres: Genres) -> tuple[str, ...]:
         dumped = (item for item in _list(own.get("track_genres", "")) if isinstance(item, dict))
         titles = [title for item in dumped if isinstance(title := item.get("genre_title"), str)]
     titles.append(track.get("track.genre_top", ""))
-    return tuple(dict.fromkeys(title for title in titles if title))
+    return tuple(dict.fromkeys(said for title in titles if (said := _cells.text(title, "genres"))))
 
 
 def _year(*dates: str | None) -> str:
@@ -209,7 +225,7 @@ def _copyright(own: Cells) -> str:
     """ "(c) Ana 2009; (p) Label 2010", the signs added where the notice does not begin with one."""
     notices = []
     for sign, other_sign, column in (("(c)", "©", "track_copyright_c"), ("(p)", "℗", "track_copyright_p")):
-        notice = own.get(column, "").strip()
+        notice = _cells.text(own.get(column), "copyright_notice").strip()
         if notice:
             has_sign = notice.casefold().startswith((sign, other_sign, "copyright"))
             notices.append(notice if has_sign else f"{sign} {notice}")

@@ -45,6 +45,15 @@ def check(config: Config) -> None:
     _check_places(config)
 
 
+def check_date(config: Config, today: str) -> None:
+    """UsageError for a listing that is to be made anew after today (an ISO date, UTC): until then every run
+    would list everything again."""
+    if again(config) > today:
+        raise _wrong(
+            "listing", f"{config.listing!r} is in the future, today is {today} (UTC); name a day that is past"
+        )
+
+
 def span(config: Config) -> tuple[int, int | None]:
     """First and last millisecond since 1970; None: to be pinned."""
     first = _moment(config.created_from, "created_from")

@@ -10,14 +10,17 @@ import re
 
 from sao_data.records import Offer, Recording, Rejection
 from sao_data.sources import _rows
+from sao_data.sources._cells import Tally
 from sao_data.sources._freesound_search import DUPLICATE, Page
-from sao_data.sources._freesound_sound import id_problem, preview_url, recording_of, type_problem
+from sao_data.sources._freesound_sound import id_problem, preview_url, recording_of, sound_id, type_problem
 
 _KEYS = {"sound", "retrieved_at", "request"}
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", re.ASCII)
 
 
-def offer(sound: _rows.Row, page: Page, cdn: str, download: str) -> Offer | Rejection:
+def offer(
+    sound: _rows.Row, page: Page, cdn: str, download: str, tally: Tally | None = None
+) -> Offer | Rejection:
     """The sound as it stands on a page. `download`: where originals are ("…/sounds/{}/download/"), '' for
     previews."""
     own = _rows.canonical_json(sound)
@@ -27,10 +30,12 @@ def offer(sound: _rows.Row, page: Page, cdn: str, download: str) -> Offer | Reje
     if problem := id_problem(sound):
         return _rows.reject_row("freesound", own.encode(), "bad_id", f"{_short(page.request)}: {problem}")
     if problem := type_problem(sound):
-        return Rejection(id=f"freesound:{sound['id']}", stage="list", reason="bad_type", detail=problem[:300])
+        return Rejection(
+            id=f"freesound:{sound_id(sound)}", stage="list", reason="bad_type", detail=problem[:300]
+        )
     said: _rows.Row = {"sound": sound, "retrieved_at": page.retrieved_at, "request": _short(page.request)}
     raw = _rows.canonical_json(said)
-    return Offer(recording=_recording(sound, raw, page.retrieved_at, cdn, download), raw=raw)
+    return Offer(recording=_recording(sound, raw, page.retrieved_at, cdn, download, tally), raw=raw)
 
 
 def recording(raw: str, cdn: str, download: str) -> Recording:
@@ -46,9 +51,11 @@ def recording(raw: str, cdn: str, download: str) -> Recording:
     return _recording(sound, raw, retrieved_at, cdn, download)
 
 
-def _recording(sound: _rows.Row, raw: str, retrieved_at: str, cdn: str, download: str) -> Recording:
-    url = download.format(sound["id"]) if download else preview_url(sound, cdn)
-    return recording_of(sound, raw, retrieved_at=retrieved_at, audio_url=url, cdn=cdn)
+def _recording(
+    sound: _rows.Row, raw: str, retrieved_at: str, cdn: str, download: str, tally: Tally | None = None
+) -> Recording:
+    url = download.format(sound_id(sound)) if download else preview_url(sound, cdn)
+    return recording_of(sound, raw, retrieved_at=retrieved_at, audio_url=url, cdn=cdn, tally=tally)
 
 
 def _short(request: str) -> str:

@@ -12,57 +12,77 @@ from collections.abc import Iterator
 from urllib.parse import quote
 
 from sao_data.records import MediaFacts, Recording
-from sao_data.sources import _preference, _rows
+from sao_data.sources import _cells, _preference, _rows
+from sao_data.sources._cells import Tally
 
 TYPES = ("wav", "ogg", "aiff", "aif", "mp3", "flac", "m4a", "wv")  # the closed set; aiff also stands for .aif
 CDN = "https://cdn.freesound.org/"
 
+# our field: the API's
+_LOOKED_AT = {
+    "title": "name", "author": "username", "description": "description", "tags": "tags", "album": "pack_name",
+    "category": "category_code",
+}  # fmt: skip
 _MD5 = re.compile(r"[0-9a-f]{32}")
 _SITE = re.compile(r"https?://(?:cdn\.|www\.)?freesound\.org/(?:data/)?")
 _PREVIEW = re.compile(r"previews/[0-9]+/(?P<sound>[0-9]+)_(?P<user>[0-9]{1,18})-(?P<kind>[hl]q\.(?:mp3|ogg))")
 
 
+def sound_id(row: _rows.Row) -> str:
+    """The sound's number (123.0 is 123), '' = it has none."""
+    cell = row.get("id")
+    said = _cells.text(cell, "id") if isinstance(cell, int | float) else ""
+    return said if said.isdecimal() and 0 < int(said) < 2**63 else ""
+
+
 def id_problem(row: _rows.Row) -> str:
     """Why this object has no usable id; '' if it has one."""
-    sound_id = row.get("id")
-    if isinstance(sound_id, bool) or not isinstance(sound_id, int) or not 0 < sound_id < 2**63:
-        return f"id {str(sound_id)[:80]!r} is no integer > 0"
-    return ""
+    return "" if sound_id(row) else f"id {str(row.get('id'))[:80]!r} is no integer > 0"
 
 
 def type_problem(row: _rows.Row) -> str:
     """Why its file type is none of Freesound's (it would become part of a path); '' if it is one, or none."""
     kind = row.get("type")
+    kind = "" if _cells.is_nothing(kind, "type") else kind
     return f"type {str(kind)[:80]!r} is not one of {' '.join(TYPES)}" if kind and kind not in TYPES else ""
 
 
 def recording_of(
-    row: _rows.Row, evidence: str, *, retrieved_at: str, audio_url: str = "", cdn: str = CDN
+    row: _rows.Row,
+    evidence: str,
+    *,
+    retrieved_at: str,
+    audio_url: str = "",
+    cdn: str = CDN,
+    tally: Tally | None = None,
 ) -> Recording:
     """What the object says; `evidence` is the raw text it stands in."""
-    sound_id, username = _rows.text(row, "id"), _rows.text(row, "username")
+    looks = (tally or Tally()).look
+    for key, name in _LOOKED_AT.items():
+        looks(name, row.get(name), key)
+    number, username = sound_id(row), _said(row, "author")
     claim, url = _rows.split_licence(_rows.text(row, "license"))
     md5 = _rows.text(row, "md5").lower()
     return Recording(
-        id=f"freesound:{sound_id}",
+        id=f"freesound:{number}",
         source="freesound",
-        title=_rows.text(row, "name"),
+        title=_said(row, "title"),
         author=username,
         author_id=_user_id(row, cdn),
         author_url=f"https://freesound.org/people/{quote(username, safe='', errors='replace')}/"
         if username
         else "",
-        page_url=f"https://freesound.org/s/{sound_id}/",  # outlives renamed users, unlike `url`
+        page_url=f"https://freesound.org/s/{number}/",  # outlives renamed users, unlike `url`
         audio_url=audio_url,
         license_claim=claim,
         license_url=url,
         ai_preference=_preference.stated(row),
-        description=_rows.text(row, "description"),
-        tags=_rows.texts(row, "tags", separators=" "),
-        album=_rows.text(row, "pack_name"),
-        category=_rows.text(row, "category_code"),
-        is_explicit=row.get("is_explicit") is True,
-        is_remix=row.get("is_remix") is True,
+        description=_said(row, "description"),
+        tags=_cells.items(row.get("tags"), "tags", " "),
+        album=_said(row, "album"),
+        category=_said(row, "category"),
+        is_explicit=_cells.flag(row.get("is_explicit")),
+        is_remix=_cells.flag(row.get("is_remix")),
         media=_media(row),
         md5=md5 if _MD5.fullmatch(md5) else "",
         retrieved_at=retrieved_at,
@@ -72,9 +92,13 @@ def recording_of(
 
 def preview_url(row: _rows.Row, cdn: str = CDN) -> str:
     """Where the best preview lies (Ogg before MP3), put together from what its own URL names; '' = none."""
-    sound_id, users = _rows.text(row, "id"), {m["kind"]: m["user"] for m in _own_previews(row, cdn)}
+    number, users = sound_id(row), {m["kind"]: m["user"] for m in _own_previews(row, cdn)}
     kind = next((kind for kind in ("hq.ogg", "hq.mp3") if kind in users), "")
-    return f"{cdn}previews/{int(sound_id) // 1000}/{sound_id}_{users[kind]}-{kind}" if kind else ""
+    return f"{cdn}previews/{int(number) // 1000}/{number}_{users[kind]}-{kind}" if kind else ""
+
+
+def _said(row: _rows.Row, key: str) -> str:
+    return _cells.text(row.get(_LOOKED_AT[key]), key)
 
 
 def _user_id(row: _rows.Row, cdn: str) -> str:
@@ -92,13 +116,13 @@ def _own_previews(row: _rows.Row, cdn: str) -> Iterator[re.Match[str]]:
         site = _SITE.match(url)
         start = len(cdn) if url.startswith(cdn) else site.end() if site else -1
         match = _PREVIEW.fullmatch(url, start) if start >= 0 else None
-        if match and match["sound"] == _rows.text(row, "id"):
+        if match and match["sound"] == sound_id(row):
             yield match
 
 
 def _media(row: _rows.Row) -> MediaFacts:
     return MediaFacts(
-        container=_rows.text(row, "type"),
+        container=_cells.text(row.get("type"), "type"),
         num_bytes=_rows.whole(row, "filesize"),
         seconds=_rows.real(row, "duration"),
         sample_rate=_rows.whole(row, "samplerate"),

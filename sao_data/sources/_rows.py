@@ -110,7 +110,8 @@ def reject_row(source: str, raw: bytes, reason: str, detail: str) -> Rejection:
 def _text(value: object) -> str:
     if isinstance(value, str):
         return value
-    return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else ""
+    is_number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return str(value) if is_number else ""
 
 
 def _no_duplicates(pairs: list[tuple[str, object]]) -> Row:

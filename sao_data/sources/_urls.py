@@ -46,7 +46,7 @@ def problem(url: str, private_hosts: Collection[str]) -> str:
             return "the address holds a login; nothing that holds one is sent"
         return "no address that can be asked: blanks are written %20, other alphabets in the host as xn--…"
     host = match[2].lower().strip("[]").rstrip(".")
-    if host in private_hosts or not _is_inner(host):
+    if host in map(str.lower, private_hosts) or not _is_inner(host):
         return ""
     return f"{host!r} is no public address; add it to source.private_hosts if it is one of yours"
 
@@ -100,7 +100,7 @@ def _pools(private_hosts: frozenset[str]) -> dict[str, type[HTTPConnectionPool]]
 def _looked_at(connected: socket.socket, host: str, private_hosts: frozenset[str]) -> socket.socket:
     """The connection, if it may be used; closed, and a DamagedFile, if it leads inwards."""
     address = connected.getpeername()[0]
-    if host.strip("[]").rstrip(".").lower() in private_hosts or is_public(address):
+    if host.strip("[]").rstrip(".").lower() in map(str.lower, private_hosts) or is_public(address):
         return connected
     connected.close()
     raise DamagedFile(

@@ -29,15 +29,18 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO, ClassVar, cast
 
-from sao_data.config import Location
+from sao_data.config import WHEN_SET, Location
 from sao_data.errors import UsageError
 from sao_data.fetch.workspace import Workspace
 from sao_data.licences import Release
+from sao_data.licences.address import normal
+from sao_data.licences.words import unescaped
 from sao_data.plugins import DamagedFile
 from sao_data.records import Offer, Recording, Rejection
 from sao_data.sources import _catalogue_rows, _download, _fields, _rows, _urls
 from sao_data.sources._archive import Archive, is_safe
 from sao_data.sources._catalogue_rows import Line
+from sao_data.sources._cells import Tally
 from sao_data.sources._download import Fetched, Manners, Pace, Stated
 from sao_data.sources._fields import Refused
 from sao_data.storage import Storage
@@ -58,6 +61,10 @@ class Config:
     remote: bool = False  # may a row name an address?
     requests_per_second: float = 2.0  # of all workers together
     private_hosts: tuple[str, ...] = ()  # hosts of your own network that may be asked all the same
+    license: str = field(default="", metadata=WHEN_SET)  # of all works that state none, in words
+    license_url: str = field(default="", metadata=WHEN_SET)  # the same as its deed's URL
+    author: str = field(default="", metadata=WHEN_SET)  # of all works that name none
+    declared_by: str = field(default="", metadata=WHEN_SET)  # who says so; '' = the manifest's contact
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +72,7 @@ class Catalogue:
     """The Source over a list whose audio is at hand."""
 
     config: Config
+    tally: Tally = field(default_factory=Tally, compare=False, repr=False)
 
     def check(self) -> None:
         """Raise UsageError unless the list, its columns and the audio folder can be seen from here."""
@@ -72,7 +80,15 @@ class Catalogue:
 
     def offers(self) -> Iterator[Offer | Rejection]:
         """Every row, in the list's order."""
-        return _offers(self.config)
+        return _offers(self.config, self.tally)
+
+    def remarks(self) -> tuple[str, ...]:
+        """What is to be said of the rows once they are read."""
+        return _remarks(self.config, self.tally)
+
+    def notes(self) -> tuple[str, ...]:
+        """What a reader of the dataset should know of this source."""
+        return _fields.declaration(self.config, self.config.name)
 
     def open(self, recording: Recording) -> BinaryIO:
         """Open the file; DamagedFile for a link out of the folder."""
@@ -85,6 +101,7 @@ class RemoteCatalogue:
 
     config: Config
     pace: _download.Asks | None = None  # None: one of this process
+    tally: Tally = field(default_factory=Tally, compare=False, repr=False)
 
     remote: ClassVar[bool] = True
 
@@ -106,7 +123,15 @@ class RemoteCatalogue:
 
     def offers(self) -> Iterator[Offer | Rejection]:
         """Every row, in the list's order."""
-        return _offers(self.config)
+        return _offers(self.config, self.tally)
+
+    def remarks(self) -> tuple[str, ...]:
+        """What is to be said of the rows once they are read."""
+        return _remarks(self.config, self.tally)
+
+    def notes(self) -> tuple[str, ...]:
+        """What a reader of the dataset should know of this source."""
+        return _fields.declaration(self.config, self.config.name)
 
     def look_up(self, ids: Iterable[str]) -> Iterator[Offer]:
         """What the list says of these works now."""
@@ -175,7 +200,7 @@ def _check(config: Config) -> None:
         raise UsageError(f"catalogue: {config.path}: want one of {', '.join(_catalogue_rows.SUFFIXES)}")
     if not os.path.isdir(_folder(config)):
         raise UsageError(f"catalogue: {config.audio}: no such folder; set source.audio")
-    columns = _catalogue_rows.columns(config.path)
+    columns = _catalogue_rows.columns(config.path, "catalogue")
     if columns is None:
         return
     _fields.require(columns, config.fields, where=f"catalogue: {config.path}")
@@ -187,23 +212,32 @@ def _check(config: Config) -> None:
         )
 
 
-def _offers(config: Config) -> Iterator[Offer | Rejection]:
+def _offers(config: Config, tally: Tally) -> Iterator[Offer | Rejection]:
     _check(config)
-    for line in _catalogue_rows.read(config.path):
-        yield _offer(line, config)
+    tally.clear()
+    for line in _catalogue_rows.read(config.path, "catalogue"):
+        yield _offer(line, config, tally)
 
 
-def _offer(line: Line, config: Config) -> Offer | Rejection:
+def _remarks(config: Config, tally: Tally) -> tuple[str, ...]:
+    return tally.told(config.name, _fields.unread(tuple(tally.seen), config.fields))
+
+
+def _offer(line: Line, config: Config, tally: Tally) -> Offer | Rejection:
     if line.problem:
         detail = f"{line.where}: {line.problem}"
         return _rows.reject_row(config.name, line.raw.encode(), "bad_metadata", detail)
+    if line.num_missing:
+        tally.say("fewer cells than the header names columns; the missing are taken as not stated")
     key = ""
     try:
         location = _location(line.row, config)
         key = _key(line.row, location, config)
         if _urls.is_url(location) and not config.remote:
             raise Refused("remote_not_allowed", "its audio is at an address; set remote = true to fetch such")
-        stated = _recording(line.row, line.raw, location, key, config)
+        row = _fields.declared(line.row, config.fields, config)
+        raw = line.raw if row is line.row else _rows.canonical_json(row)
+        stated = _recording(row, raw, location, key, config, tally)
     except Refused as refused:
         detail = f"{line.where}: {refused}"[:300]
         if key:
@@ -211,16 +245,22 @@ def _offer(line: Line, config: Config) -> Offer | Rejection:
         return _rows.reject_row(config.name, line.raw.encode(), refused.reason, detail)
     if not stated.sha256 and not _urls.is_url(location):
         stated = dataclasses.replace(stated, sha256=_sha256(location, config))
-    return Offer(recording=stated, raw=line.raw)
+    return Offer(recording=stated, raw=raw)
 
 
-def _recording(row: _rows.Row, raw: str, location: str, key: str, config: Config) -> Recording:
+def _recording(
+    row: _rows.Row, raw: str, location: str, key: str, config: Config, tally: Tally | None = None
+) -> Recording:
     name = location.partition("?")[0] if _urls.is_url(location) else location
-    return _fields.recording(row, config.fields, key=key, raw=raw, audio_url=location, file_name=name)
+    return _fields.recording(
+        row, config.fields, key=key, raw=raw, audio_url=location, file_name=name, tally=tally
+    )
 
 
 def _key(row: _rows.Row, location: str, config: Config) -> str:
-    return _fields.recording_id(_fields.text(row, "id", config.fields).strip() or location, config.name)
+    return _fields.recording_id(
+        _fields.text(row, "id", config.fields).strip() or normal(location), config.name
+    )
 
 
 def _location(row: _rows.Row, config: Config) -> str:
@@ -229,6 +269,7 @@ def _location(row: _rows.Row, config: Config) -> str:
     if not said:
         raise Refused("no_audio", "the row names no audio")
     if _urls.is_url(said):
+        said = unescaped(said)
         if problem := _urls.problem(said, config.private_hosts):
             raise Refused("bad_url", problem)
         return said

@@ -22,7 +22,7 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import BinaryIO, Literal
 
 from sao_data.config import Location
@@ -30,6 +30,7 @@ from sao_data.errors import UsageError
 from sao_data.records import Offer, Recording, Rejection
 from sao_data.sources import _attribution_list, _fma_rows, _rows
 from sao_data.sources._archive import Archive
+from sao_data.sources._cells import Tally
 from sao_data.sources._columns import Cells, Csv, Line
 from sao_data.sources._fma_defects import defect_of
 
@@ -52,6 +53,7 @@ class Fma:
     """The Source over one metadata archive and one collection of audio."""
 
     config: Config
+    tally: Tally = field(default_factory=Tally, compare=False, repr=False)
 
     def check(self) -> None:
         """Raise UsageError unless both archives are whole and the tables have the columns that are needed."""
@@ -64,6 +66,7 @@ class Fma:
         """Every row of tracks.csv in its order (of a list of works, those on it, then those that are not in
         the dump); then members that lead out of their archive."""
         self.check()
+        self.tally.clear()
         tracks, raw_tracks, genres = self._tables()
         by_id = {_fma_rows.genre_id_of(line.cells.get("genre_id", "")): line.cells for line in genres.rows()}
         collection, details, root = self._collection(), _Lookup(raw_tracks), self._root()
@@ -85,6 +88,10 @@ class Fma:
     def open(self, recording: Recording) -> BinaryIO:
         """Stream the MP3; DamagedFile where its bytes are not what the zip's directory says."""
         return self._audio.open(posixpath.join(self._root(), recording.audio_url))
+
+    def remarks(self) -> tuple[str, ...]:
+        """What is to be said of the rows once they are read."""
+        return self.tally.told("fma")
 
     def notes(self) -> tuple[str, ...]:
         """What a reader of the dataset should know of this source."""
@@ -124,9 +131,12 @@ class Fma:
                 "set source.metadata to fma_metadata.zip or to its folder"
             )
         folder = posixpath.dirname(found[0])
-        tracks = Csv(archive=archive, name=found[0], header_lines=3)
-        raw_tracks = Csv(archive=archive, name=posixpath.join(folder, _fma_rows.RAW_TRACKS))
-        return tracks, raw_tracks, Csv(archive=archive, name=posixpath.join(folder, _fma_rows.GENRES))
+        names = {table: (*_fma_rows.NEEDED[table], *_fma_rows.ALSO[table]) for table in _fma_rows.NEEDED}
+        tracks, raw_tracks, genres = (
+            Csv(archive=archive, name=posixpath.join(folder, table), names=names[table], header_lines=lines)
+            for table, lines in ((_fma_rows.TRACKS, 3), (_fma_rows.RAW_TRACKS, 1), (_fma_rows.GENRES, 1))
+        )
+        return tracks, raw_tracks, genres
 
     def _root(self) -> str:
         """The folder within the audio archive that holds 000/, 001/, …: '' or "fma_full"."""
@@ -173,7 +183,9 @@ class Fma:
             return Rejection(id=f"fma:{track_id}", stage="list", reason="bad_metadata", detail=detail)
         facts = self._audio.facts(posixpath.join(root, _fma_rows.audio_url(int(track_id))))
         raw = _fma_rows.joined(cells, raw_track, genres, collection, facts and facts._asdict())
-        return Offer(recording=recording(raw, self.config), raw=raw)
+        if line.num_missing:
+            self.tally.say("fewer cells than the header names columns; the missing are taken as not stated")
+        return Offer(recording=recording(raw, self.config, self.tally), raw=raw)
 
 
 class _Lookup:
@@ -201,6 +213,6 @@ def build(config: Config) -> Fma:
     return Fma(config=config)
 
 
-def recording(raw: str, config: Config) -> Recording:
+def recording(raw: str, config: Config, tally: Tally | None = None) -> Recording:
     """Read a track from the joined rows kept as evidence; ValueError if they are none of this source."""
-    return _fma_rows.recording_of(raw, clips=None if config.clips == "auto" else config.clips)
+    return _fma_rows.recording_of(raw, clips=None if config.clips == "auto" else config.clips, tally=tally)

@@ -1,11 +1,13 @@
 """Any folder of audio files with metadata beside them (the AudioFolder convention).
 
-`metadata.csv` or `metadata.jsonl` at the top, a row per file: `file_name,title,author,license,url`, and if
-known author_url, tags, description, genres, album, year, copyright_notice, requested_credit, ai_preference
-(or gen_ai_preference), retrieved_at (tags and genres: a list, or split at commas and semicolons). Other
-columns stay in the evidence. A file without a row may have `x.json` (same keys) and `x.txt` (its description)
-beside `x.wav`. One without either is offered without a licence, so that it is counted, and denied. Files
-whose suffix is not audio are no recordings and are passed over, unless a row names them.
+`metadata.csv`, `.jsonl` or `.parquet` at the top, a row per file: `file_name,title,author,license,url`, and
+what else is known. Columns are found by their usual names (`_fields.KNOWN_AS`) or named in `fields`; others
+stay in the evidence. A file without a row may have `x.json` (same keys) and `x.txt` (its description) beside
+`x.wav`. One without either is offered without a licence, so that it is counted, and denied. Files whose
+suffix is not audio are no recordings and are passed over, unless a row names them.
+
+A folder of one person's own recordings may have `license` (or `license_url`) and `author` declared for all
+files that state none; the evidence says that it was declared, and by whom (the manifest's contact).
 
 Ids come from the path alone, so that adding a file never renames another: `drums/kick_01.wav` is
 `folder:drums__kick_01-wav`. A path that this spelling would not preserve (spaces, accents, `a__b`, a further
@@ -14,8 +16,8 @@ dot, too long) gets ten hex digits of its sha256 at the end: `Björk live.wav` i
 
 Terms and licences are whatever the metadata say; no rate limits. Links are followed only
 within the folder, and linked folders are entered only for files that a row names.
-A row is rejected as `bad_metadata` (it cannot be read) or `bad_path` (its file_name, or the link it names,
-leads out of the folder or cannot be a file name).
+A row is rejected as `bad_metadata` (it cannot be read, or contradicts itself), `bad_checksum`, or `bad_path`
+(its file_name, or the link it names, leads out of the folder or cannot be a file name).
 """
 
 from __future__ import annotations
@@ -24,26 +26,22 @@ import dataclasses
 import hashlib
 import logging
 import os
-import re
-from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path, PurePosixPath, PureWindowsPath
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
-from sao_data.config import Location
+from sao_data.config import WHEN_SET, Location
 from sao_data.errors import UsageError
-from sao_data.records import MediaFacts, Offer, Recording, Rejection
-from sao_data.sources import _preference, _rows, _table
+from sao_data.records import Offer, Recording, Rejection
+from sao_data.sources import _catalogue_rows, _fields, _rows
+from sao_data.sources._cells import Tally
+from sao_data.sources._columns import plain
+from sao_data.sources._fields import Refused
+from sao_data.sources._paths import SUFFIXES, own_id
+from sao_data.sources._paths import problem as path_problem
 
-SUFFIXES = frozenset((
-    ".aac", ".ac3", ".aif", ".aifc", ".aiff", ".amr", ".ape", ".au", ".caf", ".flac", ".m4a", ".mka", ".mp2",
-    ".mp3", ".mp4", ".mpc", ".oga", ".ogg", ".opus", ".ra", ".rf64", ".snd", ".spx", ".tta", ".voc", ".w64",
-    ".wav", ".wave", ".webm", ".wma", ".wv",
-))  # fmt: skip
-
-_NAME = re.compile(r"[a-z][a-z0-9_]*")
-_PLAIN = re.compile(r"(?:[A-Za-z0-9]+(?:[-_][A-Za-z0-9]+)*/)*[A-Za-z0-9]+(?:[-_][A-Za-z0-9]+)*\.[A-Za-z0-9]+")
-_MOST_ID = 80  # characters that records.check_id allows after the colon
+__all__ = ["SUFFIXES", "Config", "Folder", "build", "own_id", "recording"]
 
 log = logging.getLogger(__name__)
 
@@ -54,9 +52,12 @@ class Config:
 
     path: Location
     name: str = "folder"  # prefix of the ids, so that two folders can be told apart
-    metadata: str = (
-        ""  # within path; '' = metadata.csv, else metadata.jsonl, else only files beside the audio
-    )
+    metadata: str = ""  # within path; '' = metadata.csv, .jsonl or .parquet, else only files beside the audio
+    fields: dict[str, str] = field(default_factory=dict, metadata=WHEN_SET)  # our name = "their column"
+    license: str = field(default="", metadata=WHEN_SET)  # of all files that state none, in words
+    license_url: str = field(default="", metadata=WHEN_SET)  # the same as its deed's URL
+    author: str = field(default="", metadata=WHEN_SET)  # of all files that name none
+    declared_by: str = field(default="", metadata=WHEN_SET)  # who says so; '' = the manifest's contact
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +65,7 @@ class Folder:
     """The Source over one folder."""
 
     config: Config
+    tally: Tally = field(default_factory=Tally, compare=False, repr=False)
 
     def check(self) -> None:
         """Raise UsageError unless the folder (and the metadata file, if named) can be seen from here."""
@@ -81,15 +83,18 @@ class Folder:
     def offers(self) -> Iterator[Offer | Rejection]:
         """Rows of the metadata file in their order, then the files no row names, by path."""
         self.check()
+        self.tally.clear()
         listed = set()
         table = self._metadata_file()
-        for line in _table.read(table) if table else ():
+        for line in self._lines(table) if table else ():
             offered = self._from_line(line)
             if isinstance(offered, Offer):
-                listed.add(offered.recording.audio_url)
+                listed.add(offered.recording.id)
+            else:
+                listed.add(offered.id)  # its row is refused, so the file alone is nothing to offer
             yield offered
         for relative in self._audio_files():
-            if relative not in listed:
+            if path_problem(relative) or f"{self.config.name}:{own_id(relative)}" not in listed:
                 yield self._from_sidecars(relative)
 
     def open(self, recording: Recording) -> BinaryIO:
@@ -99,16 +104,54 @@ class Folder:
             raise FileNotFoundError(f"{recording.audio_url}: no such file in the folder")
         return open(path, "rb")
 
+    def remarks(self) -> tuple[str, ...]:
+        """What is to be said of the rows once they are read."""
+        return self.tally.told(self.config.name, _fields.unread(tuple(self.tally.seen), self._names))
+
+    def notes(self) -> tuple[str, ...]:
+        """What a reader of the dataset should know of this source."""
+        return _fields.declaration(self.config, self.config.name)
+
+    @property
+    def _names(self) -> _fields.Fields:
+        return self.config.fields
+
     @property
     def _folder(self) -> Path:
         return Path(self.config.path)
 
     def _metadata_file(self) -> Path | None:
-        names = (self.config.metadata,) if self.config.metadata else ("metadata.csv", "metadata.jsonl")
+        usual = tuple(f"metadata{suffix}" for suffix in _catalogue_rows.SUFFIXES)
+        names = (self.config.metadata,) if self.config.metadata else usual
         found = [self._folder / name for name in names if (self._folder / name).is_file()]
         if len(found) > 1:
             log.warning("%s: %s is read, %s is not", self.config.name, found[0].name, found[1].name)
         return found[0] if found else None
+
+    def _lines(self, table: Path) -> Iterator[_catalogue_rows.Line]:
+        """Rows of the metadata; UsageError if it has no column of file names."""
+        if table.suffix not in _catalogue_rows.SUFFIXES:
+            raise UsageError(f"{table}: want metadata as one of {', '.join(_catalogue_rows.SUFFIXES)}")
+        columns = _catalogue_rows.columns(str(table), self.config.name)
+        if columns is not None:
+            _fields.require(columns, self._names, where=str(table))
+            self._check_names(table, columns)
+        missing, num_rows = [], 0
+        for line in _catalogue_rows.read(str(table), self.config.name):
+            if columns is None and not line.problem:
+                num_rows += 1
+                if not _file_columns(line.row, self._names):
+                    missing.append(line.row)
+            yield line
+        if missing and len(missing) == num_rows:
+            self._check_names(table, list(missing[0]))
+
+    def _check_names(self, table: Path, columns: list[str]) -> None:
+        if not _file_columns(columns, self._names):
+            there = ", ".join(repr(name[:80]) for name in columns if name) or "nothing"
+            raise UsageError(
+                f"{table}: no column 'file_name'; there is: {there} (want file_name,title,author,license,url)"
+            )
 
     def _audio_files(self) -> list[str]:
         found = []
@@ -124,20 +167,21 @@ class Folder:
         real = os.path.realpath(os.path.join(root, relative))
         return real if real.startswith(os.path.join(root, "")) else None
 
-    def _from_line(self, line: _table.Line) -> Offer | Rejection:
+    def _from_line(self, line: _catalogue_rows.Line) -> Offer | Rejection:
         if line.problem:
-            return _rows.reject_row(
-                self.config.name, line.raw, "bad_metadata", f"{line.where}: {line.problem}"
-            )
-        file_name = _rows.text(line.row, "file_name")
-        problem = _path_problem(file_name)
-        if problem:
-            return _rows.reject_row(self.config.name, line.raw, "bad_path", f"{line.where}: {problem}")
-        return self._offer(PurePosixPath(file_name).as_posix(), line.row)
+            detail = f"{line.where}: {line.problem}"
+            return _rows.reject_row(self.config.name, line.raw.encode(), "bad_metadata", detail)
+        if line.num_missing:
+            self.tally.say("fewer cells than the header names columns; the missing are taken as not stated")
+        file_name = _file_name(line.row, self._names)
+        if problem := path_problem(file_name):
+            detail = f"{line.where}: {problem}"
+            return _rows.reject_row(self.config.name, line.raw.encode(), "bad_path", detail)
+        return self._offer(PurePosixPath(file_name).as_posix(), line.row, line.where)
 
     def _from_sidecars(self, relative: str) -> Offer | Rejection:
         """Offer a file that no row names, with what lies beside it."""
-        problem = _path_problem(relative)
+        problem = path_problem(relative)
         if problem:
             return _rows.reject_row(self.config.name, os.fsencode(relative), "bad_path", problem)
         stem = os.path.splitext(relative)[0]
@@ -151,94 +195,66 @@ class Folder:
             return Rejection(id=recording_id, stage="list", reason="bad_metadata", detail=detail)
         if words and not _rows.text(row, "description"):
             row["description"] = words
-        return self._offer(relative, row | {"file_name": relative})
+        own = {name: cell for name, cell in row.items() if name not in _file_columns(row, {})}
+        return self._offer(relative, own | {"file_name": relative}, f"{stem}.json")
 
     def _beside(self, relative: str) -> bytes:
         path = self._inside(relative)
         return Path(path).read_bytes().removeprefix(b"\xef\xbb\xbf") if path and os.path.isfile(path) else b""
 
-    def _offer(self, relative: str, row: _rows.Row) -> Offer | Rejection:
-        raw = _rows.canonical_json(row)
+    def _offer(self, relative: str, row: _rows.Row, where: str) -> Offer | Rejection:
         path = self._inside(relative)
         if path is None:
             detail = f"{relative[:200]!r} is a link that leaves the folder"
-            return _rows.reject_row(self.config.name, raw.encode(), "bad_path", detail)
-        sha256 = _hash(path) if os.path.isfile(path) else ""
-        stated = _recording(self.config.name, relative, row, raw)
+            own = _rows.canonical_json(row).encode()
+            return _rows.reject_row(self.config.name, own, "bad_path", detail)
+        try:
+            raw = _rows.canonical_json(_fields.declared(row, self._names, self.config))
+            stated = _recording(self.config, relative, _rows.parse_object(raw.encode()), raw, self.tally)
+        except Refused as refused:
+            detail = f"{where}: {refused}"[:300]
+            recording_id = f"{self.config.name}:{own_id(relative)}"
+            return Rejection(id=recording_id, stage="list", reason=refused.reason, detail=detail)
+        sha256 = stated.sha256 or (_hash(path) if os.path.isfile(path) else "")
         return Offer(recording=dataclasses.replace(stated, sha256=sha256), raw=raw)
 
 
 def build(config: Config) -> Folder:
     """Make the source; UsageError if its name cannot start an id."""
-    if not _NAME.fullmatch(config.name):
-        raise UsageError(
-            f"source folder: name {config.name!r}: want lower-case letters, digits and '_', a letter first"
-        )
+    _fields.check(config.name, config.fields, plugin="folder")
+    if "id" in config.fields:
+        raise UsageError("source folder: fields: ids come from the paths of the files; leave out id")
     return Folder(config=config)
 
 
 def recording(raw: str, config: Config) -> Recording:
     """Read a recording from its metadata row alone (no sha256); ValueError if it names no file."""
     row = _rows.parse_object(raw.encode())
-    file_name = _rows.text(row, "file_name")
-    if problem := _path_problem(file_name):
+    file_name = _file_name(row, config.fields)
+    if problem := path_problem(file_name):
         raise _rows.BadRow(problem)
-    return _recording(config.name, PurePosixPath(file_name).as_posix(), row, raw)
+    return _recording(config, PurePosixPath(file_name).as_posix(), row, raw)
 
 
-def own_id(relative: str) -> str:
-    """The part of an id after the colon, made from the relative path alone; equal only for equal paths."""
-    slug = relative.replace("/", "__").replace(".", "-")
-    plain = _PLAIN.fullmatch(relative) and os.path.splitext(relative)[1].lower() in SUFFIXES
-    if plain and len(slug) <= _MOST_ID:
-        return slug
-    slug = re.sub(r"[^A-Za-z0-9_]+", "-", relative.replace("/", "__")).strip("-_")
-    mark = hashlib.sha256(relative.encode()).hexdigest()[:10]
-    return f"{slug[: _MOST_ID - 11]}-{mark}".lstrip("-")
-
-
-def _recording(source: str, relative: str, row: _rows.Row, raw: str) -> Recording:
+def _recording(
+    config: Config, relative: str, row: _rows.Row, raw: str, tally: Tally | None = None
+) -> Recording:
     """What the row says; what is in the file, it does not."""
-    claim, url = _rows.split_licence(_rows.text(row, "license"))
-    return Recording(
-        id=f"{source}:{own_id(relative)}",
-        source=source,
-        title=_rows.text(row, "title"),
-        author=_rows.text(row, "author"),
-        author_url=_rows.text(row, "author_url"),
-        page_url=_rows.text(row, "url"),
-        audio_url=relative,
-        license_claim=claim,
-        license_url=url,
-        ai_preference=_preference.stated(row),
-        description=_rows.text(row, "description"),
-        tags=_rows.texts(row, "tags", separators=",;"),
-        genres=_rows.texts(row, "genres", separators=",;"),
-        album=_rows.text(row, "album"),
-        year=_rows.text(row, "year"),
-        copyright_notice=_rows.text(row, "copyright_notice"),
-        requested_credit=_rows.text(row, "requested_credit"),
-        media=MediaFacts(container=os.path.splitext(relative)[1].lower().lstrip(".")),
-        retrieved_at=_rows.text(row, "retrieved_at"),
-        evidence=_rows.sha256_of(raw),
+    key = f"{config.name}:{own_id(relative)}"
+    return _fields.recording(
+        row, config.fields, key=key, raw=raw, audio_url=relative, file_name=relative, tally=tally
     )
 
 
-def _path_problem(name: str) -> str:
-    """Why a file name must not be opened; '' if its words name something within the folder."""
-    if not name.strip("./ "):
-        return "no file_name"
-    if PurePosixPath(name).is_absolute() or PureWindowsPath(name).drive or name.startswith("\\"):
-        return f"{name[:200]!r} is an absolute path; want one relative to the folder"
-    if ".." in re.split(r"[/\\]", name):
-        return f"{name[:200]!r} leaves the folder"
-    if (
-        not name.isprintable()
-        or any(len(part.encode()) > 255 for part in name.split("/"))
-        or len(name) > 1000
-    ):
-        return f"{name[:200]!r} cannot be a file name here"
-    return ""
+def _file_columns(columns: Collection[str], fields: _fields.Fields) -> tuple[str, ...]:
+    """The columns that may name the file: `file_name` before all others, as in AudioFolder."""
+    found = _fields.columns_of("audio", columns, fields)
+    return tuple(sorted(found, key=lambda name: plain(name) != "filename"))
+
+
+def _file_name(row: _rows.Row, fields: _fields.Fields) -> str:
+    said = (_rows.text(row, column) for column in _file_columns(row, fields))
+    return next((name for name in said if name.strip()), "")
 
 
 def _hash(path: str) -> str:

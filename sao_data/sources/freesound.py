@@ -27,15 +27,16 @@ import dataclasses
 import hashlib
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
 from sao_data.config import Location
 from sao_data.errors import UsageError
 from sao_data.records import Offer, Recording, Rejection
-from sao_data.sources import _rows
-from sao_data.sources._freesound_sound import TYPES, id_problem, recording_of, type_problem
+from sao_data.sources import _cells, _rows
+from sao_data.sources._cells import Tally
+from sao_data.sources._freesound_sound import TYPES, id_problem, recording_of, sound_id, type_problem
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +53,7 @@ class Freesound:
     """The Source over one such folder."""
 
     config: Config
+    tally: Tally = field(default_factory=Tally, compare=False, repr=False)
 
     def check(self) -> None:
         """Raise UsageError unless the listing and the audio folder can be seen from this machine."""
@@ -66,9 +68,14 @@ class Freesound:
     def offers(self) -> Iterator[Offer | Rejection]:
         """Every line of the listing, in its order."""
         self.check()
+        self.tally.clear()
         present = frozenset(os.listdir(self._folder / self.config.audio))
         for number, raw in _rows.numbered_lines(self._folder / self.config.listing):
             yield self._offer(number, raw, present)
+
+    def remarks(self) -> tuple[str, ...]:
+        """What is to be said of the rows once they are read."""
+        return self.tally.told("freesound")
 
     def open(self, recording: Recording) -> BinaryIO:
         """Open audio/ID.TYPE."""
@@ -88,11 +95,13 @@ class Freesound:
             return _rows.reject_row("freesound", raw, "bad_id", f"{where}: {problem}")
         if problem := type_problem(row):
             detail = f"{where}: {problem}"
-            return Rejection(id=f"freesound:{row['id']}", stage="list", reason="bad_type", detail=detail)
+            return Rejection(id=f"freesound:{sound_id(row)}", stage="list", reason="bad_type", detail=detail)
         verbatim = raw.decode("utf-8")
-        name = _file_name(_rows.text(row, "id"), _rows.text(row, "type"), present)
+        name = _file_name(sound_id(row), _cells.text(row.get("type"), "type"), present)
         audio_url, sha256 = str(Path(self.config.audio, name)), self._sha256(name)
-        stated = recording_of(row, verbatim, retrieved_at=_rows.text(row, "retrieved_at"))
+        stated = recording_of(
+            row, verbatim, retrieved_at=_cells.text(row.get("retrieved_at"), "retrieved_at"), tally=self.tally
+        )
         return Offer(recording=dataclasses.replace(stated, audio_url=audio_url, sha256=sha256), raw=verbatim)
 
     def _sha256(self, name: str) -> str:
@@ -114,7 +123,7 @@ def recording(raw: str, config: Config) -> Recording:
     row = _rows.parse_object(raw.encode())
     if problem := id_problem(row) or type_problem(row):
         raise _rows.BadRow(problem)
-    return recording_of(row, raw, retrieved_at=_rows.text(row, "retrieved_at"))
+    return recording_of(row, raw, retrieved_at=_cells.text(row.get("retrieved_at"), "retrieved_at"))
 
 
 def _file_name(sound_id: str, kind: str, present: frozenset[str]) -> str:

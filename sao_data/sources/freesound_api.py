@@ -25,7 +25,7 @@ import functools
 import tempfile
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, BinaryIO, ClassVar
@@ -42,6 +42,7 @@ from sao_data.fetch.workspace import Workspace
 from sao_data.licences import Release
 from sao_data.records import Offer, Recording, Rejection, Rendition
 from sao_data.sources import _attribution_list, _freesound_config, _freesound_files, _freesound_rows
+from sao_data.sources._cells import Tally
 from sao_data.sources._freesound_files import Fetched
 from sao_data.sources._freesound_forecast import Forecast, forecast
 from sao_data.sources._freesound_listing import Pin, Pins, Scope, by_ids, numbers_of, walk
@@ -86,12 +87,16 @@ class FreesoundApi:
     workspace: Workspace | None = None
     connect: Callable[[Config, Workspace], Asks] | None = None  # None: over the network
     clock: Callable[[], float] = time.time
+    tally: Tally = field(default_factory=Tally, compare=False, repr=False)
 
     remote: ClassVar[bool] = True
 
     def check(self) -> None:
         """Raise UsageError unless the configuration makes sense. Sends nothing, needs no key."""
         _freesound_config.check(self.config)
+        _freesound_config.check_date(
+            self.config, datetime.fromtimestamp(self.clock(), UTC).date().isoformat()
+        )
         if self.config.ids_file and self.workspace is None:  # attached: a worker, which does not list
             _attribution_list.read(self.config.ids_file)
 
@@ -125,10 +130,15 @@ class FreesoundApi:
     def offers(self) -> Iterator[Offer | Rejection]:
         """Every sound once; goes on where an earlier listing stopped. Stopped: run the same command again."""
         self.check()
+        self.tally.clear()
         try:
             yield from self._named() if self._is_named else self._listed()
         except Weather as error:
             raise Stopped(f"{error}; what was listed is kept: run the same command again") from error
+
+    def remarks(self) -> tuple[str, ...]:
+        """What is to be said of the sounds once they are listed."""
+        return self.tally.told("freesound_api")
 
     def is_stale(self, recording: Recording) -> bool:
         """Was it read longer ago than `max_claim_age_hours`?"""
@@ -223,7 +233,7 @@ class FreesoundApi:
         return Pins(self._work.storage, self._work.name("listing.json")).find(self._scope())
 
     def _offer(self, sound: dict[str, object], page: Page) -> Offer | Rejection:
-        return _freesound_rows.offer(sound, page, *_places(self.config))
+        return _freesound_rows.offer(sound, page, *_places(self.config), self.tally)
 
     def _search(self, folder: str, *, not_before: str = "") -> Search:
         ledger = Ledger(self._work.storage, self._work.name(folder))

@@ -23,15 +23,16 @@ import functools
 import posixpath
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import BinaryIO
 from urllib.parse import quote
 
 from sao_data.config import Location
 from sao_data.errors import UsageError
 from sao_data.records import MediaFacts, Offer, Recording, Rejection
-from sao_data.sources import _bst, _preference, _rows
+from sao_data.sources import _bst, _cells, _preference, _rows
 from sao_data.sources._archive import Archive, is_safe
+from sao_data.sources._cells import Tally
 from sao_data.sources._columns import Cells, Csv, Line, plain
 from sao_data.sources._freesound_sound import TYPES
 
@@ -46,6 +47,10 @@ KNOWN_AS = {
     "pack_name": ("pack_name", "pack"),
 }
 PLACES = frozenset(("geotag", "latitude", "longitude", "lat", "lon"))  # "lon lat"; none is kept
+_LOOKED_AT = {  # our field: the pack's
+    "title": "title", "author": "username", "description": "description", "tags": "tags",
+    "album": "pack_name", "category": "bst_category",
+}  # fmt: skip
 AUDIO_FILE = "audio_file"  # key of the evidence
 
 _ID = re.compile(r"[1-9][0-9]{0,17}")
@@ -63,6 +68,7 @@ class FreesoundPack:
     """The Source over one data pack."""
 
     config: Config
+    tally: Tally = field(default_factory=Tally, compare=False, repr=False)
 
     def check(self) -> None:
         """Raise UsageError unless the pack is whole and its tables have the columns that are needed."""
@@ -72,6 +78,7 @@ class FreesoundPack:
     def offers(self) -> Iterator[Offer | Rejection]:
         """Every row of every table, by name and line; then members that lead out of the archive."""
         root = self._root()
+        self.tally.clear()
         for table in self._tables():
             table.require(NEEDED, known_as=KNOWN_AS)
             for line in table.rows():
@@ -83,6 +90,10 @@ class FreesoundPack:
     def open(self, recording: Recording) -> BinaryIO:
         """Stream the audio; DamagedFile where its bytes are not what the zip's directory says."""
         return self._archive.open(posixpath.join(self._root(), recording.audio_url))
+
+    def remarks(self) -> tuple[str, ...]:
+        """What is to be said of the rows once they are read."""
+        return self.tally.told("freesound_pack")
 
     def notes(self) -> tuple[str, ...]:
         """What a reader of the dataset should know of this source."""
@@ -114,7 +125,7 @@ class FreesoundPack:
             raise UsageError(
                 f"freesound_pack: {self.config.path}: no {pattern} in it; is it a Freesound data pack?"
             )
-        return [Csv(archive=self._archive, name=name) for name in found]
+        return [Csv(archive=self._archive, name=name, is_name=_is_name) for name in found]
 
     def _offer(self, line: Line, root: str) -> Offer | Rejection:
         cells = {name: cell for name, cell in line.cells.items() if plain(name) not in PLACES}
@@ -125,8 +136,12 @@ class FreesoundPack:
             return _rows.reject_row("freesound", own, "bad_id", f"{line.where}: {problem}")
         reason, problem = _file_problem(cells)
         if reason:
-            sound_id, detail = f"freesound:{_cell(cells, 'id')}", f"{line.where}: {problem}"[:300]
+            sound_id, detail = f"freesound:{_id(cells)}", f"{line.where}: {problem}"[:300]
             return Rejection(id=sound_id, stage="list", reason=reason, detail=detail)
+        if line.num_missing:
+            self.tally.say("fewer cells than the header names columns; the missing are taken as not stated")
+        for key, name in _LOOKED_AT.items():
+            self.tally.look(name, _cell(cells, name), key)
         facts = self._archive.facts(posixpath.join(root, _audio_url(cells)))
         raw = _rows.canonical_json({**cells, AUDIO_FILE: facts and facts._asdict()})
         return Offer(recording=recording(raw, self.config), raw=raw)
@@ -143,23 +158,23 @@ def recording(raw: str, config: Config) -> Recording:
     cells = {name: cell for name, cell in row.items() if isinstance(cell, str)}
     if problem := _id_problem(cells) or _file_problem(cells)[1]:
         raise _rows.BadRow(problem)
-    username = _cell(cells, "username")
+    username = _said(cells, "author")
     claim, url = _rows.split_licence(_cell(cells, "license"))
     return Recording(
-        id=f"freesound:{_cell(cells, 'id')}",
+        id=f"freesound:{_id(cells)}",
         source="freesound",
-        title=_cell(cells, "title"),
+        title=_said(cells, "title"),
         author=username,
         author_url=f"https://freesound.org/people/{quote(username, safe='')}/" if username else "",
-        page_url=f"https://freesound.org/s/{_cell(cells, 'id')}/",  # outlives renamed users
+        page_url=f"https://freesound.org/s/{_id(cells)}/",  # outlives renamed users
         audio_url=_audio_url(cells),
         license_claim=claim,
         license_url=url,
-        ai_preference=_wish(cells),
-        description=_cell(cells, "description"),
-        tags=tuple(_cell(cells, "tags").split()),
-        album=_cell(cells, "pack_name"),
-        category=_bst.code(_cell(cells, "bst_category")),
+        ai_preference=_preference.stated(cells),
+        description=_said(cells, "description"),
+        tags=_cells.items(_cell(cells, "tags"), "tags", " "),
+        album=_said(cells, "album"),
+        category=_bst.code(_said(cells, "category")),
         media=_media(cells),
         evidence=_rows.sha256_of(raw),
     )
@@ -169,55 +184,63 @@ def recording(raw: str, config: Config) -> Recording:
 def _columns(header: tuple[str, ...]) -> dict[str, str]:
     """The column that holds each field: the first of the names it is known as."""
     there = {plain(name): name for name in header}
-    found = dict(there)
-    for key, names in KNOWN_AS.items():
+    found = {}
+    for key in (*header, *KNOWN_AS, *NEEDED, "filepath", "description", "tags", "duration", "filesize"):
+        names = map(plain, KNOWN_AS.get(key, (key,)))
         column = next((there[name] for name in names if name in there), None)
         if column is not None:
             found[key] = column
     return found
 
 
+def _is_name(name: str) -> bool:
+    known = {plain(each) for names in (*KNOWN_AS.values(), NEEDED) for each in names}
+    return plain(name) in known
+
+
 def _cell(cells: Cells, key: str) -> str:
     return cells.get(_columns(tuple(cells)).get(key, ""), "")
 
 
-def _wish(cells: Cells) -> str:
-    """Whatever columns state it, under any of its names."""
-    return _preference.stated({plain(name): cell for name, cell in cells.items()}, _WISH)
+def _said(cells: Cells, key: str) -> str:
+    return _cells.text(_cell(cells, _LOOKED_AT[key]), key)
+
+
+def _id(cells: Cells) -> str:
+    return _cells.digits(_cell(cells, "id").strip())
 
 
 def _audio_url(cells: Cells) -> str:
-    sound_id = _cell(cells, "id")
-    return _cell(cells, "filepath") or f"{int(sound_id) // 1000}/{sound_id}.{_cell(cells, 'type')}"
+    number = _id(cells)
+    return _filepath(cells) or f"{int(number) // 1000}/{number}.{_cell(cells, 'type')}"
+
+
+def _filepath(cells: Cells) -> str:
+    path = _cell(cells, "filepath")
+    return "" if _cells.is_nothing(path, "audio") else path
 
 
 def _id_problem(cells: Cells) -> str:
-    sound_id = _cell(cells, "id")
-    return "" if _ID.fullmatch(sound_id) else f"id {sound_id[:80]!r} is no integer > 0"
+    return "" if _ID.fullmatch(_id(cells)) else f"id {_cell(cells, 'id')[:80]!r} is no integer > 0"
 
 
 def _file_problem(cells: Cells) -> tuple[str, str]:
     """(reason, detail) if the row's file is none to open."""
-    kind, path = _cell(cells, "type"), _cell(cells, "filepath")
+    kind, path = _cell(cells, "type"), _filepath(cells)
     if kind not in TYPES:
         return "bad_type", f"type {kind[:80]!r} is not one of {' '.join(TYPES)}"
     if path and not is_safe(path):
         return "bad_path", f"filepath {path[:200]!r} leads out of the pack"
     stem = posixpath.basename(path).partition(".")[0]
-    if path and stem != _cell(cells, "id"):
-        return "bad_path", f"filepath {path[:200]!r} is not that of sound {_cell(cells, 'id')}"
+    if path and stem != _id(cells):
+        return "bad_path", f"filepath {path[:200]!r} is not that of sound {_id(cells)}"
     return "", ""
 
 
 def _media(cells: Cells) -> MediaFacts:
-    size: _rows.Row = {"n": _number(_cell(cells, "filesize")), "s": _number(_cell(cells, "duration"))}
+    size: _rows.Row = {name: _cells.number(_cell(cells, name)) for name in ("filesize", "duration")}
     return MediaFacts(
-        container=_cell(cells, "type"), num_bytes=_rows.whole(size, "n"), seconds=_rows.real(size, "s")
+        container=_cell(cells, "type"),
+        num_bytes=_rows.whole(size, "filesize"),
+        seconds=_rows.real(size, "duration"),
     )
-
-
-def _number(cell: str) -> float | None:
-    try:
-        return float(cell)
-    except ValueError:
-        return None

@@ -26,8 +26,10 @@ from typing import Any, BinaryIO
 
 from sao_data.config import Location
 from sao_data.errors import UsageError
+from sao_data.licences import parse_witnesses
 from sao_data.records import Offer, Recording, Rejection
 from sao_data.sources import _fields, _hub_files, _rows
+from sao_data.sources._cells import Tally
 from sao_data.sources._fields import Refused
 
 _ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", re.ASCII)
@@ -58,6 +60,7 @@ class Hub:
     """The Source over one split of one dataset."""
 
     config: Config
+    tally: Tally = field(default_factory=Tally, compare=False, repr=False)
 
     def check(self) -> None:
         """Raise UsageError unless the dataset is here, or can be had from the Hub."""
@@ -74,6 +77,7 @@ class Hub:
 
     def offers(self) -> Iterator[Offer | Rejection]:
         """Every row of the split, in its order."""
+        self.tally.clear()
         _loaded.cache_clear()  # a folder may have changed since
         self.check()
         loaded = _loaded(_spec(self.config))
@@ -92,6 +96,10 @@ class Hub:
         (cells,) = loaded.table[int(index)].to_pylist()
         return _hub_files.opened(cells[self.config.audio_column], loaded.places)
 
+    def remarks(self) -> tuple[str, ...]:
+        """What is to be said of the rows once they are read."""
+        return self.tally.told(self.config.name, _fields.unread(tuple(self.tally.seen), self.config.fields))
+
     def notes(self) -> tuple[str, ...]:
         """What a reader of the dataset should know of this source."""
         config, notes = self.config, []
@@ -108,14 +116,14 @@ class Hub:
         config = self.config
         where = f"{config.split}/{index}"
         audio = cells.pop(config.audio_column)
-        row = {name: _fields.plain(loaded.named(name, cell)) for name, cell in cells.items()}
+        row = {name: _fields.as_json(loaded.named(name, cell)) for name, cell in cells.items()}
         try:
             said = _hub_files.facts(audio, loaded.places)
             kept: _rows.Row = {"audio": said, "row": row}
             if config.license and not _states_licence(row, config):
                 kept[_BLANKET] = config.license
             raw = _rows.canonical_json(kept)
-            stated = recording(raw, config)
+            stated = _recording(kept, raw, config, self.tally)
         except Refused as refused:
             raw = _rows.canonical_json(row)
             return _rows.reject_row(config.name, raw.encode(), refused.reason, f"{where}: {refused}")
@@ -143,7 +151,10 @@ def build(config: Config) -> Hub:
 
 def recording(raw: str, config: Config) -> Recording:
     """Read a recording from its row and what was found of its audio; ValueError if it is none."""
-    kept = _rows.parse_object(raw.encode())
+    return _recording(_rows.parse_object(raw.encode()), raw, config)
+
+
+def _recording(kept: _rows.Row, raw: str, config: Config, tally: Tally | None = None) -> Recording:
     audio, row = kept.get("audio"), kept.get("row")
     if not kept.keys() >= _KEYS or not isinstance(audio, dict) or not isinstance(row, dict):
         raise _rows.BadRow(f"want an object of {' and '.join(sorted(_KEYS))}")
@@ -159,11 +170,13 @@ def recording(raw: str, config: Config) -> Recording:
         file_name=_rows.text(audio, "path"),
         blanket=_rows.text(kept, _BLANKET),
         page_url=f"https://huggingface.co/datasets/{config.dataset}" if config.dataset else "",
+        tally=tally,
     )
 
 
 def _states_licence(row: _rows.Row, config: Config) -> bool:
-    return any(_fields.text(row, key, config.fields) for key in ("license", "license_url"))
+    claim, url = _fields.Reader(row, config.fields).licence()
+    return not parse_witnesses(url, claim).silent
 
 
 def _spec(config: Config) -> _hub_files.Spec:

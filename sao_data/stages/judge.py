@@ -11,12 +11,12 @@ from typing import ClassVar
 
 from sao_data import licences
 from sao_data.clusters import author_key
-from sao_data.licences import Policy, Release, decide, parse_witnesses
+from sao_data.licences import Policy, Release, decide, meets, normalise_preference, parse_witnesses
 from sao_data.licences.table import table
 from sao_data.records import Decision, Recording
 from sao_data.stage import Bucket, Sink
 from sao_data.stages.listing import NAME as LIST
-from sao_data.stages.listing import Listed
+from sao_data.stages.listing import Listed, strictest_wish
 
 NAME = "judge"
 _GRAVITY = {"allow": 0, "review": 1, "deny": 2}
@@ -31,7 +31,7 @@ class Judge:
     taken_down: tuple[str, ...] = ()  # recordings of this bucket that were taken down
 
     name: ClassVar[str] = NAME
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
     row: ClassVar[type] = Decision
     inputs: ClassVar[tuple[str, ...]] = (LIST,)
     has_blob: ClassVar[bool] = False
@@ -50,12 +50,13 @@ class Judge:
 def judge(row: Listed, policy: Policy, release: Release, taken_down: frozenset[str]) -> Decision:
     """The policy's decision on the strictest of a recording's offers; of what was taken down nothing is known
     but that."""
-    decision = decide(row.recording, policy, release)
+    own = _with_wish(row, release)
+    decision = decide(own, policy, release)
     if row.recording.id in taken_down:
         detail = "taken down at request; see takedowns.jsonl"
         return dataclasses.replace(decision, verdict="deny", rule="taken_down", detail=detail)
     for offer in row.others:
-        other = decide(_with_licence(offer.recording, row.recording), policy, release)
+        other = decide(_completed(offer.recording, own), policy, release)
         if _GRAVITY[other.verdict] > _GRAVITY[decision.verdict]:
             detail = f"another offer of it says so: {other.detail} ({other.rule})"
             rule = "other_offer_denied" if other.verdict == "deny" else "other_offer_unclear"
@@ -65,8 +66,20 @@ def judge(row: Listed, policy: Policy, release: Release, taken_down: frozenset[s
     return decision
 
 
-def _with_licence(recording: Recording, best: Recording) -> Recording:
-    """An offer that states no licence says nothing against another's; its wish counts all the same."""
+def _with_wish(row: Listed, release: Release) -> Recording:
+    """The recording with the strictest wish that any offer of it states, if the release meets it; if not,
+    the offer that states it is denied."""
+    own = row.recording
+    wish = strictest_wish(own.ai_preference, (offer.recording.ai_preference for offer in row.others))
+    meaning = normalise_preference(wish)
+    is_met = bool(meaning) and meets(meaning or "", release)
+    return dataclasses.replace(own, ai_preference=wish) if is_met else own
+
+
+def _completed(recording: Recording, best: Recording) -> Recording:
+    """An offer that states no wish, or no licence, says nothing against another's; all else counts."""
+    if normalise_preference(recording.ai_preference) == "":
+        recording = dataclasses.replace(recording, ai_preference=best.ai_preference)
     if parse_witnesses(recording.license_url, recording.license_claim).silent is False:
         return recording
     url, claim = best.license_url, best.license_claim

@@ -3,7 +3,8 @@
 Runs in the driver: sources are asked once, in order. Where an id is offered twice the stricter offer is kept,
 then the richer, and the others are counted (`duplicate_id`); which one wins does not depend on the order of
 the sources. What others say differently of the rights is kept with it: a richer row must not win over a
-stricter one, and of two that name different authors a person says whose the work is.
+stricter one, and of two that name different authors a person says whose the work is. What any of them asks
+for (a credit line, a notice, a mark, a wish) stands, also where the one that counts lacks it (`heard`).
 """
 
 from __future__ import annotations
@@ -12,13 +13,13 @@ import dataclasses
 import hashlib
 import itertools
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from sao_data import config
+from sao_data import config, text_limits
 from sao_data.ids import bucket_of, check_id, id_hash
-from sao_data.licences import parse_witnesses
+from sao_data.licences import normalise_preference, parse_witnesses
 from sao_data.licences.later import num_met
 from sao_data.manifest import Manifest
 from sao_data.plugins import Source
@@ -48,6 +49,7 @@ class Listing:
 
     rows: dict[str, Listed]
     rejections: list[Rejection]  # rows that name no usable recording; a repeated row stands here twice
+    remarks: tuple[str, ...] = ()  # what the sources want said of the rows that they read
 
     @property
     def num_offered(self) -> int:
@@ -62,12 +64,59 @@ def ask(manifest: Manifest, sources: list[Source], tick: Callable[[int], None] |
         for offer in itertools.islice(offers, manifest.limit or None):
             if isinstance(offer, Rejection):
                 listing.rejections.append(offer)
+            elif problem := text_limits.problem(offer.recording):
+                key = offer.recording.id
+                listing.rejections.append(
+                    Rejection(id=key, stage=NAME, reason="bad_metadata", detail=problem)
+                )
             else:
                 _add(listing, offer, index)
             if tick:
                 tick(1)
+        listing.remarks += getattr(source, "remarks", tuple)()
     _fold_rejections(listing)
+    for key, row in listing.rows.items():
+        if row.others:
+            listing.rows[key] = dataclasses.replace(row, recording=heard_of(row.recording, row.others))
     return listing
+
+
+def heard(recording: Recording, others: Iterable[Recording]) -> Recording:
+    """The recording with all credit lines, notices and marks that any offer of the same work states, whatever
+    their order. (Of wishes the judgement takes the strictest: `strictest_wish`.)"""
+    others = tuple(others)
+    return dataclasses.replace(
+        recording,
+        requested_credit=_all_said(recording.requested_credit, (o.requested_credit for o in others)),
+        copyright_notice=_all_said(recording.copyright_notice, (o.copyright_notice for o in others)),
+        is_explicit=recording.is_explicit or any(other.is_explicit for other in others),
+        is_remix=recording.is_remix or any(other.is_remix for other in others),
+    )
+
+
+def heard_of(recording: Recording, others: Iterable[Offer]) -> Recording:
+    """The same, of offers."""
+    return heard(recording, (offer.recording for offer in others))
+
+
+def strictest_wish(own: str, others: Iterable[str]) -> str:
+    """The wish that the fewest releases meet, one that is understood first; the own one where equal."""
+    stated = [own, *sorted(wish for wish in others if normalise_preference(wish) != "")]
+    return min(stated, key=_strictness)
+
+
+def _strictness(wish: str) -> tuple[int, bool, bool]:
+    meaning = normalise_preference(wish)
+    return num_met(wish), meaning is None, meaning == ""
+
+
+def _all_said(own: str, others: Iterable[str]) -> str:
+    """The own words, then those of others that are not among them."""
+    said = own.strip()
+    for text in sorted({other.strip() for other in others}):
+        if text and text.casefold() not in said.casefold():
+            said = f"{said}; {text}" if said else text
+    return said if said != own.strip() else own
 
 
 def _fold_rejections(listing: Listing) -> None:
@@ -144,6 +193,8 @@ def _rights(recording: Recording) -> tuple[object, ...]:
         said.is_remix,
         said.category,
         said.description,
+        said.requested_credit,
+        said.copyright_notice,
     )
 
 

@@ -13,12 +13,12 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sao_data import config, stored
+from sao_data import config, stored, text_limits
 from sao_data.originals import RemoteSource
 from sao_data.plugins import Source
-from sao_data.records import Offer, Recording
+from sao_data.records import Offer, Recording, Rejection
 from sao_data.stage import Sink
-from sao_data.stages.listing import Listed, Listing
+from sao_data.stages.listing import NAME, Listed, Listing, heard_of
 from sao_data.storage import Storage
 
 FOLDER = "work/readings"
@@ -50,7 +50,7 @@ def reread(
             offer = offers.get(key)
             if offer is None:
                 sink.reject(key, "withdrawn", "no longer offered when its file was to be fetched")
-            elif _same(row.recording, offer.recording):
+            elif _same(row.recording, heard_of(offer.recording, row.others)):
                 confirmed[key] = offer.raw
             else:
                 changed.append(offer)
@@ -64,10 +64,16 @@ def overlay(listing: Listing, storage: Storage) -> int:
     for name in storage.names(FOLDER):
         for offer in _read(storage, name):
             row = listing.rows.get(offer.recording.id)
-            if row and row.recording.retrieved_at < offer.recording.retrieved_at:
+            if row and (problem := text_limits.problem(offer.recording)):
+                del listing.rows[offer.recording.id]
+                listing.rejections += [
+                    Rejection(id=offer.recording.id, stage=NAME, reason="bad_metadata", detail=problem)
+                ] * row.num_offers
+            elif row and row.recording.retrieved_at < offer.recording.retrieved_at:
                 earlier = row.raw if row.raw != offer.raw else row.earlier_raw
+                recording = heard_of(offer.recording, row.others)
                 listing.rows[offer.recording.id] = dataclasses.replace(
-                    row, recording=offer.recording, raw=offer.raw, earlier_raw=earlier
+                    row, recording=recording, raw=offer.raw, earlier_raw=earlier
                 )
                 num += 1
     return num

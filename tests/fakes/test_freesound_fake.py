@@ -267,6 +267,8 @@ def test_what_is_not_there_says_so_in_the_words_of_its_endpoint(fake: FakeFreeso
 
 def test_analysis_similar_and_comments(fake: FakeFreesound) -> None:
     assert fake.get("sounds/100/analysis/").json()["loudness"] < 0
+    # descriptors have an address of their own; no field of a sound is called so, and such names are dropped
+    assert fake.get("sounds/100/", "fields=id,analysis").json() == {"id": 100}
     near = fake.get("sounds/100/similar/", "fields=id").json()
     distances = [obj["distance_to_target"] for obj in near["results"]]
     assert near["count"] == 11

@@ -20,7 +20,7 @@ ORDER = [
     ["__init__", "py"],
     ["errors", "forms"],
     ["embedded_tag", "records", "ids"],
-    ["config"],
+    ["config", "delimited", "text_limits"],
     ["stored", "dataset_json", "sums"],
     ["plugins"],
     ["licences"],

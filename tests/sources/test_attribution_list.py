@@ -52,6 +52,12 @@ def test_the_sites_own_list_of_downloads_names_sounds_by_their_files(tmp_path: P
         ("x,https://freesound.org/people/a/packs/12/", "freesound", 0),
         ("7,https://freesound.org.evil.org/s/12/", "", 7),
         ("07,", "", 0),
+        ("12.0,", "", 12),
+        (",HTTPS://Freesound.org:443/s/12", "freesound", 12),
+        (",https://freesound.org./people/a/../b/sounds/12/", "freesound", 12),
+        ("7,https://evil.example/freesound.org/s/12/", "", 7),
+        ("7,https://freesound.org@evil.example/s/12/", "", 7),
+        ("7,https://freesound.org:8443/s/12/", "", 7),
         ("-7,", "", 0),
         ("9,https://freesound.org/s/12/?x#y", "freesound", 12),
     ],
@@ -89,7 +95,7 @@ def test_a_file_that_is_no_list_is_refused(text: str, message: str, tmp_path: Pa
 
 def test_latin_1_and_absent_files_are_refused(tmp_path: Path) -> None:
     (tmp_path / "latin.csv").write_bytes("id,title\n1,caf\u00e9\n".encode("latin-1"))
-    with pytest.raises(UsageError, match="not a CSV in UTF-8"):
+    with pytest.raises(UsageError, match="save it as CSV UTF-8"):
         _attribution_list.read(str(tmp_path / "latin.csv"))
     with pytest.raises(UsageError, match="no such list"):
         _attribution_list.read(str(tmp_path / "absent.csv"))

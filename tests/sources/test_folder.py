@@ -178,11 +178,13 @@ def test_bad_sidecar_rejects_the_recording(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("table", "text", "said"),
     [
-        ("metadata.csv", "file;title\na.wav;A\n", "no column 'file_name'; there is: 'file;title'"),
+        ("metadata.csv", "sound;title\na.wav;A\n", "no column 'file_name'; there is: 'sound', 'title'"),
         ("metadata.csv", "", "there is: nothing"),
-        ("metadata.csv", "file_name,license,license\n", "named twice"),
+        ("metadata.csv", "file_name,license,license\n", "'license' stands there twice"),
         ("metadata.csv", b"file_name,title\na.wav,\xe9\n", "not UTF-8"),
-        ("metadata.jsonl", '{"path": "a.wav"}\n', "no row has 'file_name'; there is: 'path'"),
+        ("metadata.jsonl", '{"sound": "a.wav"}\n', "no column 'file_name'; there is: 'sound'"),
+        ("metadata.csv", "file_name,title\na.wav,T\n".encode("utf-16"), "it is UTF-16"),
+        ("metadata.csv", "file_name,title\na.wav,T\n".encode("utf-16-le"), "it is UTF-16"),
     ],
 )
 def test_table_that_cannot_be_used_is_a_usage_error(

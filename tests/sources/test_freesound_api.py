@@ -335,6 +335,7 @@ def test_nothing_but_an_offers_raw_text_is_read(raw: dict[str, Any], change: dic
         ({"created_from": "last week"}, "created_from: 'last week': want a date"),
         ({"created_from": "2020-01-01", "created_to": "2019-12-31"}, "is before created_from"),
         ({"listing": "always"}, "listing: 'always': want \"once\" or a date"),
+        ({"listing": "2999-01-01"}, "listing: '2999-01-01' is in the future, today is 20"),
         ({"level": 4}, "level: 4: want one of 0, 1, 2, 3, 99"),
         ({"page_size": 151}, "page_size: 151"),
         ({"ids": (0,)}, "ids of sounds are above 0"),

@@ -147,7 +147,7 @@ def test_preference_that_forbids_is_obeyed(tmp_path: Path) -> None:
     assert decide(recording, Policy(), Release()).rule == "ai_preference_forbids"
 
 
-@pytest.mark.parametrize("sound_id", ["", "0", "-4", "1.0", "１", "../7", "9" * 19])
+@pytest.mark.parametrize("sound_id", ["", "0", "-4", "1.5", "１", "../7", "9" * 19])
 def test_bad_id_is_rejected(tmp_path: Path, sound_id: str) -> None:
     rejection = rejected(tmp_path, id=sound_id)
     assert rejection.reason == "bad_id"

@@ -1,0 +1,58 @@
+"""How long the texts of a recording may be: what is longer is no name, and would break what we write.
+
+A cell of a spreadsheet holds 32,767 characters, one of Python's csv module 131,072 unless told otherwise.
+Title, author, notice and credit line go into one cell together, the credit sentence, with two addresses
+(2,048 each are shown) and the licence's own words (4,000 are read): 24,000 characters in all. A description
+is cut where captions are made and stands in no table: its limit is that of the readers of tables.
+"""
+
+from __future__ import annotations
+
+from sao_data.delimited import MOST_CELL
+from sao_data.records import Recording
+
+SHEET_CELL = 32_767  # characters
+_MOST_ITEMS = 10_000
+MOST: dict[str, int] = {  # characters, of each item where there are several
+    "title": 2_000,
+    "author": 2_000,
+    "author_id": 200,
+    "author_url": 8_000,
+    "page_url": 8_000,
+    "audio_url": 8_000,
+    "license_claim": 16_000,
+    "license_url": 8_000,
+    "ai_preference": 4_000,
+    "description": MOST_CELL,
+    "tags": 2_000,
+    "genres": 2_000,
+    "album": 2_000,
+    "year": 200,
+    "copyright_notice": 6_000,
+    "requested_credit": 6_000,
+    "earlier_changes": 2_000,
+    "category": 200,
+    "md5": 200,
+    "sha256": 200,
+    "retrieved_at": 200,
+}
+
+
+def problem(recording: Recording) -> str:
+    """The first text that is too long, with its length and the limit; '' if none is."""
+    for name, most in MOST.items():
+        said = getattr(recording, name)
+        if isinstance(said, tuple) and len(said) > _MOST_ITEMS:
+            return f"{name}: {len(said):,} items; at most {_MOST_ITEMS:,} are read"
+        longest = len(said) if isinstance(said, str) else max(map(len, said), default=0)
+        if longest > most:
+            return f"{name}: {longest:,} characters; at most {most:,} are read"
+    return ""
+
+
+def sheet_cell(text: str) -> str:
+    """The text as a cell of a spreadsheet holds it; a longer one is cut, and says so."""
+    if len(text) <= SHEET_CELL:
+        return text
+    said = f"… [cut here: {len(text):,} characters]"
+    return text[: SHEET_CELL - len(said)] + said
