@@ -31,6 +31,7 @@ MOST: dict[str, int] = {  # characters, of each item where there are several
     "copyright_notice": 6_000,
     "requested_credit": 6_000,
     "earlier_changes": 2_000,
+    "from_tags": 17_000,  # a claim, and which tag it stood in
     "category": 200,
     "md5": 200,
     "sha256": 200,

@@ -258,7 +258,8 @@ def _store(path: Path, tensors: Tensors) -> str:
     text = json.dumps(header).encode()
     text += b" " * (-len(text) % 8)
     if bad := weights.not_finite(tensors):
-        raise IntegrityError(f"{path.name}: {bad} holds numbers that are not finite: not saved")
+        what = f"{bad} holds numbers that are not finite: not saved"
+        raise IntegrityError(f"{path.name}: {what}; {weights.ADVICE}")
     digest = hashlib.sha256()
     with path.open("wb") as file:
         pieces = itertools.chain[bytes | memoryview](

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from sao_data.errors import UsageError
 
+_MOST = 100.0  # of a learning rate; beyond it, float32 overflows in a step
 _MOMENTS = ("exp_avg", "exp_avg_sq")
 
 
@@ -27,7 +28,7 @@ class Config:
     clip: float = 0.0  # largest norm of the gradient; 0 = none, as published
 
     def __post_init__(self) -> None:
-        if self.lr <= 0 or not 0 <= self.warmup < 1 or self.inv_gamma <= 0:
+        if not 0 < self.lr <= _MOST or not 0 <= self.warmup < 1 or self.inv_gamma <= 0:
             raise UsageError(
                 f"optimiser: lr {self.lr}, warmup {self.warmup} or inv_gamma {self.inv_gamma} out of range"
             )

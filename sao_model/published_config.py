@@ -150,14 +150,15 @@ def diffusers_config(folder: Path) -> Config:
 def _agree_in_diffusers(
     where: str, vae: dict[str, Any], net: dict[str, Any], numbers: dict[str, Any]
 ) -> None:
-    """The same for the parts of a diffusers folder."""
+    """The same for the parts of a diffusers folder, as far as they state it."""
+    heads = net.get("num_key_value_attention_heads")
     _agree(
         where,
-        (vae["decoder_channels"], vae["encoder_hidden_size"]),
-        (vae["decoder_input_channels"], net["in_channels"], net["out_channels"]),
-        (numbers["conditioning_dim"], numbers["text_encoder_dim"]),
-        (net["cross_attention_input_dim"], net["cross_attention_dim"]),
-        (net["cross_attention_dim"], net["attention_head_dim"] * net["num_key_value_attention_heads"]),
+        (vae["decoder_channels"], vae.get("encoder_hidden_size")),
+        (vae["decoder_input_channels"], net["in_channels"], net.get("out_channels")),
+        (numbers["conditioning_dim"], numbers.get("text_encoder_dim")),
+        (net["cross_attention_input_dim"], net.get("cross_attention_dim")),
+        (net["cross_attention_input_dim"], heads and heads * net["attention_head_dim"]),
     )
 
 
@@ -182,9 +183,9 @@ def _conditioning(configs: Any, where: str) -> dict[str, dict[str, Any]]:
 
 
 def _agree(where: str, *groups: tuple[object, ...]) -> None:
-    """Settings that say the same thing must be equal."""
+    """Settings that say the same thing must be equal; None is not stated."""
     for group in groups:
-        if any(value != group[0] for value in group):
+        if any(value not in (None, group[0]) for value in group):
             raise UsageError(f"{where}: settings that have to be equal are {', '.join(map(str, group))}")
 
 

@@ -32,6 +32,7 @@ class Shape:
     """A positive number that shapes the model; with `many`, a list of them."""
 
     many: bool = False
+    optional: bool = False  # where it is not stated, the shapes of the weights tell
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,7 @@ class Free:
 
 Spec = Mapping[str, Any]  # key -> one of these, or a table of them
 FREE, SIZE, SIZES, TEXT = Free(), Shape(), Shape(many=True), Text()
+IMPLIED = Shape(optional=True)
 
 _NUMBER = {
     "id": TEXT, "type": Is("number"),
@@ -116,21 +118,21 @@ DIFFUSERS: Mapping[str, Spec] = {
         **_DIFFUSERS, "_class_name": Is("AutoencoderOobleck"), "audio_channels": SIZE,
         "channel_multiples": SIZES,
         "decoder_channels": SIZE, "decoder_input_channels": SIZE, "downsampling_ratios": SIZES,
-        "encoder_hidden_size": SIZE,
+        "encoder_hidden_size": IMPLIED,
         "sampling_rate": SIZE,
     },
     "transformer": {
         **_DIFFUSERS, "_class_name": Is("StableAudioDiTModel"), "attention_head_dim": SIZE,
-        "cross_attention_dim": SIZE,
+        "cross_attention_dim": IMPLIED,
         "cross_attention_input_dim": SIZE, "global_states_input_dim": SIZE, "in_channels": SIZE,
-        "out_channels": SIZE,
-        "num_attention_heads": SIZE, "num_key_value_attention_heads": SIZE, "num_layers": SIZE,
+        "out_channels": IMPLIED,
+        "num_attention_heads": SIZE, "num_key_value_attention_heads": IMPLIED, "num_layers": SIZE,
         "sample_size": SIZE,
         "time_proj_dim": SIZE,
     },
     "projection_model": {
         **_DIFFUSERS, "_class_name": Is("StableAudioProjectionModel"), "conditioning_dim": SIZE,
-        "text_encoder_dim": SIZE,
+        "text_encoder_dim": IMPLIED,
         "min_value": Is(0), "max_value": SIZE,
     },
     # The samplers here go from sigma 500 down to 0.3 in equal steps of its logarithm, whatever the file says.
@@ -187,7 +189,7 @@ def _problem(value: object, wanted: object) -> str:
     if isinstance(wanted, Free):
         return ""
     if value is _ABSENT:
-        return "is missing"
+        return "" if isinstance(wanted, Shape) and wanted.optional else "is missing"
     if isinstance(wanted, Text):
         return "" if isinstance(value, str) and value else f"is {value!r}, want a name"
     assert isinstance(wanted, Shape), wanted

@@ -30,7 +30,7 @@ from sao_data import stored, sums
 from sao_data.errors import IntegrityError, UsageError
 from sao_data.provenance import Dataset
 from sao_data.stream import Stream, StreamState
-from sao_model import declared, optimiser
+from sao_model import declared, optimiser, weights
 from sao_model.declared import Declared
 from sao_model.ema import Ema
 
@@ -128,10 +128,10 @@ class Run:
         numbers = {name: self._mean(total / num) for name, (total, num) in self._noted.items()} | values
         self._noted.clear()
         bad = [name for name, number in numbers.items() if not math.isfinite(number)]
-        if bad:
-            raise IntegrityError(
-                f"{self.out}: {bad[0]} is {numbers[bad[0]]} at step {step}; {self._way_out()}"
-            )
+        weight = "" if bad else weights.not_finite(named)
+        if bad or weight:
+            what = f"{bad[0]} is {numbers[bad[0]]}" if bad else f"{weight} is not finite"
+            raise IntegrityError(f"{self.out}: {what} at step {step}; {self._way_out()}")
         if self._accelerator.is_main_process:
             seconds = round(time.monotonic() - self._began, 3)
             line = json.dumps({"step": step, "seconds": seconds, **numbers}, allow_nan=False)
@@ -144,10 +144,7 @@ class Run:
         """What helps against numbers that are not finite; the settings of this run lead there again."""
         found = checkpoints(self.out)
         last = f"{found[-1].name} is finite, but leads here again" if found else "nothing was saved"
-        return (
-            f"{last}: train into another --out with a lower optimiser.lr (--set optimiser.lr=1e-5) or with "
-            "optimiser.clip (--set optimiser.clip=1.0)"
-        )
+        return f"{last}: {weights.ADVICE}"
 
     def checkpoint_folder(self, step: int) -> Path:
         return self.out / CHECKPOINTS / f"step-{step:08d}"

@@ -20,6 +20,8 @@ from sao_data.errors import IntegrityError, SaoError
 INDEX = (
     ".index.json"  # behind the name of a file that lies in several (the layout of transformers and diffusers)
 )
+# Against numbers that are not finite. A clipped gradient alone does not help: Adam divides by its size.
+ADVICE = "train into another --out with a smaller step (--set optimiser.lr=1e-5 --set optimiser.clip=1.0)"
 _STARTS = (
     (b"version https://git-lfs", "a pointer of git-lfs, not the weights; fetch them with `git lfs pull`"),
     (b"<", "a web page, not weights; download it again, signed in where that is asked for"),
@@ -86,7 +88,7 @@ def _load(path: Path, fix: str, error: type[SaoError]) -> dict[str, Tensor]:
     with path.open("rb") as file:
         start = file.read(32)
     for sign, what in _STARTS:
-        if start.startswith(sign):
+        if start.startswith(sign) and start[8:9] != b"{":  # a safetensors file: eight bytes, then JSON
             raise error(f"{path}: {what}")
     try:
         return load_file(path)

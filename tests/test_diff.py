@@ -124,7 +124,12 @@ def test_equal_rows_have_no_kind() -> None:
 
 def test_a_kept_recording_may_change_in_several_ways() -> None:
     now = kept(
-        **CC0, author="Else", audio_sha256="3" * 64, seconds=1.0, shards=("x",), ai_preference="no-gen-ai"
+        **CC0,
+        author="Else",
+        audio_sha256="3" * 64,
+        seconds=1.0,
+        shards=("x-000000.tar",),
+        ai_preference="no-gen-ai",
     )
     assert kinds_of(kept(), now) == (
         "relicensed", "preference_changed", "recredited", "reaudio", "recut", "rerouted",
@@ -171,7 +176,7 @@ def made(url: str, rows: list[CatalogueRow], shards: tuple[str, ...] = (), *, so
         storage, "catalogue.parquet", CatalogueRow, sorted(rows, key=lambda r: r.id) if sort else rows
     )
     tables.write(storage, "shards.parquet", Shard, [
-        Shard(name=text.split("=")[0], series="train", sha256=text.split("=")[1], num_samples=1, num_bytes=1)
+        Shard(name=text.split("=")[0], series="t", sha256=32 * text.split("=")[1], num_samples=1, num_bytes=1)
         for text in shards
     ])  # fmt: skip
     num_kept = sum(row.kept for row in rows)
@@ -186,8 +191,8 @@ def made(url: str, rows: list[CatalogueRow], shards: tuple[str, ...] = (), *, so
 
 
 def test_shards_are_told_apart_by_their_bytes(tmp_path: Path) -> None:
-    a = made(str(tmp_path / "a"), [kept()], ("t-0=aa", "t-1=bb", "t-2=cc"))
-    b = made(str(tmp_path / "b"), [kept()], ("t-0=aa", "t-1=xx", "t-3=dd"))
+    a = made(str(tmp_path / "a"), [kept()], ("t-000000.tar=aa", "t-000001.tar=bb", "t-000002.tar=cc"))
+    b = made(str(tmp_path / "b"), [kept()], ("t-000000.tar=aa", "t-000001.tar=dd", "t-000003.tar=ee"))
     found = compare(a, b)
     assert found.shards == {"equal": 1, "rewritten": 1, "new": 1, "gone": 1}
     assert found.unchanged == 1

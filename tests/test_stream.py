@@ -274,7 +274,10 @@ def test_seen_is_what_was_yielded_and_the_report_reads_it(built: Path, tmp_path:
         samples = next(batches).samples
     assert seen.draws == 15
     dataset = open_dataset(str(built))
-    training = {"dataset": "made", "root_digest": dataset.facts["root_digest"], "step": 3}
+    training = {name: dataset.facts[name] for name in ("version", "root_digest")} | {
+        "dataset": "made",
+        "step": 3,
+    }
     (tmp_path / "training_data.json").write_text(json.dumps(training | {"shards": seen.to_json()}))
     report.write(dataset, open_storage(str(tmp_path / "report")), str(tmp_path))
     works = json.loads((tmp_path / "report" / "attribution.json").read_text())

@@ -1,16 +1,23 @@
 import json
+import random
+import re
+import shutil
+import subprocess
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from sao_data import sums
-from sao_data.errors import IntegrityError, UsageError
+from sao_data import seen, sums
+from sao_data.errors import IntegrityError, SaoError, UsageError
 from sao_model import checkpoint
 from sao_model.checkpoint import assign, describe, load, load_codec, load_tensors, save
 from sao_model.ema import Ema
-from sao_model.model import StableAudio
+from sao_model.model import StableAudio, build
+from tests import damaged
 
 
 @pytest.fixture
@@ -156,3 +163,128 @@ def test_weights_of_another_model_are_listed_in_groups(tiny: StableAudio) -> Non
 
 def test_nothing_is_pickled(saved: Path) -> None:
     assert {path.suffix or path.name for path in saved.iterdir()} == {".json", ".safetensors", "SHA256SUMS"}
+
+
+def edit(change: Callable[[dict[str, Any]], object]) -> Callable[[Path], None]:
+    """model.json changed, and SHA256SUMS made to fit again."""
+
+    def harm(folder: Path) -> None:
+        table = json.loads((folder / "model.json").read_text())
+        change(table)
+        (folder / "model.json").write_text(json.dumps(table))
+
+    return harm
+
+
+def rewrite(change: Callable[[torch.Tensor], torch.Tensor]) -> Callable[[Path], None]:
+    """Other numbers in dit.safetensors, and a model.json that names them."""
+
+    def harm(folder: Path) -> None:
+        path = folder / "dit.safetensors"
+        save_file({key: change(value) for key, value in load_file(path).items()}, path)
+        edit(lambda table: table["parts"]["dit"].update(sha256=sums.sha256(path)))(folder)
+
+    return harm
+
+
+def replace(data: bytes) -> Callable[[Path], None]:
+    """Something else where the weights were, and a model.json that names it."""
+
+    def harm(folder: Path) -> None:
+        path = folder / "vae.safetensors"
+        path.write_bytes(data)
+        edit(lambda table: table["parts"]["vae"].update(sha256=sums.sha256(path)))(folder)
+
+    return harm
+
+
+def raw(text: str) -> Callable[[Path], None]:
+    def harm(folder: Path) -> None:
+        (folder / "model.json").write_text(text)
+
+    return harm
+
+
+# What befalls a checkpoint whose every digest fits again, and what is said of it.
+FORGED: dict[str, tuple[Callable[[Path], None], str]] = {
+    "no extras": (edit(lambda t: t.pop("extras")), "model.json: extras: Field required"),
+    "no parts": (edit(lambda t: t["parts"].pop("dit")), "wants the parts vae, dit"),
+    "a list": (raw("[1]"), "model.json: not a JSON object"),
+    "deep": (raw("[" * 100_000), "model.json: not valid JSON"),
+    "NaN": (raw('{"format": NaN}'), "NaN is no JSON number"),
+    "a number": (edit(lambda t: t.update(extras=5)), "extras: Input should be an object (got 5)"),
+    "the folder": (edit(lambda t: t["parts"]["dit"].update(file=".")), "parts.dit.file: String"),
+    "a step out": (
+        edit(lambda t: t["parts"]["dit"].update(file="../x.safetensors")),
+        "parts.dit.file: String",
+    ),
+    "an extra out": (edit(lambda t: t.update(extras={"../x": "0" * 64})), "String should match pattern"),
+    "no digest": (
+        edit(lambda t: t["parts"]["dit"].update(sha256="x")),
+        "parts.dit.sha256: String should match",
+    ),
+    "another format": (edit(lambda t: t.update(format=1)), "format 1; this version reads format 2"),
+    "no shape": (edit(lambda t: t["config"]["dit"].update(width="x")), "width"),
+    "NaN weights": (rewrite(lambda x: x * float("nan")), "holds numbers that are not finite"),
+    "an infinity": (rewrite(lambda x: x / 0), "holds numbers that are not finite"),
+    "whole numbers": (
+        rewrite(lambda x: x.to(torch.int32)),
+        "holds int32 numbers; weights are floating-point",
+    ),
+    "other shapes": (rewrite(lambda x: x[:1].clone()), "weights of another model"),
+    "a pickle": (replace(b"\x80\x04K\x01."), "a pickle, which may run code; convert it to safetensors"),
+    "a zip": (replace(b"PK\x03\x04" + bytes(100)), "a PyTorch pickle, which may run code"),
+    "a page": (replace(damaged.HTML), "a web page, not weights; download it again"),
+    "a pointer": (replace(damaged.POINTER), "a pointer of git-lfs, not the weights"),
+    "nothing": (replace(b""), "not a whole safetensors file"),
+    "a giant header": (replace(b"\xff" * 7 + b"\x00" + b"{}"), "not a whole safetensors file"),
+}
+
+
+@pytest.mark.parametrize("name", FORGED)
+def test_a_forged_checkpoint_is_refused_in_one_line(saved: Path, name: str) -> None:
+    harm, told = FORGED[name]
+    harm(saved)
+    sums.write(saved)
+    with pytest.raises(SaoError, match=re.escape(told)):
+        load(saved)
+
+
+@pytest.mark.parametrize("kind", [torch.float16, torch.bfloat16, torch.float64])
+def test_other_precision_is_read_as_float32(tiny: StableAudio, saved: Path, kind: torch.dtype) -> None:
+    rewrite(lambda x: x.to(kind))(saved)
+    with pytest.raises(IntegrityError, match=r"if the change is meant, run `(sha256sum .*)`") as error:
+        load(saved)
+    command = re.search("`(.*)`", str(error.value))
+    assert command is not None
+    subprocess.run(command[1], shell=True, cwd=saved, check=True)
+    again = load(saved)
+    assert {p.dtype for p in again.parameters()} == {torch.float32}
+    ours = dict(tiny.dit.named_parameters())
+    assert all(torch.equal(ours[n].to(kind).float(), p) for n, p in again.dit.named_parameters())
+    assert torch.isfinite(again.generate("rain", 0.1, steps=2)).all()
+
+
+def test_what_is_not_finite_is_not_saved(tiny: StableAudio, tmp_path: Path) -> None:
+    with torch.no_grad():
+        broken = build(tiny.config)
+        next(iter(broken.dit.parameters())).view(-1)[0] = float("nan")
+    with pytest.raises(IntegrityError, match="holds numbers that are not finite: not saved"):
+        save(broken, tmp_path / "ckpt")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_every_difference_is_noticed(saved: Path, tmp_path: Path) -> None:
+    facts = {"dataset": "x", "version": "y", "root_digest": "0" * 64, "step": 1, "shards": []}
+    (saved / "training_data.json").write_text(json.dumps(facts))
+    sums.write(saved)
+    for seed in range(60):
+        dice = random.Random(seed)
+        folder = shutil.copytree(saved, tmp_path / "x")
+        path = dice.choice(sorted(folder.iterdir()))
+        before = path.read_bytes()
+        path.write_bytes((damaged.json_of if path.suffix == ".json" else damaged.bytes_of)(before, dice))
+        if path.read_bytes() != before:
+            with pytest.raises(SaoError, match=r"restore it|not a whole|format|git-lfs|a web page"):
+                load(folder), seen.read(folder / "training_data.json")
+        shutil.rmtree(folder)

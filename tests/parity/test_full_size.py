@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from sao_model import preset, released
+from sao_model import preset, published_config, released
 from sao_model.model import StableAudio, parts
 
 KEYS = Path(__file__).resolve().parents[3] / "shared" / "data" / "parity" / "keys"
@@ -72,11 +72,11 @@ def test_the_text_encoder_is_t5_base(model: StableAudio) -> None:
 @needs_shared
 def test_the_published_configs_say_what_the_preset_says(model: StableAudio) -> None:
     ours = model.config
-    theirs = released.sat_config(CONFIGS)
+    theirs = published_config.sat_config(CONFIGS)
     assert (theirs.codec, theirs.dit, theirs.num_latents) == (ours.codec, ours.dit, ours.num_latents)
     assert theirs.seconds_start == ours.seconds_start
     assert dataclasses.replace(theirs.prompt.config, terms="Apache-2.0") == ours.prompt.config
-    theirs = released.diffusers_config(CONFIGS)
+    theirs = published_config.diffusers_config(CONFIGS)
     assert (theirs.codec, theirs.dit, theirs.num_latents) == (ours.codec, ours.dit, ours.num_latents)
     assert theirs.prompt.config.max_tokens == ours.prompt.config.max_tokens
     assert theirs.prompt.config.width == ours.prompt.config.width

@@ -16,6 +16,8 @@ import soundfile
 import torch
 from safetensors.torch import load_file, save_file
 
+from sao_data import sums
+from sao_data.storage import LocalStorage
 from tests import processes
 from tests.datasets_made import BY, SAMPLING, build, load, tone_wav, write_folder
 from tests.training.test_training import TINY
@@ -114,6 +116,7 @@ def test_training_leaves_a_log_and_checkpoints(made: Made) -> None:
     assert [line["step"] for line in lines] == list(range(1, VAE_STEPS + 1))
     assert {path.name for path in latest(made.vae).iterdir()} == {
         "model.json", "vae.safetensors", "training.safetensors", "loop.json", "training_data.json",
+        "SHA256SUMS",
     }  # fmt: skip
     assert {path.name for path in latest(made.dit).iterdir()} >= {
         "dit.safetensors", "conditioners.safetensors", "text_encoder.safetensors", "vae.safetensors",
@@ -194,6 +197,9 @@ def test_a_killed_training_continues_to_the_same_bits(made: Made, tmp_path: Path
 MISTAKES: dict[str, tuple[str, list[str], int, str]] = {
     "no such preset": ("train_vae", ["--config", "nope.toml"], 2, "nope.toml: no such"),
     "unknown key": ("train_vae", ["--set", "pace.step=3"], 2, "unknown key 'step'; did you mean 'steps'?"),
+    "half precision": ("train_vae", ["--set", "precision=fp16"], 2, "precision: fp16 needs a GPU"),
+    "somebody's folder": ("train_vae", ["--out", "{tmp}/in"], 2, "not empty, and no training's (found "),
+    "two in one folder": ("train_vae", ["--out", "{taken}"], 6, "in use by process"),
     "no dataset": ("train_vae", ["--data", "{tmp}/nowhere"], 2, "no dataset here"),
     "no series": (
         "train_vae", ["--set", 'stream.series=["validation"]'], 2,
@@ -234,7 +240,8 @@ def mistakes(made: Made) -> dict[str, Answer]:
         right = getattr(made, command)(made.tmp / "mistakes" / f"{name}.wav")
         return run(*right, *(word.format(**places) for word in wrong))
 
-    with ThreadPoolExecutor(2) as pool:
+    places["taken"] = made.tmp / "taken"
+    with ThreadPoolExecutor(2) as pool, LocalStorage(places["taken"]).lock():
         return dict(zip(MISTAKES, pool.map(make, MISTAKES), strict=True))
 
 
@@ -252,6 +259,7 @@ def test_mistakes_train_and_generate_nothing(made: Made, mistakes: dict[str, Ans
     assert len(mistakes) == len(MISTAKES)
     left = [path for path in (made.tmp / "mistakes").rglob("*") if path.is_file()]
     assert [path for path in left if path.name != "config.json"] == []
+    assert not (made.tmp / "taken" / "config.json").exists()
 
 
 @pytest.mark.parametrize("name", ["train_vae", "train_dit", "generate"])
@@ -288,6 +296,7 @@ def _bound(made: Made) -> Path:
     path = copy / "training_data.json"
     asks = {"license_family": "SAMPLING+", "ai_preference": "", "reviewed": False, "works": 12}
     path.write_text(json.dumps(json.loads(path.read_text()) | {"conditions": [asks]}))
+    sums.write(copy)
     return copy
 
 
@@ -300,4 +309,5 @@ def _torn(made: Made) -> Path:
     facts = json.loads(model.read_text())
     facts["parts"]["dit"]["sha256"] = hashlib.sha256(path.read_bytes()).hexdigest()
     model.write_text(json.dumps(facts))
+    sums.write(copy)
     return copy

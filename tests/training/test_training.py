@@ -1,18 +1,21 @@
 """Training continues after a kill as if there had been none, and says what is wrong before it begins."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 import torch
+from accelerate.state import AcceleratorState
 from safetensors.torch import load_file
 
 from sao_data import config as configs
-from sao_data.errors import IntegrityError, UsageError
+from sao_data.errors import IntegrityError, Locked, UsageError
 from sao_data.provenance import Dataset, open_dataset
-from sao_model import checkpoint, generation, optimiser, run, train_dit, train_vae
+from sao_data.storage import LocalStorage
+from sao_model import checkpoint, generation, optimiser, processes, run, train_dit, train_vae
 from tests.datasets_made import Quiet, build, load, tone_wav, write_folder
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -216,14 +219,70 @@ def test_bad_settings_are_named_before_anything_is_made(dataset: Dataset, mini: 
     assert not out.exists()
 
 
-def test_a_loss_that_is_not_finite_ends_the_run_and_saves_nothing(
+def test_a_loss_that_is_not_finite_ends_the_run_with_advice_that_works(
     dataset: Dataset, mini: str, tmp_path: Path
 ) -> None:
-    wild = vae_config(mini, optimiser={"lr": 1e30, "warmup": 0.0})
-    with pytest.raises(IntegrityError, match=r"lower optimiser\.lr"):
-        train_vae.train(wild, dataset, tmp_path / "run", resume="auto", progress=Silent())
-    for folder in run.checkpoints(tmp_path / "run"):
-        assert all(value.isfinite().all() for value in checkpoint.load_tensors(folder, "training").values())
+    pace = {"steps": 6, "save_every": 1, "log_every": 1}
+    wild = {"lr": 1.0, "warmup": 0.0}
+    out, config = tmp_path / "run", vae_config(mini, pace=pace, optimiser=wild)
+    with pytest.raises(IntegrityError, match="train into another --out with a smaller step") as error:
+        train_vae.train(config, dataset, out, resume="auto", progress=Silent())
+    for folder in run.checkpoints(out):
+        checkpoint.load_tensors(folder, "training")  # all finite, else this is an error
+    advice = re.findall(r"--set optimiser\.(\w+)=([\d.e-]+)", str(error.value))
+    assert [name for name, _ in advice] == ["lr", "clip"]
+    mended = wild | {name: float(value) for name, value in advice}
+    calm = vae_config(mini, pace=pace, optimiser=mended)
+    train_vae.train(calm, dataset, tmp_path / "other", resume="auto", progress=Silent())
+    assert len(losses(tmp_path / "other")) == 6
+
+
+def test_weights_that_are_not_finite_end_a_run(tmp_path: Path) -> None:
+    here = run.Run(tmp_path, processes.make_accelerator("no"), run.Pace(), run.Pace(), Silent())
+    broken = torch.nn.Parameter(torch.tensor([1.0, float("inf")]))
+    with pytest.raises(IntegrityError, match=r"conv is not finite at step 3; nothing was saved: train into"):
+        here.log(3, {"conv": broken}, rate=0.1)
+
+
+def test_a_folder_has_one_training_at_a_time(dataset: Dataset, mini: str, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    with LocalStorage(out).lock(), pytest.raises(Locked, match="in use by process"):
+        train_vae.train(vae_config(mini), dataset, out, resume="auto", progress=Silent())
+    (out / "thesis.txt").write_text("mine")
+    with pytest.raises(UsageError, match=r"not empty, and no training's \(found thesis.txt\)"):
+        train_vae.train(vae_config(mini), dataset, out, resume="auto", progress=Silent())
+    assert [path.name for path in out.iterdir()] == ["thesis.txt"]
+
+
+@pytest.mark.parametrize(
+    ("precision", "name", "value", "told"),
+    [
+        ("fp16", "", "", "fp16 needs a GPU, and there is none; set no"),
+        ("fp8", "", "", "want no"),
+        ("no", "ACCELERATE_MIXED_PRECISION", "bf16", "ACCELERATE_MIXED_PRECISION=bf16 has no effect here"),
+        ("no", "ACCELERATE_GRADIENT_ACCUMULATION_STEPS", "4", "batch_size is that of all processes"),
+        ("no", "ACCELERATE_USE_FSDP", "true", "leave FSDP out"),
+        ("no", "ACCELERATE_USE_DEEPSPEED", "true", "leave DeepSpeed out"),
+    ],
+)
+def test_a_setting_without_effect_is_refused(
+    monkeypatch: pytest.MonkeyPatch, precision: str, name: str, value: str, told: str
+) -> None:
+    if name:
+        monkeypatch.setenv(name, value)
+    with pytest.raises(UsageError, match=told):
+        processes.make_accelerator(precision)
+
+
+def test_half_precision_on_the_cpu_is_not_float32(dataset: Dataset, mini: str, tmp_path: Path) -> None:
+    for precision in ("no", "bf16"):
+        config = vae_config(mini, precision=precision)
+        AcceleratorState._reset_state(
+            reset_partial_state=True
+        )  # one of a process, and this process has several
+        train_vae.train(config, dataset, tmp_path / precision, resume="auto", progress=Silent())
+    AcceleratorState._reset_state(reset_partial_state=True)
+    assert losses(tmp_path / "no") != losses(tmp_path / "bf16")
 
 
 def test_only_the_newest_checkpoints_are_kept(dataset: Dataset, mini: str, tmp_path: Path) -> None:
