@@ -156,8 +156,10 @@ DIFFUSERS_INDEX: Spec = {
 }  # fmt: skip
 T5: Spec = {
     "model_type": Is("t5"), "d_model": SIZE, "num_layers": SIZE, "num_heads": SIZE, "d_kv": SIZE,
-    "d_ff": SIZE, "vocab_size": SIZE,
-    "feed_forward_proj": Is("relu"), "is_gated_act": Is(False),
+    "d_ff": SIZE, "vocab_size": SIZE, "feed_forward_proj": Is("relu"), "is_gated_act": Is(False),
+    "dense_act_fn": Is("relu"),
+    "layer_norm_epsilon": Is(1e-6), "relative_attention_num_buckets": IMPLIED,
+    "relative_attention_max_distance": IMPLIED,
 }  # fmt: skip
 
 

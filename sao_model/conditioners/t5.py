@@ -23,6 +23,7 @@ from torch import Tensor, nn
 
 from sao_data import stored
 from sao_data.errors import IntegrityError, UsageError
+from sao_model import published_settings as settings
 from sao_model import weights
 
 _AGAIN = "download it again"
@@ -126,14 +127,14 @@ def _random_encoder(config: Config) -> nn.Module:
 
 
 def _pretrained_encoder(config: Config) -> nn.Module:
-    from huggingface_hub.errors import StrictDataclassError
     from transformers import T5EncoderModel
 
     where = f"prompt: pretrained = {config.pretrained!r}"
-    _check_files(Path(config.pretrained), ("config.json",), ("model.safetensors",))
+    _check_files(Path(config.pretrained), (), ("model.safetensors",))
+    shape = _local_shape(Path(config.pretrained))
     try:
-        encoder = T5EncoderModel.from_pretrained(config.pretrained, dtype=torch.float32)
-    except (*_UNREADABLE, StrictDataclassError) as error:
+        encoder = T5EncoderModel.from_pretrained(config.pretrained, config=shape, dtype=torch.float32)
+    except _UNREADABLE as error:
         fix = "give a folder with a T5 encoder, or go online once"
         raise UsageError(f"{where}: {_first_line(error)}; {fix}") from error
     shape = encoder.config
@@ -146,6 +147,23 @@ def _pretrained_encoder(config: Config) -> nn.Module:
             f"{where}: its width, layers, heads, head_dim, ff_dim and vocab_size are {found}, not {wanted}"
         )
     return cast("nn.Module", encoder)
+
+
+def _local_shape(folder: Path) -> Any:
+    """The T5Config of a local folder, of settings that were checked; None for a name, or without a file."""
+    from transformers import T5Config
+
+    path = folder / "config.json"
+    if not path.is_file():
+        return None
+    table = stored.plain(path.read_bytes(), where=str(path), fix=_AGAIN)
+    settings.check(table, settings.T5, where=str(path), others=True)
+    sizes: dict[str, Any] = {
+        key: int(table[key])
+        for key, wanted in settings.T5.items()
+        if isinstance(wanted, settings.Shape) and key in table
+    }
+    return T5Config(**sizes)
 
 
 def _pretrained_tokenizer(config: Config) -> Tokenize:
