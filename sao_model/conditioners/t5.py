@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any, Protocol, Self, cast
 
 import torch
-from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from sao_data import stored
@@ -27,7 +26,7 @@ from sao_model import published_settings as settings
 from sao_model import weights
 
 _AGAIN = "download it again"
-_UNREADABLE = (OSError, ValueError, TypeError, KeyError, AttributeError, RuntimeError, SafetensorError)
+_UNREADABLE = (OSError, ValueError, TypeError, LookupError, AttributeError, RuntimeError)
 PAD, END, FIRST_WORD = 0, 1, 2  # token ids of the hashed-word tokeniser; the first two as T5 has them
 
 log = logging.getLogger(__name__)
@@ -130,7 +129,9 @@ def _pretrained_encoder(config: Config) -> nn.Module:
     from transformers import T5EncoderModel
 
     where = f"prompt: pretrained = {config.pretrained!r}"
-    _check_files(Path(config.pretrained), (), ("model.safetensors",))
+    path = Path(config.pretrained) / "model.safetensors"
+    if weights.exists(path):
+        weights.read_raw(path, fix=_AGAIN)  # its reader would not say which file it was
     shape = _local_shape(Path(config.pretrained))
     try:
         encoder = T5EncoderModel.from_pretrained(config.pretrained, config=shape, dtype=torch.float32)
@@ -167,31 +168,36 @@ def _local_shape(folder: Path) -> Any:
 
 
 def _pretrained_tokenizer(config: Config) -> Tokenize:
+    """Of a local tokenizer.json as it stands; of a name as `transformers` knows it. The ids are equal."""
+    name = config.tokenizer or config.pretrained
+    path = Path(name) / "tokenizer.json"
+    if path.is_file():
+        return _local_tokenizer(path, config.vocab_size)
     from transformers import AutoTokenizer
 
-    name = config.tokenizer or config.pretrained
-    _check_files(Path(name), ("tokenizer.json", "tokenizer_config.json"), ())
     try:
         tokenizer: Any = AutoTokenizer.from_pretrained(name)
-    except Exception as error:
-        if type(error) is not Exception and not isinstance(error, _UNREADABLE):
-            raise
-        # `tokenizers` raises Exception itself for files that are none
-        fix = "download it again"
-        raise IntegrityError(f"{name}: the tokenizer cannot be read ({_first_line(error)}); {fix}") from error
+    except _UNREADABLE as error:
+        fix = "give a folder with tokenizer.json, or go online once"
+        raise UsageError(f"prompt: tokenizer {name!r}: {_first_line(error)}; {fix}") from error
     tokenizer.model_max_length = 1_000_000  # we cut, and say so
     return lambda prompts: cast("list[list[int]]", tokenizer(list(prompts))["input_ids"])
 
 
-def _check_files(folder: Path, texts: tuple[str, ...], tensors: tuple[str, ...]) -> None:
-    """IntegrityError for a file of a local folder that is not whole; its reader would not say which. What is
-    not there is the reader's business: the names differ."""
-    for name in texts:
-        if (folder / name).is_file():
-            stored.plain((folder / name).read_bytes(), where=str(folder / name), fix=_AGAIN)
-    for name in tensors:
-        if (folder / name).is_file():
-            weights.read_raw(folder / name, fix=_AGAIN)
+def _local_tokenizer(path: Path, vocab_size: int) -> Tokenize:
+    from tokenizers import Tokenizer
+
+    data = path.read_bytes()
+    stored.plain(data, where=str(path), fix=_AGAIN)
+    try:
+        tokenizer: Any = Tokenizer.from_buffer(data)
+    except ValueError as error:
+        raise IntegrityError(f"{path}: not a tokenizer ({_first_line(error)}); {_AGAIN}") from error
+    if (most := max(tokenizer.get_vocab().values(), default=-1)) >= vocab_size:
+        raise IntegrityError(f"{path}: has token {most}, the encoder knows {vocab_size}; {_AGAIN}")
+    tokenizer.no_truncation()  # we cut, and say so
+    tokenizer.no_padding()
+    return lambda prompts: [encoding.ids for encoding in tokenizer.encode_batch(list(prompts))]
 
 
 def _first_line(error: Exception) -> str:

@@ -1,9 +1,10 @@
 import logging
+from pathlib import Path
 
 import pytest
 import torch
 
-from sao_data.errors import UsageError
+from sao_data.errors import IntegrityError, UsageError
 from sao_model import conditioners
 from sao_model.conditioners import seconds, t5
 
@@ -78,3 +79,22 @@ def test_every_conditioner_is_a_plugin(name: str) -> None:
 def test_an_unknown_conditioner_names_the_nearest() -> None:
     with pytest.raises(UsageError, match="did you mean 'seconds'"):
         conditioners.load("second", where="test")
+
+
+TOKENIZER = Path(__file__).parents[3] / "shared" / "data" / "stable-audio-open-1.0" / "tokenizer"
+
+
+@pytest.mark.skipif(not TOKENIZER.is_dir(), reason="needs the published tokenizer beside the checkout")
+def test_the_published_tokenizer_gives_the_ids_that_transformers_gives(tmp_path: Path) -> None:
+    from transformers import AutoTokenizer
+
+    theirs = AutoTokenizer.from_pretrained(TOKENIZER)
+    theirs.model_max_length = 10_000
+    prompts = ["rain", "Amen break 174 BPM", "  two  blanks\n", "Ü ☂ 雨", "", "a " * 300, "<extra_id_0> x"]
+    ours = t5._local_tokenizer(TOKENIZER / "tokenizer.json", 32_128)
+    assert ours(prompts) == theirs(prompts)["input_ids"]
+    with pytest.raises(IntegrityError, match=r"has token 32099, the encoder knows 100; download it again"):
+        t5._local_tokenizer(TOKENIZER / "tokenizer.json", 100)
+    (tmp_path / "tokenizer.json").write_text('{"version": "1.0", "model": {"type": "none"}}')
+    with pytest.raises(IntegrityError, match=r"tokenizer\.json: not a tokenizer"):
+        t5._local_tokenizer(tmp_path / "tokenizer.json", 32_128)

@@ -255,4 +255,4 @@ def test_a_damaged_folder_is_refused_in_one_line(tmp_path: Path) -> None:
 @parity
 @pytest.mark.slow
 def test_a_damaged_folder_many_times(tmp_path: Path) -> None:
-    _run(tmp_path, range(24, 424))
+    _run(tmp_path, range(24, 824))
