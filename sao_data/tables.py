@@ -12,7 +12,7 @@ import hashlib
 import io
 import types
 import typing
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 from sao_data.errors import IntegrityError
@@ -26,6 +26,7 @@ _FIX = "delete work/ there and run the same command again"
 _MAX_SHOWN = 60  # characters of a wrong value in a message
 _MAX_LINE = 200  # characters of what pyarrow says
 _HINTS: dict[type, dict[str, Any]] = {}
+_VALUES: dict[type, tuple[tuple[str, Callable[[Any], Any] | None], ...]] = {}
 T = TypeVar("T")
 
 
@@ -233,16 +234,24 @@ def _plain(value: Any) -> Any:
 
 
 def _record(cls: type[T], row: dict[str, Any]) -> T:
-    return cls(**{name: _value(hint, row[name]) for name, hint in _hints(cls).items()})
+    return cls(**{name: row[name] if value is None else value(row[name]) for name, value in _values(cls)})
 
 
-def _value(hint: Any, value: Any) -> Any:
+def _values(cls: type) -> tuple[tuple[str, Callable[[Any], Any] | None], ...]:
+    """Fields of a record, and what makes of a cell's value the field's; None: it is the same."""
+    if cls not in _VALUES:
+        _VALUES[cls] = tuple((name, _value(hint)) for name, hint in _hints(cls).items())
+    return _VALUES[cls]
+
+
+def _value(hint: Any) -> Callable[[Any], Any] | None:
     hint = _unwrapped(hint)[0]
     if _is_text(hint):
-        return "" if value is None else value
-    if value is not None and dataclasses.is_dataclass(hint):
-        return _record(typing.cast("type[Any]", hint), value)
+        return lambda value: "" if value is None else value
+    if dataclasses.is_dataclass(hint):
+        cls = typing.cast("type[Any]", hint)
+        return lambda value: None if value is None else _record(cls, value)
     if _is_list(hint):
-        inner = typing.get_args(hint)[0]
-        return tuple(_value(inner, item) for item in value or ())
-    return value
+        inner = _value(typing.get_args(hint)[0])
+        return (lambda items: tuple(map(inner, items or ()))) if inner else (lambda items: tuple(items or ()))
+    return None
