@@ -47,6 +47,7 @@ ORDER = [
     ["publish"],
     ["shard_check", "sample_check"],
     ["provenance"],
+    ["explain"],
     ["joined", "enforce", "drift", "diff"],
     ["prompts", "order", "crop", "members", "windows", "seen", "stream"],
     ["report"],

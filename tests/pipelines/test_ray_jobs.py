@@ -71,8 +71,8 @@ def test_a_job_in_a_copy_of_the_repository_writes_the_same_bytes(
 ) -> None:
     status, log = said["copy"]
     assert status == 0, log
-    line = next(line for line in log.splitlines() if line.startswith("│ dataset"))
-    assert tree(Path(line.strip("│ ").split()[1]), work=True) == tree(demo_dataset, work=True)
+    line = next(line for line in log.splitlines() if line.startswith("dataset "))
+    assert tree(Path(line.split()[1]), work=True) == tree(demo_dataset, work=True)
 
 
 def test_a_relative_output_in_the_copy_is_refused_with_the_fix(said: Said) -> None:
