@@ -1,4 +1,4 @@
-"""Which recordings of a dataset are meant by a name, an address or an id, and why each is in it, or is not."""
+"""Which recordings of a dataset are meant by a name, an address or an id, and their raw metadata."""
 
 from __future__ import annotations
 

@@ -69,7 +69,7 @@ class TerminalProgress:
 
 
 def _columns(width: int) -> list[ProgressColumn]:
-    """What a bar's line shows in a terminal of so many columns: what does not fit gives way, the bar first."""
+    """What a bar's line shows in a terminal of so many columns: what does not fit is left out."""
     name: list[ProgressColumn] = [
         SpinnerColumn(finished_text="[green]✓[/green]"),
         TextColumn("{task.description}"),

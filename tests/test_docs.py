@@ -26,6 +26,7 @@ import soundfile
 from accelerate.commands.launch import launch_command_parser
 
 from sao_data import (
+    arguments,
     cli,
     clusters,
     config,
@@ -147,9 +148,9 @@ def test_no_meaning_is_written_for_what_does_not_exist() -> None:
     classes += [h for h in typing.get_type_hints(Policy).values() if dataclasses.is_dataclass(h)]
     classes += [plugins.load(kind, name).Config for kind in plugins.KINDS for name in plugins.names(kind)]
     classes += [*model_configs(), PromptConfig, StreamConfig, run.Pace]
-    known = {generate._key(cls): {field.name for field in dataclasses.fields(cls)} for cls in classes}
+    known = {arguments.key(cls): {field.name for field in dataclasses.fields(cls)} for cls in classes}
     known |= {"attribution_csv": set(sheets.COLUMNS), "dropped_csv": set(sheets.DROPPED_COLUMNS)}
-    for table, fields in generate.written().items():
+    for table, fields in arguments.written().items():
         assert set(fields) <= known[table], table
 
 

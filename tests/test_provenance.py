@@ -393,3 +393,34 @@ def test_evidence_rows_are_told_by_their_hash(built: Path) -> None:
     names = [name for name in dataset.facts["files"] if name.startswith("evidence/")]
     digests = {digest for name in names for digest in evidence.read_rows(dataset.storage, name)}
     assert digests == {row.evidence for row in dataset.catalogue()}
+
+
+@pytest.mark.parametrize(
+    ("holds", "message"),
+    [
+        ({}, ""),
+        ({"README.md": "mine"}, "not empty and no report"),
+        ({"summary.json": "{}"}, "not empty and no report"),
+        ({"summary.json": "["}, "not valid JSON"),
+        ({"summary.json": '{"name": "else", "root_digest": "x"}'}, "holds the report on 'else'"),
+        ({"owner.json": "{}"}, "the dataset has its report"),
+    ],
+)
+def test_a_report_is_written_over_nothing_but_its_like(
+    built: Path, tmp_path: Path, holds: dict[str, str], message: str
+) -> None:
+    dataset, out = open_dataset(str(built)), open_storage(str(tmp_path))
+    for name, text in holds.items():
+        (tmp_path / name).write_text(text)
+    if not message:
+        report.write(dataset, out)
+        report.write(dataset, out)
+        return
+    with pytest.raises(UsageError, match=message):
+        report.write(dataset, out)
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == holds
+
+
+def test_a_report_does_not_go_into_the_dataset_itself(built: Path) -> None:
+    with pytest.raises(UsageError, match="the dataset has its report"):
+        report.write(open_dataset(str(built)), open_storage(f"{built}/attribution"))

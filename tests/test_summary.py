@@ -1,4 +1,4 @@
-"""What a person sees of a run: the box fits any terminal, paths stay in one piece, times say what they are."""
+"""What a person sees of a run: the box fits any terminal, paths stay whole, times say what they are."""
 
 from __future__ import annotations
 

@@ -75,7 +75,7 @@ def _train_and_generate(dataset: Dataset, out: Path, shown: Progress) -> list[st
     asked = generation.Config(prompt=_PROMPT, seconds=_SECONDS, steps=20, device="cpu")
     if not generation.is_made(str(last), asked, sound):
         shown.start("generate", asked.steps, "steps")
-        generation.generate(str(last), asked, sound, lambda *_: shown.advance(1))
+        generation.generate(str(last), asked, sound, lambda *_: shown.advance(1), overwrite=True)
         shown.finish()
     return [
         f"[bold]model[/bold]        {dit}",

@@ -55,7 +55,7 @@ ORDER = [
     ["recheck", "list_check", "selection"],
     ["reshard", "scrub", "journal", "rewrite", "recredit", "exposure", "takedown"],
     ["ingest", "dryrun"],
-    ["launch"],
+    ["launch", "arguments"],
     ["verbs"],
     ["cli", "__main__"],
 ]

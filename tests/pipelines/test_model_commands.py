@@ -114,6 +114,7 @@ def test_training_leaves_a_log_and_checkpoints(made: Made) -> None:
     assert [line["step"] for line in lines] == list(range(1, VAE_STEPS + 1))
     assert {path.name for path in latest(made.vae).iterdir()} == {
         "model.json", "vae.safetensors", "training.safetensors", "loop.json", "training_data.json",
+        "SHA256SUMS",
     }  # fmt: skip
     assert {path.name for path in latest(made.dit).iterdir()} >= {
         "dit.safetensors", "conditioners.safetensors", "text_encoder.safetensors", "vae.safetensors",
@@ -232,7 +233,11 @@ def mistakes(made: Made) -> dict[str, Answer]:
     def make(name: str) -> Answer:
         command, wrong, _, _ = MISTAKES[name]
         right = getattr(made, command)(made.tmp / "mistakes" / f"{name}.wav")
-        return run(*right, *(word.format(**places) for word in wrong))
+        wrong = [word.format(**places) for word in wrong]
+        if wrong[0] in right:  # no option is given twice
+            at = right.index(wrong[0])
+            right[at : at + 2] = []
+        return run(*right, *wrong)
 
     with ThreadPoolExecutor(2) as pool:
         return dict(zip(MISTAKES, pool.map(make, MISTAKES), strict=True))
@@ -255,12 +260,40 @@ def test_mistakes_train_and_generate_nothing(made: Made, mistakes: dict[str, Ans
 
 
 @pytest.mark.parametrize("name", ["train_vae", "train_dit", "generate"])
-def test_help_has_examples_and_brings_no_torch(name: str) -> None:
-    shown = run("-X", "importtime", _script(name), "--help")
-    assert shown.returncode == 0
-    assert f"pipelines/{name}.py" in shown.stdout.partition("examples:")[2]
+def test_a_wrong_option_is_answered_without_torch(name: str) -> None:
+    shown = run("-X", "importtime", _script(name), "--no-such-option")
+    assert shown.returncode == 2
     imported = {line.rpartition("|")[2].strip() for line in shown.stderr.splitlines()}
     assert ("argparse" in imported, "torch" in imported) == (True, False)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        (["--prompt", "x"], "given twice"),
+        (["--set", "seed=-1"], "seed: -1; give a number from 0"),
+        (["--set", "step=3"], "did you mean 'steps'?"),
+        (["--set", "prompt="], "prompt: empty"),
+        (["--model", "nowhere"], "no such folder"),
+        (["--out", "{tmp}/x.mp3"], "want a name that ends in .wav"),
+        (["--out", "{tmp}/there.wav"], "there.wav: is there already and is not overwritten"),
+        (["--out", "{tmp}/facts.wav"], "facts.json: is there already and is not overwritten"),
+    ],
+)
+def test_bad_arguments_are_refused_before_anything_is_loaded(
+    wrong: list[str], message: str, tmp_path: Path
+) -> None:
+    (tmp_path / "there.wav").touch()
+    (tmp_path / "facts.json").touch()
+    words = {"--model": str(tmp_path), "--out": str(tmp_path / "new.wav")}
+    asked = ["--prompt", "x"] if wrong[-1] != "prompt=" else []
+    if wrong[0] in words:
+        words[wrong[0]] = wrong[1].format(tmp=tmp_path)
+        wrong = []
+    given = [word for pair in words.items() for word in pair]
+    ended = run("-X", "importtime", _script("generate"), *given, *asked, *wrong)
+    assert (ended.returncode, message in ended.stderr) == (2, True), ended.stderr[-500:]
+    assert not [line for line in ended.stderr.splitlines() if line.endswith(" torch")]
 
 
 def _script(name: str) -> str:

@@ -1,5 +1,6 @@
 """Training continues after a kill as if there had been none, and says what is wrong before it begins."""
 
+import dataclasses
 import json
 import subprocess
 import sys
@@ -156,6 +157,14 @@ def test_a_checkpoint_is_a_model_that_generates(
     assert again.read_bytes() == out.read_bytes()
     other = generation.Config(prompt="a tone", seconds=0.02, steps=2, seed=1, device="cpu")
     assert not generation.is_made(str(tmp_path / "run"), other, out)
+    with pytest.raises(UsageError, match=r"x\.wav: is there already"):
+        generation.generate(str(tmp_path / "run"), other, out)
+    assert again.read_bytes() == out.read_bytes()
+    window = checkpoint.describe(run.resolve(tmp_path / "run")).config
+    unsaid = dataclasses.replace(asked, seconds=None)
+    generation.generate(str(tmp_path / "run"), unsaid, out, overwrite=True)
+    assert soundfile.info(out).frames == window.num_frames  # of a model whose window is below ten seconds
+    assert generation.is_made(str(tmp_path / "run"), unsaid, out)
 
 
 @pytest.mark.parametrize(
