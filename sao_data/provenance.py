@@ -60,7 +60,7 @@ def open_dataset(url: str) -> Dataset:
     if storage.exists(JOURNAL):
         raise Stopped(
             f"{storage.url}: a take-down or another credit was begun here and not finished; run it again "
-            "with --apply, or run the ingest: both finish it first"
+            "with --apply: it finishes"
         )
     if not storage.exists(FILE):
         raise UsageError(f"{storage.url}: not finished (no {FILE}); run the same ingest again to continue")

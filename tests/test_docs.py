@@ -170,7 +170,11 @@ MANIFESTS = sorted(p for p in (ROOT / "manifests").glob("*.toml") if p.name not 
 
 @pytest.mark.parametrize("path", MANIFESTS, ids=lambda path: path.name)
 def test_every_shipped_manifest_loads(path: Path) -> None:
-    assert manifest.load(path).name == path.stem
+    loaded = manifest.load(path)
+    assert loaded.name == path.stem
+    assert (
+        "your mail address or page" in loaded.contact
+    )  # as the report shows it: whom to ask, and what to write
 
 
 TRAININGS = {"vae": train_vae.Config, "dit": train_dit.Config}

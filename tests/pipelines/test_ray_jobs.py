@@ -154,7 +154,7 @@ def _blind_node(cluster: Cluster, hidden: Path) -> Iterator[None]:
                  str(processes.BIN / "ray"), "start", "--address", cluster.address, "--node-name", "blind",
                  "--num-cpus", "1", "--object-store-memory", "100000000", "--disable-usage-stats"],
                 env=processes.environment(RAY_AUTH_MODE="disabled", **{name: value}),
-                stdout=file, stderr=file, check=False, timeout=60,
+                stdout=file, stderr=file, check=False, timeout=600,
             )  # fmt: skip
         processes.wait_for(lambda: "blind" in _living_nodes(cluster), f"the node: {log.read_text()}")
         yield
@@ -168,6 +168,6 @@ def _blind_node(cluster: Cluster, hidden: Path) -> Iterator[None]:
 
 def _living_nodes(cluster: Cluster) -> set[str]:
     """Names of the nodes that the cluster counts as alive."""
-    with urllib.request.urlopen(f"{cluster.jobs}/nodes?view=summary", timeout=10) as response:
+    with urllib.request.urlopen(f"{cluster.jobs}/nodes?view=summary", timeout=60) as response:
         summary = json.load(response)["data"]["summary"]
     return {node["raylet"]["nodeName"] for node in summary if node["raylet"]["state"] == "ALIVE"}

@@ -284,7 +284,7 @@ def _launch_two(script: list[object]) -> list[tuple[int, str]]:
     ]  # fmt: skip
     ended = []
     for process in launched:
-        output, _ = process.communicate(timeout=120)
+        output, _ = process.communicate(timeout=600)
         ended.append((process.returncode, output[-2000:]))
     return ended
 
