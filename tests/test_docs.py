@@ -76,6 +76,15 @@ FOREIGN = {
     "No such option '--limit'",
     "ray job submit",
     "No module named 'sao_data'",
+    "Could not find any running Ray instance",
+    "Request failed with status code 413: Maximum request body size",
+    "exceeds the maximum size of",
+    "% full, available space",
+    "utilization is over capacity",
+    "killed due to the node running low on memory",
+    "is too large (",
+    "Can't get attribute",
+    "unsupported pickle protocol",
 }
 
 
