@@ -28,7 +28,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 # pip says what it fetches and how large it is; without what is there already, and with pip's own exit status
 define by_pip
 { $(PIP) --constraint constraints.txt $(1); echo $$? > .venv/.status; } \
-  | grep --line-buffered -E '^(Collecting|  Downloading|  Using cached|Building|Installing|Successfully)'; \
+  | grep --line-buffered -E '^(Collecting|Processing|  Downloading|  Using cached|Building|Installing|Successfully)'; \
 test "$$(cat .venv/.status)" = 0
 endef
 

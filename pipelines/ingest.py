@@ -16,7 +16,7 @@ sys.path.insert(0, str(ROOT))  # a Ray job or a fresh clone runs this without in
 
 EPILOG = """examples:
   pipelines/ingest.py                                              the demo, into out/demo
-  pipelines/ingest.py --manifest manifests/freesound_excerpts.toml
+  pipelines/ingest.py --manifest manifests/own_recordings.toml     the folder that the demo leaves
   pipelines/ingest.py --set cut.max_seconds=60 --set work.keep=true --dry-run
   ray job submit --working-dir . -- python pipelines/ingest.py --manifest manifests/demo.toml --out /data/demo
 sources, filters and all their fields: manifests/README.md
