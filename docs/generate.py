@@ -11,24 +11,18 @@ the same name in the records. A field without a meaning is an error.
 
 from __future__ import annotations
 
-import ast
 import dataclasses
-import functools
-import inspect
-import io
 import itertools
 import json
 import re
 import sys
-import textwrap
-import tokenize
-import tomllib
+import types
 import typing
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from sao_data import config, held, manifest, plugins, records, screening, tables, tombstones
+from sao_data import arguments, config, held, manifest, plugins, records, screening, tables, tombstones
 from sao_data.attribution import sheets
 from sao_data.attribution.card import dataset_card
 from sao_data.attribution.info import info_from
@@ -59,7 +53,6 @@ _PLUGINS = (
     ("captions", "[caption]", "plugin"),
     ("embedders", "[screening]", "tagger"),
 )
-_LEADING = {"of", "with", "where", "the", "in", "are"}
 _ARROW = (("list<element: ", "list<"), ("list<item: ", "list<"), ("double", "float64"))
 
 
@@ -279,56 +272,16 @@ PARTS: dict[str, Callable[[], str]] = {
 
 def meaning(cls: type, field: str) -> str:
     """What a field means; KeyError, with both names, where nobody says."""
-    said, comment = written().get(_key(cls), {}).get(field, ""), comments(cls).get(field, "")
-    if said or comment:
-        return f"{said}{_joint(said) if comment else ''}{comment}" if said else comment
+    if said := arguments.meaning(cls, field):
+        return said
     for namesake in _SHARED:
-        if borrowed := comments(namesake).get(field):
+        if borrowed := arguments.comments(namesake).get(field):
             return borrowed
-    raise KeyError(f"{_key(cls)}.{field}: no comment beside it, and nothing in docs/meanings.toml")
-
-
-def _joint(said: str) -> str:
-    """What stands between the words and the comment: nothing but a blank where the words lead over to it."""
-    return " " if said.endswith((",", ":")) or said.split()[-1] in _LEADING else "; "
-
-
-@functools.cache
-def comments(cls: type) -> dict[str, str]:
-    """The comments beside, within or above each field of a dataclass."""
-    source = textwrap.dedent(inspect.getsource(cls))
-    by_line = dict(_comment_lines(source))
-    found, last = {}, 0
-    body = ast.parse(source).body[0]
-    assert isinstance(body, ast.ClassDef), cls
-    for node in body.body:
-        end = node.end_lineno or node.lineno
-        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
-            near = (by_line[line] for line in range(last + 1, end + 1) if line in by_line)
-            found[node.target.id] = " ".join(near)
-        last = end
-    return found
-
-
-@functools.cache
-def written() -> dict[str, dict[str, str]]:
-    """The words of docs/meanings.toml."""
-    return tomllib.loads(_read("docs/meanings.toml"))
-
-
-def _comment_lines(source: str) -> Iterator[tuple[int, str]]:
-    for token in tokenize.generate_tokens(io.StringIO(source).readline):
-        if token.type == tokenize.COMMENT and "fmt:" not in token.string:
-            yield token.start[0], token.string.lstrip("#:").strip()
-
-
-def _key(cls: type) -> str:
-    """Plugins' classes are all called Config: they go by their module."""
-    return cls.__module__.rpartition(".")[2] if cls.__name__ == "Config" else cls.__name__
+    raise KeyError(f"{arguments.key(cls)}.{field}: no comment beside it, and nothing in docs/meanings.toml")
 
 
 def _meaning_of_column(name: str, column: str) -> str:
-    return written()[name].get(column) or meaning(records.CatalogueRow, column)
+    return arguments.written()[name].get(column) or meaning(records.CatalogueRow, column)
 
 
 def _settings(cls: type, names: Iterable[str] | None = None) -> str:
@@ -374,6 +327,8 @@ def _type(hint: Any) -> str:
     """A type in the words of TOML and JSON."""
     if config.is_location(hint):
         return "path or URL"
+    if isinstance(hint, types.UnionType):  # X | None: left out where it is not given
+        return _type(next(part for part in typing.get_args(hint) if part is not type(None)))
     if typing.get_origin(hint) is typing.Literal:
         return " or ".join(f"`{json.dumps(value)}`" for value in typing.get_args(hint))
     if typing.get_origin(hint) in (tuple, list):
@@ -388,6 +343,8 @@ def _default(field: dataclasses.Field[Any]) -> str:
         return f"`{json.dumps(field.default_factory())}`"
     if field.default is dataclasses.MISSING:
         return "required"
+    if field.default is None:
+        return "–"
     return f"`{json.dumps(field.default)}`"
 
 

@@ -29,26 +29,36 @@ def main() -> int:
     configs.apply_set(table, args.set)
     table |= {key: getattr(args, key) for key in ALIASES if getattr(args, key) is not None}
     config = configs.parse(generation.Config, table, where=args.config or "command line")
+    out = Path(args.out)
+    generation.check(args.model, config, out, overwrite=args.overwrite)
     with closing(progress.make()) as shown:
         shown.start("generate", config.steps, "steps")
-        out = generation.generate(args.model, config, Path(args.out), lambda *_: shown.advance(1))
+        generation.generate(args.model, config, out, lambda *_: shown.advance(1), overwrite=args.overwrite)
         shown.finish()
     sys.stdout.write(f"{out.absolute()}\n")
     return 0
 
 
 def parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    from sao_data.arguments import Parser
+
+    parser = Parser(description=__doc__, epilog=EPILOG, config=defaults)
     add = parser.add_argument
     add("--model", metavar="CKPT", required=True, help="checkpoint folder, or a run (its latest checkpoint)")
     add("--out", metavar="FILE.wav", required=True, help="where the sound goes")
     add("--config", metavar="FILE", help="TOML with fields of the generation")
     add("--set", metavar="KEY=VALUE", action="append", default=[], help="override a field")
+    add("--overwrite", action="store_true", help="write over FILE.wav and FILE.json if they are there")
     for key, kind in ALIASES.items():
-        add(f"--{key.replace('_', '-')}", metavar=key.upper(), type=kind, help=f"the field {key}")
+        add(f"--{key.replace('_', '-')}", metavar=key.upper(), type=kind, help=f"the field {key} (see below)")
     return parser.parse_args()
+
+
+def defaults() -> object:
+    """What --help shows."""
+    from sao_model import generation
+
+    return generation.Config()
 
 
 if __name__ == "__main__":

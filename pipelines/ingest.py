@@ -16,9 +16,10 @@ sys.path.insert(0, str(ROOT))  # a Ray job or a fresh clone runs this without in
 
 EPILOG = """examples:
   pipelines/ingest.py                                              the demo, into out/demo
-  pipelines/ingest.py --manifest manifests/freesound_excerpts.toml
+  pipelines/ingest.py --manifest manifests/own_recordings.toml     the folder that the demo leaves
   pipelines/ingest.py --set cut.max_seconds=60 --set work.keep=true --dry-run
   ray job submit --working-dir . -- python pipelines/ingest.py --manifest manifests/demo.toml --out /data/demo
+sources, filters and all their fields: manifests/README.md
 exit codes: 0 complete · 2 usage · 3 rejects over the limit · 4 stopped, run again · 6 locked · 7 no offers"""
 
 
@@ -46,9 +47,9 @@ def settings(args: argparse.Namespace) -> list[str]:
 
 
 def parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    from sao_data.arguments import Parser
+
+    parser = Parser(description=__doc__, epilog=EPILOG, config=defaults)
     add = parser.add_argument
     demo = str(ROOT / "manifests" / "demo.toml")
     add("--manifest", metavar="FILE", default=demo, help="what to build (default: manifests/demo.toml)")
@@ -59,6 +60,13 @@ def parse_arguments() -> argparse.Namespace:
     add("--dry-run", action="store_true", help="show what a run would do; write nothing")
     add("--accept-terms", action="store_true", help="accept the terms of use that a source asks for")
     return parser.parse_args()
+
+
+def defaults() -> object:
+    """What --help shows."""
+    from sao_data.manifest import Manifest
+
+    return Manifest(name="…")
 
 
 if __name__ == "__main__":

@@ -7,7 +7,6 @@ seen.
 
 from __future__ import annotations
 
-import argparse
 import sys
 from pathlib import Path
 
@@ -18,12 +17,11 @@ sys.path.insert(0, str(ROOT))  # a Ray job or a fresh clone runs this without in
 def main() -> int:
     """Parse, load, wire."""
     from sao_data import launch, report
+    from sao_data.arguments import Parser
     from sao_data.provenance import open_dataset
     from sao_data.storage import open_storage
 
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = Parser(description=__doc__)
     parser.add_argument("--data", metavar="DIR", required=True, help="dataset directory or URL")
     parser.add_argument("--out", metavar="DIR", required=True, help="where the report goes")
     parser.add_argument("--checkpoint", metavar="CKPT", help="checkpoint folder with training_data.json")

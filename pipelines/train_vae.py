@@ -43,26 +43,25 @@ def main() -> int:
 
 
 def parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    from sao_data.arguments import Parser
+
+    parser = Parser(description=__doc__, epilog=EPILOG, config=defaults)
     add = parser.add_argument
-    add(
-        "--config",
-        metavar="FILE",
-        required=True,
-        help="training preset (TOML), e.g. manifests/training/vae.toml",
-    )
+    preset = "training preset (TOML), e.g. manifests/training/vae.toml"
+    add("--config", metavar="FILE", required=True, help=preset)
     add("--data", metavar="DIR", required=True, help="dataset directory or URL")
     add("--out", metavar="RUN", required=True, help="run folder: log, checkpoints")
     add("--set", metavar="KEY=VALUE", action="append", default=[], help="override a field of the config")
-    add(
-        "--resume",
-        metavar="auto|never|PATH",
-        default="auto",
-        help="from the last checkpoint, not, or from this one",
-    )
+    where = "from the last checkpoint (auto, the default), not at all, or from this one"
+    add("--resume", metavar="auto|never|PATH", default="auto", help=where)
     return parser.parse_args()
+
+
+def defaults() -> object:
+    """What --help shows."""
+    from sao_model import train_vae
+
+    return train_vae.Config()
 
 
 if __name__ == "__main__":

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 from importlib.metadata import entry_points
 from types import ModuleType
 
 from sao_data import __version__, launch
+from sao_data.arguments import Parser
 
 GROUP = "sao.verbs"
 _DESCRIPTION = "Openly licensed sound into honest training sets, and Stable Audio Open trained on them."
@@ -19,21 +19,11 @@ The pipelines are scripts: pipelines/ingest.py --help, pipelines/report.py --hel
 def main(arguments: list[str] | None = None) -> int:
     """Run one verb; return its exit code."""
     verbs = _verbs()
-    parser = argparse.ArgumentParser(
-        prog="sao",
-        description=_DESCRIPTION,
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = Parser(prog="sao", description=_DESCRIPTION, epilog=_EPILOG)
     parser.add_argument("--version", action="version", version=f"sao {__version__}")
     commands = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
     for name, module in verbs.items():
-        verb = commands.add_parser(
-            name,
-            help=module.HELP,
-            description=module.__doc__,
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-        )
+        verb = commands.add_parser(name, help=module.HELP, description=module.__doc__)
         module.add_arguments(verb)
         verb.set_defaults(run=module.run)
     parsed = parser.parse_args(arguments)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import re
 import secrets
 import signal
 import socket
@@ -26,6 +27,8 @@ TOKEN_FIX = (
     "`ray start` and this command."
 )
 
+_VERSIONS = re.compile(r"Ray: (\S+)\s+Python: (\S+)")  # as Ray's "Version mismatch" lists them: theirs, ours
+_MOST_SHOWN = 400  # characters of Ray's own words
 _CONNECT_SECONDS = 5.0  # Ray itself tries for minutes when nothing listens at the address
 
 
@@ -45,8 +48,29 @@ def connect(ray: Any) -> None:
         raise UsageError(f"{_nobody_there(address, error)}.\nIf there is one: {TOKEN_FIX}") from error
     except ray.exceptions.AuthenticationError as error:
         raise UsageError(f"Ray refuses the connection: {error}\n{TOKEN_FIX}") from error
+    except (RuntimeError, ValueError) as error:  # of another version, or what else it will not have
+        raise refusal(address, str(error)) from error
     except SystemExit as error:  # Ray's own SIGTERM handler, while it was connecting
         raise Stopped("SIGTERM received; nothing is lost: run the same command again to continue") from error
+
+
+def refusal(address: str, said: str) -> UsageError:
+    """Why Ray will not have us, in one line: both versions where they differ, else its own first words."""
+    there = f" at {address}" if address else ""
+    versions = _VERSIONS.findall(said)
+    if len(versions) == 2 and versions[0] != versions[1]:
+        (ray, python), (our_ray, our_python) = versions
+        return UsageError(
+            f"the Ray cluster{there} runs Ray {ray} on Python {python}, this command Ray {our_ray} on Python "
+            f"{our_python}, and both have to be equal: start the cluster with the Python of this command "
+            f"(.venv/bin/ray start --head), or install ray=={ray} under Python {python} here, or use "
+            "--executor local"
+        )
+    words = " ".join(said.split())
+    return UsageError(
+        f"Ray refuses to join or start a cluster{there}: {words[:_MOST_SHOWN]}; see docs/troubleshooting.md "
+        "(Ray), or use --executor local"
+    )
 
 
 def prepare_token() -> None:

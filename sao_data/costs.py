@@ -22,19 +22,23 @@ class Size:
     num_recordings: int
     seconds: float
     num_bytes: int  # of files that are transferred; 0 = read in place
+    num_unstated: int = 0  # recordings whose source states no length
 
 
 def lines(size: Size, manifest: Manifest, num_workers: int = 1) -> Iterator[str]:
     """The costs of a first run, for people."""
-    flac = size.seconds * _FLAC_BYTES
     per_bucket = num_workers / manifest.num_buckets
-    yield f"audio                {_hours(size.seconds):>12s} in {size.num_recordings:,} recordings"
+    yield f"audio                {_audio(size)}"
     if size.num_bytes:
         stay = manifest.work.keep_originals is True
         kept = size.num_bytes if stay else size.num_bytes * per_bucket
         yield f"transferred          {_bytes(size.num_bytes):>12s}"
         why = "all stay" if stay else f"of {num_workers} buckets at a time; work.keep_originals keeps all"
         yield f"disk: originals      {_bytes(kept):>12s} ({why})"
+    if not size.seconds and size.num_unstated:
+        yield "disk, processor      not known: they follow from the lengths"
+        return
+    flac = size.seconds * _FLAC_BYTES
     blobs = flac if manifest.work.keep else flac * max(per_bucket, 0.0)
     yield f"disk: work           {_bytes(blobs):>12s} and the shards until a bucket is packed"
     yield f"disk: shards         {_bytes(flac):>12s}"
@@ -44,12 +48,25 @@ def lines(size: Size, manifest: Manifest, num_workers: int = 1) -> Iterator[str]
         yield f"processor: screening {most:>12s} of one core at most without a GPU (screening.device)"
 
 
+def _audio(size: Size) -> str:
+    """The sum of the stated lengths, and how many recordings it leaves out."""
+    recordings = f"{size.num_recordings:,} recordings"
+    if not size.num_unstated:
+        return f"{_hours(size.seconds):>12s} in {recordings}"
+    if not size.seconds:
+        return f"lengths not stated, in {recordings}"
+    return f"{_hours(size.seconds):>12s} in {recordings}, lengths of {size.num_unstated:,} not stated"
+
+
 def _hours(seconds: float) -> str:
-    return f"{seconds / 3600:,.1f} hours" if seconds >= 3600 else f"{seconds / 60:,.1f} minutes"
+    for unit, size in (("hours", 3600), ("minutes", 60)):
+        if seconds >= size:
+            return f"{seconds / size:,.1f} {unit}"
+    return f"{seconds:.1f} seconds"
 
 
 def _bytes(number: float) -> str:
-    for unit, size in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6)):
+    for unit, size in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
         if number >= size:
             return f"{number / size:,.1f} {unit}"
-    return f"{number / 1e3:,.0f} kB"
+    return f"{number:.0f} bytes"

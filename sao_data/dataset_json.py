@@ -9,9 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from pydantic import PositiveInt, StringConstraints
-
-from sao_data.forms import Count, Digest, FileName
+from sao_data.forms import Count, Digest, FileName, Form, Positive
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +38,7 @@ class Described:
     name: str
     description: str
     contact: str
-    num_buckets: PositiveInt
+    num_buckets: Positive
     source: list[Plugin]
     caption: Plugin
     policy: dict[str, Any]
@@ -92,7 +90,7 @@ class Facts:
     """dataset.json."""
 
     name: str
-    version: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{12}$")]
+    version: Annotated[str, Form(r"^[0-9a-f]{12}$")]
     root_digest: Digest
     manifest: Described
     counts: Counts

@@ -1,9 +1,9 @@
 """Two versions of a dataset compared: what became of every recording, and which shards were written anew.
 
 Both catalogues are sorted by id and read side by side, a row group of each in memory at a time. A recording
-whose rows differ in anything has at least one kind of change. What became of it (in, left out, no longer
-offered) is one kind, beside which `opted_out` may stand with `dropped`; what changed of a recording that is
-in both versions is as many kinds as there are, so that none hides another.
+whose rows differ in anything has at least one kind of change: what became of it (in, left out, no longer
+offered) is one, and each thing that its source says otherwise is one more, so that none hides another. What
+became of audio, clips and shards is compared where both versions hold the recording.
 """
 
 from __future__ import annotations
@@ -55,6 +55,7 @@ _EDITS = {
     "recut": ("num_clips", "num_clips_rejected", "seconds", "changes"),
     "rerouted": ("shards",),
 }  # fmt: skip
+_OF_THE_SOURCE = ("relicensed", "preference_changed", "recredited")  # known of works that are left out too
 _FIELDS = tuple(item.name for item in dataclasses.fields(CatalogueRow))
 T = TypeVar("T", CatalogueRow, Shard)
 
@@ -171,15 +172,31 @@ def kinds_of(was: CatalogueRow | None, now: CatalogueRow | None) -> tuple[str, .
     if was == now:
         return ()
     narrowed = [kind for kind in ("relicensed", "opted_out") if _narrowed(was, now, kind)]
-    if was.kept and now.kept:
-        edits = [kind for kind, names in _EDITS.items() if _differing(was, now, names)]
-        return tuple(dict.fromkeys([*edits, *narrowed])) or ("restated",)
-    if was.kept:
-        opted_out = ("opted_out",) if is_stricter(was.ai_preference, now.ai_preference) else ()
-        return tuple(dict.fromkeys(("dropped", *opted_out, *narrowed)))
-    if now.kept:
-        return ("regained",)
-    return ("rejudged" if (was.stage, was.reason) != (now.stage, now.reason) else "restated",)
+    if was.kept and not now.kept and is_stricter(was.ai_preference, now.ai_preference):
+        narrowed = ["opted_out", *narrowed]
+    found = dict.fromkeys([*_became(was, now), *narrowed, *_edits(was, now)])
+    return tuple(kind for kind in KINDS if kind in found) or ("restated",)
+
+
+def _became(was: CatalogueRow, now: CatalogueRow) -> tuple[str, ...]:
+    """Is it in or out otherwise than it was?"""
+    if was.kept != now.kept:
+        return ("dropped",) if was.kept else ("regained",)
+    return ("rejudged",) if (was.stage, was.reason) != (now.stage, now.reason) else ()
+
+
+def _edits(was: CatalogueRow, now: CatalogueRow) -> Iterator[str]:
+    """What its source says otherwise, and, where it is in both, what else is otherwise."""
+    if _is_bare(was) or _is_bare(now):
+        return
+    for kind, names in _EDITS.items():
+        if (kind in _OF_THE_SOURCE or (was.kept and now.kept)) and _differing(was, now, names):
+            yield kind
+
+
+def _is_bare(row: CatalogueRow) -> bool:
+    """Is nothing known of it but that it was offered (taken down, or a row that could not be read)?"""
+    return not (row.title or row.author or row.page_url or row.license_claim or row.evidence)
 
 
 def _narrowed(was: CatalogueRow, now: CatalogueRow, kind: str) -> bool:

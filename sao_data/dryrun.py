@@ -47,13 +47,14 @@ def forecast(plan: Plan, storage: Storage, listed: listing.Listing, foreseen: Se
     objections = {item.recording_id: item for item in matched}
     reasons: Counter[tuple[str, str]] = Counter()
     nums = [0] * manifest.num_buckets
-    seconds = 0.0
+    seconds, num_unstated = 0.0, 0
     for row in listed.rows.values():
         nums[bucket_of(row.recording.id, manifest.num_buckets)] += 1
         key = row.recording.id
         decision = final(judged[key], objections.get(key), answers.get(key, ()), manifest.release)
         if decision.verdict == "allow":
             seconds += row.recording.media.seconds or 0.0
+            num_unstated += row.recording.media.seconds is None
         else:
             reasons[("decide", decision.rule)] += 1
         if row.num_offers > 1:
@@ -66,25 +67,28 @@ def forecast(plan: Plan, storage: Storage, listed: listing.Listing, foreseen: Se
     todo = unfinished(units, storage)
     num_packed = "some" if todo else len(to_pack(_compared(units, storage, taken), storage))
     num_todo = sum(unit.num_rows for unit in todo)
+    kept = listed.num_offered - reasons.total()
+    size = Size(num_recordings=kept, seconds=seconds, num_bytes=0, num_unstated=num_unstated)
     return Summary(
         name=manifest.name,
         url=plan.url,
         version="not made",
         offered=listed.num_offered,
-        kept=listed.num_offered - reasons.total(),
+        kept=kept,
         rejected=tuple((*key, num) for key, num in sorted(reasons.items(), key=lambda i: (-i[1], i[0]))),
         seconds=seconds,
         num_samples=0,
         num_shards=0,
         num_bytes=0,
         warnings=(
-            *_foreseen(manifest, seconds, listed, foreseen),
+            *_foreseen(manifest, size, foreseen),
             *note,
             *listed.remarks,
             f"{len(todo)} of {len(units)} buckets ({num_todo} recordings) would be prepared now.",
             f"Shards of {num_packed} of {len(units)} buckets would be written.",
             "Filters and duplicates need the audio: a run may leave out more than is counted here.",
         ),
+        num_unstated=num_unstated,
         changed=bool(num_packed),
     )
 
@@ -101,16 +105,15 @@ def _without_weights(plan: Plan) -> tuple[Plan, tuple[str, ...]]:
     return plan, ()
 
 
-def _foreseen(
-    manifest: Manifest, seconds: float, listed: listing.Listing, foreseen: Sequence[Any]
-) -> Iterator[str]:
+def _foreseen(manifest: Manifest, here: Size, foreseen: Sequence[Any]) -> Iterator[str]:
     """What the sources hold and what a first run over them costs."""
     for item in foreseen:
         yield from item.lines()
     size = Size(
-        num_recordings=listed.num_offered + sum(item.num_sounds for item in foreseen),
-        seconds=seconds + sum(item.seconds for item in foreseen),
+        num_recordings=here.num_recordings + sum(item.num_sounds for item in foreseen),
+        seconds=here.seconds + sum(item.seconds for item in foreseen),
         num_bytes=sum(item.num_bytes for item in foreseen),
+        num_unstated=here.num_unstated + sum(item.num_sounds for item in foreseen if not item.seconds),
     )
     yield from costs.lines(size, manifest, os.cpu_count() or 1)
 

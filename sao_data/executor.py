@@ -213,6 +213,11 @@ def _result(ray: Any, reference: Any) -> Any:
         if isinstance(cause, OSError):
             raise _gave_up(cause) from None
         raise
+    except errors.RuntimeEnvSetupError as error:
+        raise UsageError(
+            f"Ray cannot set up the job's runtime environment ({' '.join(str(error).split())}); mend "
+            "--runtime-env, or submit without it"
+        ) from error
     except (
         errors.WorkerCrashedError,
         errors.NodeDiedError,
@@ -222,6 +227,9 @@ def _result(ray: Any, reference: Any) -> Any:
         errors.LocalRayletDiedError,
         errors.RayActorError,
         errors.TaskUnschedulableError,
+        errors.ActorUnschedulableError,
+        errors.ObjectStoreFullError,
+        errors.RaySystemError,
     ) as error:
         message = f"Ray lost a worker or a node ({error}); nothing is lost: run again to continue"
         raise Stopped(message) from error

@@ -9,8 +9,10 @@ from rich.console import Console
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
+    ProgressColumn,
     SpinnerColumn,
     TaskID,
+    TaskProgressColumn,
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
@@ -45,21 +47,12 @@ class TerminalProgress:
     """A bar per step."""
 
     def __init__(self, console: Console) -> None:
-        self._bars = Bars(
-            SpinnerColumn(finished_text="[green]✓[/green]"),
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=28),
-            MofNCompleteColumn(),
-            TimeElapsedColumn(),
-            TextColumn("[dim]left[/dim]"),
-            TimeRemainingColumn(),
-            console=console,
-        )
+        self._bars = Bars(*_columns(console.width), console=console)
         self._task: TaskID | None = None
 
     def start(self, step: str, total: int | None, unit: str = "recordings") -> None:
         self._bars.start()
-        self._task = self._bars.add_task(f"{_WORDS.get(step, step):32s}", total=total)
+        self._task = self._bars.add_task(_WORDS.get(step, step), total=total)
 
     def advance(self, num: int) -> None:
         if self._task is not None:
@@ -73,6 +66,25 @@ class TerminalProgress:
 
     def close(self) -> None:
         self._bars.stop()
+
+
+def _columns(width: int) -> list[ProgressColumn]:
+    """What a bar's line shows in a terminal of so many columns: what does not fit is left out."""
+    name: list[ProgressColumn] = [
+        SpinnerColumn(finished_text="[green]✓[/green]"),
+        TextColumn("{task.description}"),
+    ]
+    if width < 80:
+        return [*name, TaskProgressColumn()]
+    return [
+        *name,
+        *([BarColumn(bar_width=28)] if width >= 110 else []),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("[dim]so far,[/dim]"),
+        TimeRemainingColumn(),
+        TextColumn("[dim]left[/dim]"),
+    ]
 
 
 class LogProgress:

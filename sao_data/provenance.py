@@ -25,8 +25,7 @@ from sao_data import (
 from sao_data.attribution.info import BY_A_PERSON, EARLIER
 from sao_data.commit import FILE, JOURNAL, SAMPLES, SHARDS, root_digest
 from sao_data.dataset_json import Facts
-from sao_data.errors import MatchedNothing, Stopped, UsageError
-from sao_data.ids import named_by
+from sao_data.errors import Stopped, UsageError
 from sao_data.licences.table import table
 from sao_data.records import CatalogueRow, Sample, SampleRow, Shard
 from sao_data.stages.listing import NAME as LIST
@@ -61,7 +60,7 @@ def open_dataset(url: str) -> Dataset:
     if storage.exists(JOURNAL):
         raise Stopped(
             f"{storage.url}: a take-down or another credit was begun here and not finished; run it again "
-            "with --apply, or run the ingest: both finish it first"
+            "with --apply: it finishes"
         )
     if not storage.exists(FILE):
         raise UsageError(f"{storage.url}: not finished (no {FILE}); run the same ingest again to continue")
@@ -134,18 +133,6 @@ def _other_table(dataset: Dataset) -> Iterator[str]:
     reader = dataset.facts["licence_reader"]
     if (reader["version"], reader["table"]) != (licences.VERSION, table().digest):
         yield "decided with another licence table; where this one reads a claim otherwise, a finding says so"
-
-
-def why(dataset: Dataset, recording_id: str) -> tuple[CatalogueRow, str]:
-    """The catalogue row of a recording and its raw evidence ('' if none); MatchedNothing if it was never
-    offered."""
-    wanted = named_by(recording_id)
-    row = next((row for row in dataset.catalogue() if row.id in wanted), None)
-    if row is None:
-        raise MatchedNothing(
-            f"{dataset.storage.url}: {recording_id} was never offered; ids look like {_example(dataset)}"
-        )
-    return row, _raw(dataset, row.evidence)
 
 
 def _verify_files(dataset: Dataset) -> Iterator[str]:
@@ -285,16 +272,3 @@ def _verify_counts(dataset: Dataset, found: Counter[str], reasons: dict[str, int
         yield f"dataset.json: undone is {dataset.facts['undone']}, the catalogue has {found['not_yet']}"
     if dataset.facts["rejected_by_reason"] != reasons:
         yield "dataset.json: rejected_by_reason is not what the catalogue says"
-
-
-def _raw(dataset: Dataset, digest: str) -> str:
-    for name in dataset.facts["files"]:
-        if digest and name.startswith(f"{evidence.FOLDER}/"):
-            rows = evidence.checked_rows(dataset.storage, name)
-            if digest in rows:
-                return rows[digest]
-    return ""
-
-
-def _example(dataset: Dataset) -> str:
-    return next((row.id for row in dataset.catalogue()), "freesound:12345")

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from sao_data import owner, stored
 from sao_data.attribution.info import DatasetInfo
 from sao_data.attribution.report import files
 from sao_data.commit import info_of
@@ -20,8 +21,30 @@ from sao_data.seen import read as read_training_data
 from sao_data.storage import Storage, write_if_changed
 
 
+def check_out(out: Storage, dataset: Dataset) -> None:
+    """UsageError unless `out` is empty or holds an earlier report on this dataset, outside the dataset."""
+    found = set(out.entries())
+    if not found:
+        return
+    if owner.FILE in found or out.url.rstrip("/") == f"{dataset.storage.url.rstrip('/')}/attribution":
+        raise UsageError(f"--out {out.url}: the dataset has its report; give a folder of its own")
+    name = _name_of_report(out) if "summary.json" in found else ""
+    if not name:
+        raise UsageError(f"--out {out.url}: not empty and no report (found {min(found)}); give another --out")
+    if name != dataset.facts["name"]:
+        raise UsageError(f"--out {out.url}: holds the report on {name!r}; give another --out")
+
+
+def _name_of_report(out: Storage) -> str:
+    """The dataset that the report there is on; '' if it is no report of ours."""
+    where = f"{out.url}/summary.json"
+    said = stored.plain(out.read("summary.json"), where=where, fix="give another --out", error=UsageError)
+    return str(said.get("name", "")) if "root_digest" in said else ""
+
+
 def write(dataset: Dataset, out: Storage, checkpoint: str | None = None) -> DatasetInfo:
     """Write the report's files to `out`; return what it says in numbers."""
+    check_out(out, dataset)
     rows, shards = list(dataset.catalogue()), dataset.shards()
     warnings: tuple[str, ...] = ()
     if checkpoint:

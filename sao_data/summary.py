@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import shutil
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -33,6 +33,7 @@ class Summary:
     num_bytes: int
     warnings: tuple[str, ...]
     changed: bool  # False: everything was there already
+    num_unstated: int = 0  # of those a dry run would keep: recordings whose source states no length
     later: str = ""  # why some of it is not done yet, and when to run again; '' = all is done
 
     @property
@@ -42,8 +43,8 @@ class Summary:
         return technical / self.offered if self.offered else 0.0
 
 
-def box(summary: Summary, next_commands: Iterable[str], *, title: str) -> RenderableType:
-    """The closing box: offered, kept, dropped by reason, where it is, what to do next."""
+def box(summary: Summary, *, title: str, dry_run: bool = False) -> RenderableType:
+    """The closing box: offered, kept, dropped by reason, what is to be known of it."""
     from rich.console import Group
     from rich.markup import escape
     from rich.panel import Panel
@@ -54,18 +55,36 @@ def box(summary: Summary, next_commands: Iterable[str], *, title: str) -> Render
     numbers.add_column(justify="right", style="bold")
     numbers.add_column()
     numbers.add_row(f"{summary.offered:,}", "recordings offered")
-    audio = f"{summary.seconds / 3600:.2f} h" if summary.seconds >= 3600 else f"{summary.seconds:.1f} s"
-    numbers.add_row(f"{summary.kept:,}", f"kept: {audio} of audio in {summary.num_shards} shards "
-                    f"({summary.num_bytes / 1e6:.1f} MB)")  # fmt: skip
+    numbers.add_row(f"{summary.kept:,}", _would_keep(summary) if dry_run else _kept(summary))
     for stage, reason, count in summary.rejected:
         numbers.add_row(f"{count:,}", f"[dim]left out:[/dim] {escape(reason)} [dim]({stage})[/dim]")
     parts: list[RenderableType] = [numbers]
     warnings = (*summary.warnings, *([summary.later] if summary.later else []))
-    parts += [Text(f"! {warning}", style="yellow") for warning in warnings]
-    parts.append(Text())
-    parts += [Text.from_markup(line) for line in next_commands]
+    remarks = Table.grid(padding=(0, 1))
+    for warning in warnings:
+        remarks.add_row("!", Text(warning), style="yellow")
+    parts += [remarks] if warnings else []
     heading = escape(title)
     return Panel(Group(*parts), title=heading, title_align="left", border_style="green", expand=False)
+
+
+def _kept(summary: Summary) -> str:
+    size = f"{summary.num_shards} shards ({summary.num_bytes / 1e6:.1f} MB)"
+    return f"kept: {_audio(summary.seconds)} of audio in {size}"
+
+
+def _would_keep(summary: Summary) -> str:
+    """Lengths are those that sources state, if they do."""
+    if not summary.num_unstated:
+        return f"would be kept: {_audio(summary.seconds)} of audio, as stated"
+    if not summary.seconds:
+        return "would be kept (lengths not stated)"
+    lacking = f"{summary.num_unstated:,} lengths not stated"
+    return f"would be kept: {_audio(summary.seconds)} of audio, as stated ({lacking})"
+
+
+def _audio(seconds: float) -> str:
+    return f"{seconds / 3600:.2f} h" if seconds >= 3600 else f"{seconds:.1f} s"
 
 
 def where_lines(summary: Summary) -> list[str]:
@@ -81,7 +100,8 @@ def where_lines(summary: Summary) -> list[str]:
 
 
 def show(summary: Summary, *, dry_run: bool = False, more: Sequence[str] = ()) -> None:
-    """Print the closing box to standard output."""
+    """Print the closing box to standard output, as wide as the terminal; below it, in one piece, what a
+    person copies."""
     from rich.console import Console
     from rich.markup import escape
 
@@ -93,9 +113,9 @@ def show(summary: Summary, *, dry_run: bool = False, more: Sequence[str] = ()) -
         title = f"{summary.name} {state}: version {summary.version}"
         lines = [*where_lines(summary), *more, "", "[bold]next[/bold]", *map(escape, next_lines(summary.url))]
     console = Console()
-    if not console.is_terminal:  # a log has no width; paths must stay in one piece
-        console.width = max(100, max(len(line) for line in (*lines, *summary.warnings)) + 8)
-    console.print(box(summary, lines, title=title))
+    console.print(box(summary, title=title, dry_run=dry_run))
+    for line in lines:
+        console.print(line, soft_wrap=True, highlight=False)
 
 
 def next_lines(url: str) -> list[str]:

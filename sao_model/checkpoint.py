@@ -26,13 +26,12 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import torch
-from pydantic import StringConstraints
 from torch import Tensor, nn
 
 from sao_data import config as configs
 from sao_data import stored, sums
 from sao_data.errors import IntegrityError, UsageError
-from sao_data.forms import Count, Digest, Sha256
+from sao_data.forms import Count, Digest, Form, Sha256
 from sao_model import codec, preset, weights
 from sao_model.model import StableAudio, build, conditioner, fetch_text, parts
 from sao_model.preset import Config, parse, to_table
@@ -49,10 +48,8 @@ _RESTORE = "restore it from a copy"
 _MOST_LINES = 12  # of a list of keys in a message
 
 Tensors = Mapping[str, Tensor]
-_Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
-_File = Annotated[
-    str, StringConstraints(pattern=r"^([A-Za-z0-9][A-Za-z0-9_-]*[.]safetensors)?$")
-]  # beside model.json
+_Name = Annotated[str, Form(r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
+_File = Annotated[str, Form(r"^([A-Za-z0-9][A-Za-z0-9_-]*[.]safetensors)?$")]  # beside model.json
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

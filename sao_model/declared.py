@@ -29,10 +29,10 @@ DATA = seen.FILE
 class Use:
     """What becomes of a generated sound; a flag that is left out is as the model's training declared it."""
 
-    open_source: bool | None = None
-    freely_available: bool | None = None
-    commercial_use: bool | None = None
-    commercial_training: bool | None = None
+    open_source: bool | None = None  # not given: as the checkpoint says
+    freely_available: bool | None = None  # likewise
+    commercial_use: bool | None = None  # likewise
+    commercial_training: bool | None = None  # likewise
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

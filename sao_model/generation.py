@@ -5,17 +5,24 @@ from __future__ import annotations
 import json
 import math
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import soundfile
-from torch import Tensor
 
 from sao_data import config as configs
 from sao_data.errors import IntegrityError, UsageError
-from sao_model import checkpoint, declared, run
-from sao_model.model import Progress, check_request, device
+from sao_model import declared
+
+if TYPE_CHECKING:  # PyTorch takes seconds to import: whoever only asks or errs does not wait for it
+    from torch import Tensor
+
+    from sao_model import checkpoint
+    from sao_model.model import Progress
+
+_SECONDS = 10.0  # of a sound for which no length was asked, or the model's window if that is shorter
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,7 +30,7 @@ class Config:
     """One generation; the defaults are the paper's (5.1)."""
 
     prompt: str = ""
-    seconds: float = 10.0
+    seconds: float | None = None  # not given: 10, or the window if that is shorter
     steps: int = 100
     cfg_scale: float = 7.0
     seed: int = 0
@@ -33,24 +40,26 @@ class Config:
     release: declared.Use = field(default_factory=declared.Use)
 
 
-def generate(folder: str, config: Config, out: Path, progress: Progress | None = None) -> Path:
+def generate(
+    folder: str, config: Config, out: Path, progress: Progress | None = None, *, overwrite: bool = False
+) -> Path:
     """Write the wav (16 bit) and its facts; UsageError for what the model cannot do, before it is loaded."""
-    if out.suffix != ".wav" or out.parent.is_file():
-        raise UsageError(f"--out {out}: want a name that ends in .wav, in a folder")
-    if not 0 <= config.seed < 2**63:
-        raise UsageError(f"seed: {config.seed}; give a number from 0 to 2^63 - 1")
+    check(folder, config, out, overwrite=overwrite)
+    from sao_model import checkpoint, run
+    from sao_model.model import check_request, device
+
     where = device(config.device or _best_device())
     found = run.resolve(folder)
     described = checkpoint.describe(found)
-    request = config.prompt, config.seconds
+    config = _with_length(config, described)
+    request = config.prompt, config.seconds or 0.0
     check_request(
         described.config, *request, steps=config.steps, cfg_scale=config.cfg_scale, sampler=config.sampler
     )
     release = declared.check_use(found, config.release)
     model = checkpoint.load(found).to(where).eval()
     audio = model.generate(
-        config.prompt,
-        config.seconds,
+        *request,
         steps=config.steps,
         cfg_scale=config.cfg_scale,
         seed=config.seed,
@@ -74,16 +83,36 @@ def generate(folder: str, config: Config, out: Path, progress: Progress | None =
     return out
 
 
+def check(folder: str, config: Config, out: Path, *, overwrite: bool = False) -> None:
+    """UsageError for what is wrong whatever the model, before anything is imported or loaded."""
+    if out.suffix != ".wav" or out.parent.is_file():
+        raise UsageError(f"--out {out}: want a name that ends in .wav, in a folder")
+    for path in (out, out.with_suffix(".json")):
+        if path.exists() and not overwrite:
+            raise UsageError(
+                f"{path}: is there already and is not overwritten; give another --out, or --overwrite"
+            )
+    if not config.prompt.strip():
+        raise UsageError("prompt: empty; say what to generate, e.g. --prompt 'rain on a tin roof'")
+    if not 0 <= config.seed < 2**63:
+        raise UsageError(f"seed: {config.seed}; give a number from 0 to 2^63 - 1")
+    if not Path(folder).is_dir():
+        raise UsageError(f"--model {folder}: no such folder; give a checkpoint, or a run that has some")
+
+
 def is_made(folder: str, config: Config, out: Path) -> bool:
     """Was this sound made already, by this model and these settings?"""
     try:
         facts = json.loads(out.with_suffix(".json").read_text())
     except (FileNotFoundError, ValueError):
         return False
-    wanted = configs.canonical(config)
-    assert isinstance(wanted, dict)
+    from sao_model import checkpoint, run
+
     found = run.resolve(folder)
-    wanted |= {"model_digest": _digests(checkpoint.describe(found))}
+    described = checkpoint.describe(found)
+    wanted = configs.canonical(_with_length(config, described))
+    assert isinstance(wanted, dict)
+    wanted |= {"model_digest": _digests(described)}
     wanted |= declared.facts_of_use(found, config.release)
     return out.exists() and all(facts.get(key) == value for key, value in wanted.items())
 
@@ -101,6 +130,12 @@ def write_wav(path: Path, audio_CT: Tensor, sample_rate: int) -> float:
     soundfile.write(temporary, (samples_CT / max(peak, 1.0)).T, sample_rate, subtype="PCM_16", format="WAV")
     os.replace(temporary, path)
     return peak
+
+
+def _with_length(config: Config, described: checkpoint.Description) -> Config:
+    """The config with the length that is meant where none is given."""
+    window = described.config.num_frames / described.config.sample_rate
+    return config if config.seconds is not None else replace(config, seconds=min(_SECONDS, window))
 
 
 def _digests(described: checkpoint.Description) -> dict[str, str]:

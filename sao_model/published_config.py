@@ -10,10 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic import PositiveInt
-
 from sao_data import stored
 from sao_data.errors import UsageError
+from sao_data.forms import Positive
 from sao_model import codec, dit, preset
 from sao_model import published_settings as settings
 from sao_model.conditioners import seconds, t5
@@ -164,7 +163,7 @@ def _agree_in_diffusers(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Tokenizer:
-    model_max_length: PositiveInt
+    model_max_length: Positive
 
 
 def _conditioning(configs: Any, where: str) -> dict[str, dict[str, Any]]:

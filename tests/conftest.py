@@ -105,7 +105,7 @@ def _start_cluster(root: Path, folder: Path, mark: str, extra: dict[str, str]) -
             [str(processes.BIN / "ray"), "start", "--head", "--num-cpus", "2", "--disable-usage-stats",
              "--object-store-memory", str(_OBJECT_STORE), "--temp-dir", str(folder),
              "--dashboard-host", "127.0.0.1", "--include-log-monitor", "false", *options],
-            cwd=root, env=env, stdout=file, stderr=file, timeout=120, check=False,
+            cwd=root, env=env, stdout=file, stderr=file, timeout=600, check=False,
         )  # fmt: skip
     assert started.returncode == 0, log.read_text()
     return Cluster(address=f"127.0.0.1:{ports[0]}", jobs=f"http://127.0.0.1:{ports[1]}", root=root, mark=mark)

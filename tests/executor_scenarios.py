@@ -17,6 +17,7 @@ from typing import Any
 
 from sao_data.errors import IntegrityError, SaoError, UsageError
 from sao_data.executor import Executor, make
+from tests.processes import wait_for
 
 
 def results_come_in_any_order(executor: Executor, tmp: Path) -> Any:
@@ -75,14 +76,11 @@ def a_worker_killed_always(executor: Executor, tmp: Path) -> Any:
 def abandoned_units_are_interrupted(executor: Executor, tmp: Path) -> Any:
     running = executor.map(partial(_linger, tmp / "lingers"), [0.0, 600.0])
     next(iter(running))
-    while not (tmp / "lingers").exists():
-        time.sleep(0.05)
+    wait_for((tmp / "lingers").exists, "the unit to begin")
     running.close()  # type: ignore[attr-defined]
-    for _ in range(400):  # on a busy machine the interrupt may come after the wait for it
-        if (tmp / "lingers").read_text() == "interrupted":
-            break
-        time.sleep(0.05)
-    return (tmp / "lingers").read_text()
+    # on a busy machine the interrupt comes after the executor's own wait for it
+    wait_for((tmp / "lingers.interrupted").exists, "the unit to be interrupted")
+    return "interrupted"
 
 
 def a_node_that_cannot_see(executor: Executor, tmp: Path) -> Any:
@@ -153,11 +151,12 @@ def _overdraw(counter: Any, number: int) -> None:
 def _linger(log: Path, seconds: float) -> float:
     if seconds:
         try:
-            log.write_text("began")
+            log.touch()
             for _ in range(int(seconds / 0.05)):
                 time.sleep(0.05)  # Ray interrupts between two bytecodes, not within a system call
-        finally:
-            log.write_text("interrupted")
+        except KeyboardInterrupt:
+            log.with_suffix(".interrupted").touch()
+            raise
     return seconds
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 BIN = Path(sys.executable).parent
 INGEST = [sys.executable, str(ROOT / "pipelines" / "ingest.py")]
-_PATIENCE = 60.0  # seconds until a wait is a failure
+_PATIENCE = 600.0  # seconds until a wait is a failure: a guard against hanging, on any machine under any load
 _STEP = 0.01
 
 
@@ -40,7 +40,7 @@ def start(*command: str, env: dict[str, str] | None = None, cwd: Path = ROOT) ->
 def ended(process: subprocess.Popen[str]) -> tuple[int, str]:
     """Wait for a process; its exit status and all it said."""
     try:
-        text, _ = process.communicate(timeout=4 * _PATIENCE)
+        text, _ = process.communicate(timeout=_PATIENCE)
     except subprocess.TimeoutExpired:
         kill_group(process)
         text, _ = process.communicate()

@@ -94,6 +94,45 @@ def clean_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name)
 
 
+MISMATCH = (
+    "Version mismatch: The cluster was started with:\n    Ray: {0}\n    Python: {1}\n"
+    "This process on node 10.0.0.1 was started with:\n    Ray: {2}\n    Python: {3}\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("address", "said", "parts"),
+    [
+        (
+            "h:1",
+            MISMATCH.format("2.39.0", "3.11.7", "2.60.0", "3.11.7"),
+            ["at h:1 runs Ray 2.39.0 on Python 3.11.7"],
+        ),
+        (
+            "",
+            MISMATCH.format("2.60.0", "3.9.1", "2.60.0", "3.11.7"),
+            ["cluster runs Ray 2.60.0 on Python 3.9.1"],
+        ),
+        (
+            "",
+            MISMATCH.format("3.0.0.dev0", "3.9.1", "2.60.0", "3.11.7"),
+            ["Ray 3.0.0.dev0", "ray==3.0.0.dev0 under"],
+        ),
+        (
+            "h:1",
+            "Failed to connect to GCS.\n Last 3 lines\nof files",
+            ["h:1: Failed to connect to GCS. Last 3 lines of"],
+        ),
+    ],
+)
+def test_a_refusal_is_one_line_with_both_facts_and_the_fix(address: str, said: str, parts: list[str]) -> None:
+    message = str(cluster.refusal(address, said))
+    assert "\n" not in message
+    assert "--executor local" in message
+    assert ("this command Ray 2.60.0 on Python 3.11.7" in message) == ("mismatch" in said)
+    assert [part for part in parts if part not in message] == []
+
+
 def test_a_stop_that_ray_wrapped_comes_out_as_it_was() -> None:
     with pytest.raises(Stopped, match="SIGTERM"), cluster.signals_heard():
         raise SystemError("returned a result with an exception set") from Stopped("SIGTERM received")

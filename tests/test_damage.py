@@ -16,10 +16,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from sao_data import catalogue, shards, tables, takedown
+from sao_data import catalogue, explain, shards, tables, takedown
 from sao_data.commit import SAMPLES, SHARDS, root_digest
 from sao_data.errors import IntegrityError, SaoError
-from sao_data.provenance import check, open_dataset, why
+from sao_data.provenance import check, open_dataset
 from sao_data.records import SampleRow, Shard
 from sao_data.selection import Wanted
 from sao_data.stream import Stream, StreamConfig
@@ -59,7 +59,8 @@ def _verified(out: Path) -> list[str]:
 
 
 def _explained(out: Path) -> list[str]:
-    why(open_dataset(str(out)), "folder:tone-001-wav")
+    dataset = open_dataset(str(out))
+    explain.raw_row(dataset, explain.find(dataset, "folder:tone-001-wav")[0])
     return []
 
 

@@ -44,8 +44,8 @@ def test_every_change_of_a_real_source_is_named(pair: tuple[Dataset, Dataset]) -
         "dropped": ["narrowed", "optout"],
         "opted_out": ["optout"],
         "removed": ["gone"],
-        "relicensed": ["moved", "upgraded"],
-        "preference_changed": ["wish"],
+        "relicensed": ["moved", "narrowed", "upgraded", "widened"],
+        "preference_changed": ["optout", "stillout", "wish"],
         "recredited": ["renamed"],
         "reaudio": ["revoiced"],
         "offered": ["newout"],
@@ -55,7 +55,8 @@ def test_every_change_of_a_real_source_is_named(pair: tuple[Dataset, Dataset]) -
 
 def test_a_changed_row_of_metadata_is_no_silence(pair: tuple[Dataset, Dataset]) -> None:
     found = ids(compare(*pair, num_examples=99))
-    assert {"retagged", "stillout"} <= {*found["restated"]}
+    assert "retagged" in found["restated"]
+    assert "stillout" not in found["restated"]
 
 
 def test_numbers_add_up(pair: tuple[Dataset, Dataset]) -> None:
@@ -136,6 +137,10 @@ def test_a_kept_recording_may_change_in_several_ways() -> None:
     )  # fmt: skip
 
 
+# a work taken down: nothing is said of it any more
+BARE = dict.fromkeys(("title", "author", "author_url", "page_url", "evidence"), "") | dict.fromkeys(CC0, "")
+
+
 @pytest.mark.parametrize(
     ("was", "now", "kinds"),
     [
@@ -144,8 +149,14 @@ def test_a_kept_recording_may_change_in_several_ways() -> None:
         (kept(), None, ("removed",)),
         (dropped(), None, ("unlisted",)),
         (kept(), dropped(4211), ("dropped",)),
-        (kept(), dropped(4211, ai_preference="no-gen-ai"), ("dropped", "opted_out")),
-        (kept(ai_preference="no-gen-ai"), dropped(4211), ("dropped",)),
+        (kept(), dropped(4211, ai_preference="no-gen-ai"), ("dropped", "opted_out", "preference_changed")),
+        (kept(ai_preference="no-gen-ai"), dropped(4211), ("dropped", "preference_changed")),
+        (kept(), dropped(4211, **CC0, author="Else"), ("dropped", "relicensed", "recredited")),
+        (dropped(4211, **CC0, author="Else"), kept(), ("regained", "relicensed", "recredited")),
+        (kept(), dropped(4211, **BARE), ("dropped",)),
+        (dropped(4211, **BARE), kept(), ("regained",)),
+        (dropped(), dropped(stage="curate", reason="too_short", **CC0), ("relicensed", "rejudged")),
+        (dropped(), dropped(author="Else"), ("recredited",)),
         (dropped(), kept(5000), ("regained",)),
         (dropped(), dropped(stage="curate", reason="too_short"), ("rejudged",)),
         (dropped(), dropped(detail="other words"), ("restated",)),
@@ -170,13 +181,16 @@ def test_preferences_have_an_order() -> None:
 
 
 def made(url: str, rows: list[CatalogueRow], shards: tuple[str, ...] = (), *, sort: bool = True) -> Dataset:
-    """A dataset of these rows as far as a comparison reads it; its digest is that of its name."""
+    """A dataset of these rows as far as a comparison reads it; its digest is that of its name. Shards are
+    "number=digit of the hash"."""
     storage = open_storage(url)
     tables.write(
         storage, "catalogue.parquet", CatalogueRow, sorted(rows, key=lambda r: r.id) if sort else rows
     )
     tables.write(storage, "shards.parquet", Shard, [
-        Shard(name=text.split("=")[0], series="t", sha256=32 * text.split("=")[1], num_samples=1, num_bytes=1)
+        Shard(
+            name=f"train-00000{text[0]}.tar", series="train", sha256=text[2] * 64, num_samples=1, num_bytes=1
+        )
         for text in shards
     ])  # fmt: skip
     num_kept = sum(row.kept for row in rows)
@@ -191,8 +205,8 @@ def made(url: str, rows: list[CatalogueRow], shards: tuple[str, ...] = (), *, so
 
 
 def test_shards_are_told_apart_by_their_bytes(tmp_path: Path) -> None:
-    a = made(str(tmp_path / "a"), [kept()], ("t-000000.tar=aa", "t-000001.tar=bb", "t-000002.tar=cc"))
-    b = made(str(tmp_path / "b"), [kept()], ("t-000000.tar=aa", "t-000001.tar=dd", "t-000003.tar=ee"))
+    a = made(str(tmp_path / "a"), [kept()], ("0=a", "1=b", "2=c"))
+    b = made(str(tmp_path / "b"), [kept()], ("0=a", "1=f", "3=d"))
     found = compare(a, b)
     assert found.shards == {"equal": 1, "rewritten": 1, "new": 1, "gone": 1}
     assert found.unchanged == 1
@@ -225,10 +239,16 @@ def test_a_merge_collects_nothing() -> None:
 @pytest.mark.parametrize(
     ("by", "groups"),
     [
-        ("source", {"freesound": {"dropped": 2, "added": 1}}),
-        ("reason", {"too_short": {"dropped": 1}, "takedown": {"dropped": 1}, "none": {"added": 1}}),
-        ("author", {"Ada": {"dropped": 1, "added": 1}, "not stated": {"dropped": 1}}),
-        ("licence", {"CC-BY-3.0 → CC0-1.0": {"dropped": 1}, "CC-BY-3.0": {"dropped": 1, "added": 1}}),
+        ("source", {"freesound": {"dropped": 2, "relicensed": 1, "added": 1}}),
+        (
+            "reason",
+            {"too_short": {"dropped": 1}, "takedown": {"dropped": 1, "relicensed": 1}, "none": {"added": 1}},
+        ),
+        ("author", {"Ada": {"dropped": 1, "relicensed": 1, "added": 1}, "not stated": {"dropped": 1}}),
+        (
+            "licence",
+            {"CC-BY-3.0 → CC0-1.0": {"dropped": 1, "relicensed": 1}, "CC-BY-3.0": {"dropped": 1, "added": 1}},
+        ),
     ],
 )
 def test_changes_can_be_grouped(tmp_path: Path, by: str, groups: dict[str, dict[str, int]]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import csv
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -10,10 +11,11 @@ from typing import BinaryIO
 import pytest
 
 from sao_data import list_check
-from sao_data.errors import MatchedNothing
+from sao_data.errors import MatchedNothing, UsageError
 from sao_data.licences import Policy, Release
 from sao_data.records import Offer, Recording, Rejection
 from sao_data.sources._attribution_list import Entry
+from tests.datasets_made import manifest_text, write_folder
 
 BY3 = "http://creativecommons.org/licenses/by/3.0/"
 BY4 = "https://creativecommons.org/licenses/by/4.0/"
@@ -107,3 +109,45 @@ def test_the_table_is_safe_to_open_and_complete(tmp_path: Path) -> None:
     ]  # fmt: skip
     assert rows[0]["title"] == "'=1+1"
     assert rows[0]["license"] == "CC-BY-3.0"
+
+
+def listed(tmp: Path, *more: str) -> int:
+    """`sao list-check` of a list of one work, against a folder that has it, from the folder tmp."""
+    from sao_data.verbs import list_check as verb
+
+    folder = write_folder(tmp / "in", 1)
+    (tmp / "made.toml").write_text(manifest_text(folder))
+    (tmp / "list.csv").write_text("url\nhttps://freesound.org/s/5/\n")
+    parser = argparse.ArgumentParser()
+    verb.add_arguments(parser)
+    return verb.run(parser.parse_args([str(tmp / "list.csv"), "--manifest", str(tmp / "made.toml"), *more]))
+
+
+@pytest.mark.parametrize(
+    ("more", "place"),
+    [
+        ([], "list-checked.csv"),
+        (["--out", "there"], "there/list-checked.csv"),
+        (["--csv", "mine.csv"], "mine.csv"),
+        (["--out", "there", "--csv", "mine.csv"], "mine.csv"),
+    ],
+)
+def test_the_table_goes_where_it_is_said_and_overwrites_nothing(
+    more: list[str], place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    found = check([entry(1)], sound(1))
+    monkeypatch.setattr(list_check, "check", lambda *_: found)
+    assert listed(tmp_path, *more) == 0
+    before = (tmp_path / place).read_bytes()
+    (tmp_path / place).write_text("somebody's")
+    with pytest.raises(UsageError, match="is not overwritten"):
+        listed(tmp_path, *more)
+    assert (tmp_path / place).read_text() == "somebody's"
+    assert listed(tmp_path, *more, "--overwrite") == 0
+    assert (tmp_path / place).read_bytes() == before
+
+
+def test_the_list_is_not_its_own_table(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="that is the list itself"):
+        listed(tmp_path, "--csv", str(tmp_path / "list.csv"), "--overwrite")

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from sao_data import catalogue, evidence, report, tables, tombstones
+from sao_data import catalogue, evidence, explain, report, tables, tombstones
 from sao_data.commit import SAMPLES, SHARDS, root_digest
-from sao_data.errors import IntegrityError, MatchedNothing, UsageError
-from sao_data.provenance import Dataset, check, open_dataset, verify, why
+from sao_data.errors import IntegrityError, UsageError
+from sao_data.provenance import Dataset, check, open_dataset, verify
 from sao_data.records import CatalogueRow, SampleRow, Shard
 from sao_data.storage import LocalStorage, open_storage
 from sao_data.tombstones import Tombstone
@@ -120,7 +120,7 @@ def test_a_damaged_table_is_named_with_the_fix(built: Path, tmp_path: Path) -> N
     path = tmp_path / "out" / "catalogue.parquet"
     path.write_bytes(path.read_bytes()[:50])
     with pytest.raises(IntegrityError, match=r"catalogue\.parquet: damaged"):
-        why(dataset, "folder:tone-000-wav")
+        explain.find(dataset, "folder:tone-000-wav")
     (tmp_path / "out" / "dataset.json").write_text("{}")
     with pytest.raises(IntegrityError, match=r"dataset\.json: name: Field required; run the ingest again"):
         open_dataset(str(tmp_path / "out"))
@@ -137,19 +137,6 @@ def test_works_that_a_part_was_trained_on_before_are_reported_too(built: Path, t
     info = report.write(dataset, open_storage(str(tmp_path / "report")), str(ckpt))
     assert info.kept == 2
     assert any("far eeeeeeeeeeee" in warning for warning in info.warnings)
-
-
-def test_why_tells_of_kept_and_left_out(built: Path) -> None:
-    dataset = open_dataset(str(built))
-    rows = list(dataset.catalogue())
-    kept, dropped = next(r for r in rows if r.kept), next(r for r in rows if not r.kept)
-    row, raw = why(dataset, dropped.id)
-    assert (row.stage, row.reason) == ("decide", "license_not_allowed")
-    assert json.loads(raw)["license"] == NC
-    sample = next(s for s in dataset.samples() if s.recording_id == kept.id)
-    assert why(dataset, sample.key)[0] == kept
-    with pytest.raises(MatchedNothing, match=r"freesound:1 was never offered; ids look like folder:tone"):
-        why(dataset, "freesound:1")
 
 
 def test_a_directory_that_is_no_finished_dataset_says_so(tmp_path: Path) -> None:
@@ -406,3 +393,34 @@ def test_evidence_rows_are_told_by_their_hash(built: Path) -> None:
     names = [name for name in dataset.facts["files"] if name.startswith("evidence/")]
     digests = {digest for name in names for digest in evidence.read_rows(dataset.storage, name)}
     assert digests == {row.evidence for row in dataset.catalogue()}
+
+
+@pytest.mark.parametrize(
+    ("holds", "message"),
+    [
+        ({}, ""),
+        ({"README.md": "mine"}, "not empty and no report"),
+        ({"summary.json": "{}"}, "not empty and no report"),
+        ({"summary.json": "["}, "not valid JSON"),
+        ({"summary.json": '{"name": "else", "root_digest": "x"}'}, "holds the report on 'else'"),
+        ({"owner.json": "{}"}, "the dataset has its report"),
+    ],
+)
+def test_a_report_is_written_over_nothing_but_its_like(
+    built: Path, tmp_path: Path, holds: dict[str, str], message: str
+) -> None:
+    dataset, out = open_dataset(str(built)), open_storage(str(tmp_path))
+    for name, text in holds.items():
+        (tmp_path / name).write_text(text)
+    if not message:
+        report.write(dataset, out)
+        report.write(dataset, out)
+        return
+    with pytest.raises(UsageError, match=message):
+        report.write(dataset, out)
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == holds
+
+
+def test_a_report_does_not_go_into_the_dataset_itself(built: Path) -> None:
+    with pytest.raises(UsageError, match="the dataset has its report"):
+        report.write(open_dataset(str(built)), open_storage(f"{built}/attribution"))

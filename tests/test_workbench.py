@@ -8,7 +8,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,6 +20,7 @@ from sao_data.audio import AudioConfig, AudioRejected
 from sao_data.cut import Cut
 from sao_data.workbench import Normalised, Workbench, WorkbenchLost
 from tests.made import RATE, flac_bytes, noise, silence, to_pcm, tone, wav_bytes
+from tests.processes import wait_for
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 
@@ -55,15 +55,11 @@ def pcm_of(normalised: Normalised) -> np.ndarray:
 
 
 def is_gone(pid: int) -> bool:
-    """Is a process dead (or a zombie that nobody has collected)? Waits for up to ten seconds."""
-    for _ in range(200):
-        try:
-            if b") Z " in Path(f"/proc/{pid}/stat").read_bytes():
-                return True
-        except OSError:
-            return True
-        time.sleep(0.05)
-    return False
+    """Is a process dead (or a zombie that nobody has collected)?"""
+    try:
+        return b") Z " in Path(f"/proc/{pid}/stat").read_bytes()
+    except OSError:
+        return True
 
 
 def test_clips_hold_the_recording(bench, spool, tmp_path) -> None:
@@ -198,7 +194,7 @@ def test_a_child_that_was_killed_while_idle_is_replaced(tmp_path) -> None:
             with pytest.raises(AudioRejected) as caught:
                 bench.probe(tmp_path / "ask")
             os.kill(json.loads(caught.value.detail)[0], signal.SIGKILL)
-            assert is_gone(json.loads(caught.value.detail)[0])
+            wait_for(lambda: is_gone(json.loads(caught.value.detail)[0]), "the child to end")
 
 
 @pytest.mark.usefixtures("fake")
@@ -242,4 +238,4 @@ def test_the_child_dies_with_its_parent(tmp_path) -> None:
         [sys.executable, "-c", script, str(path)], cwd=REPOSITORY, capture_output=True, text=True, check=False
     )
     assert ended.returncode == -signal.SIGKILL
-    assert is_gone(int(ended.stdout))
+    wait_for(lambda: is_gone(int(ended.stdout)), "the child to end")

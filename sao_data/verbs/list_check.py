@@ -2,7 +2,8 @@
 
 The sources of the manifest are asked, networked ones 150 works a request, within the limits of the API key;
 what they answered is kept under --out, so that after a stop the same command goes on. Nothing is downloaded.
-The findings, a line for each line of FILE, are written to --csv.
+The findings, a line for each line of FILE, are written to DIR/FILE-checked.csv where --out names DIR, else to
+FILE-checked.csv in this folder; --csv names another file. A file that is there is not overwritten unasked.
 
 Exit code 0: all is as the list has it. 1: it is not. 7: the list has no work of the manifest's sources.
 """
@@ -16,10 +17,13 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sao_data.errors import UsageError
+
 if TYPE_CHECKING:
     from sao_data.list_check import Report
     from sao_data.manifest import Manifest
     from sao_data.plugins import Source
+    from sao_data.storage import Storage
 
 HELP = "what is left of a published list of works"
 
@@ -44,15 +48,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("file", metavar="FILE", help="the list: a CSV with ids or URLs of works")
     add("--manifest", metavar="FILE", required=True, help="says whom to ask, and what may be used")
     add("--set", metavar="KEY=VALUE", action="append", default=[], help="override a manifest field")
-    add("--out", metavar="DIR", default="", help="dataset directory (default: as for pipelines/ingest.py)")
+    add("--out", metavar="DIR", default="", help="where answers and table go (default: out/NAME, table here)")
     add("--accept-terms", action="store_true", help="accept the terms of use that a source shows")
-    add("--csv", metavar="FILE", default="", help="where the table goes (default: FILE-checked.csv, here)")
+    add("--csv", metavar="FILE", default="", help="the table's own place (default: FILE-checked.csv in DIR)")
+    add("--overwrite", action="store_true", help="write over a table that is there")
 
 
 def run(args: argparse.Namespace) -> int:
     from sao_data import launch, list_check, manifest, progress
     from sao_data.sources import _attribution_list
 
+    storage, name = _target(args)
+    if storage.exists(name) and not args.overwrite:
+        raise UsageError(
+            f"{storage.url}/{name}: is there and is not overwritten; give another --csv, or --overwrite"
+        )
     entries = _attribution_list.read(args.file)
     chosen = manifest.load(Path(args.manifest), args.set)
     prefixes = {list_check.PREFIXES.get(source.plugin, source.plugin) for source in chosen.source}
@@ -63,10 +73,21 @@ def run(args: argparse.Namespace) -> int:
         shown.finish()
     for line in _lines(report):
         sys.stdout.write(f"{launch.printable(line)}\n")
-    target = Path(args.csv or f"{Path(args.file).stem}-checked.csv")
-    target.write_bytes(list_check.to_csv(report))
-    sys.stdout.write(f"written to {target}\n")
+    storage.write(name, list_check.to_csv(report))
+    sys.stdout.write(f"written to {storage.url}/{name}\n")
     return 0 if report.num_by_status["still_there"] == len(report.lines) else 1
+
+
+def _target(args: argparse.Namespace) -> tuple[Storage, str]:
+    """Folder and name of the table; UsageError if it is the list itself."""
+    from sao_data import launch
+    from sao_data.storage import open_storage
+
+    given = Path(args.csv or f"{Path(args.file).stem}-checked.csv")
+    if given.resolve() == Path(args.file).resolve():
+        raise UsageError(f"--csv {args.csv}: that is the list itself; give another name")
+    folder = launch.output(args.out, "") if args.out and not args.csv else str(given.absolute().parent)
+    return open_storage(folder), given.name
 
 
 def _ready(chosen: Manifest, url: str, *, accept_terms: bool) -> list[Source]:

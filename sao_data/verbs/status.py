@@ -18,7 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     from sao_data import owner, reviews
-    from sao_data.commit import FILE
+    from sao_data.commit import FILE, JOURNAL
     from sao_data.storage import open_storage
 
     storage = open_storage(args.dir)
@@ -27,9 +27,12 @@ def run(args: argparse.Namespace) -> int:
     holder = storage.read("lock").decode(errors="replace").strip() if storage.exists("lock") else ""
     if holder:
         lines.append(f"a run is under way, or was killed: {holder}")
-    lines += (
-        _published(args.dir) if storage.exists(FILE) else ["nothing published yet; run the ingest to its end"]
-    )
+    if storage.exists(JOURNAL):
+        lines.append("a take-down or another credit was begun and not finished; run it again with --apply")
+    elif storage.exists(FILE):
+        lines += _published(args.dir)
+    else:
+        lines.append("nothing published yet; run the ingest to its end")
     lines += [f"work        {line}" for line in _work(storage)]
     waiting = reviews.num_waiting(storage)
     answered = len(reviews.read(storage))

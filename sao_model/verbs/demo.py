@@ -1,7 +1,8 @@
 """Run the whole job on something small that needs nothing: sounds in, a dataset, a model, a sound out.
 
 48 made-up recordings become shards and a report; the dataset is verified; a tiny VAE and DiT train on the
-shards for some steps; a sound is generated. A second run finds everything finished.
+shards for some steps; a sound is generated. A second run finds everything finished. DIR/recordings is an
+example of a folder of one's own: five of the recordings as files, with metadata.csv.
 """
 
 from __future__ import annotations
@@ -10,14 +11,19 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sao_data.records import Offer
+
 if TYPE_CHECKING:
     from sao_data.provenance import Dataset
+    from sao_data.storage import Storage
     from sao_model.run import Progress
 
 HELP = "the whole job in small: dataset, report, a tiny model, a sound"
 
 _PROMPT = "rain on a tin roof"
 _SECONDS = 3.0
+_FOLDER = "recordings"
+_LEFT = {f"synthetic:{number:04d}" for number in (1, 2, 3, 5, 6)}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -36,12 +42,14 @@ def run(args: argparse.Namespace) -> int:
     from sao_data import executor, ingest, launch, manifest, progress, summary
     from sao_data.errors import IntegrityError
     from sao_data.provenance import open_dataset, verify
+    from sao_data.storage import open_storage
 
     chosen = manifest.load(launch.manifests_folder() / "demo.toml")
     url = launch.output(args.out, chosen.name)
     with closing(progress.make()) as shown:
         with closing(executor.make(args.executor)) as runner:
             result = ingest.run(chosen, url, runner, shown)
+        _leave_recordings(open_storage(url))
         dataset = open_dataset(url)
         findings = verify(dataset)
         if findings:
@@ -49,6 +57,30 @@ def run(args: argparse.Namespace) -> int:
         lines = [] if args.data_only else _train_and_generate(dataset, Path(url), shown)
     summary.show(result, more=lines)
     return 0
+
+
+def _leave_recordings(storage: Storage) -> None:
+    """A folder as somebody's own might be, for manifests/own_recordings.toml; one work is under BY-NC."""
+    import csv
+    import io
+
+    from sao_data.sources import synthetic
+    from sao_data.storage import write_if_changed
+
+    source = synthetic.build(synthetic.Config())
+    table = io.StringIO(newline="")
+    rows = csv.writer(table)
+    rows.writerow(("file_name", "title", "author", "license", "url"))
+    for offer in source.offers():
+        if isinstance(offer, Offer) and offer.recording.id in _LEFT:
+            said = offer.recording
+            name = f"{said.id.partition(':')[2]}.{said.media.container}"
+            with source.open(said) as file:
+                write_if_changed(storage, f"{_FOLDER}/{name}", file.read())
+            rows.writerow(
+                (name, said.title, said.author, said.license_url or said.license_claim, said.page_url)
+            )
+    write_if_changed(storage, f"{_FOLDER}/metadata.csv", table.getvalue().encode())
 
 
 def _train_and_generate(dataset: Dataset, out: Path, shown: Progress) -> list[str]:
@@ -75,7 +107,7 @@ def _train_and_generate(dataset: Dataset, out: Path, shown: Progress) -> list[st
     asked = generation.Config(prompt=_PROMPT, seconds=_SECONDS, steps=20, device="cpu")
     if not generation.is_made(str(last), asked, sound):
         shown.start("generate", asked.steps, "steps")
-        generation.generate(str(last), asked, sound, lambda *_: shown.advance(1))
+        generation.generate(str(last), asked, sound, lambda *_: shown.advance(1), overwrite=True)
         shown.finish()
     return [
         f"[bold]model[/bold]        {dit}",

@@ -81,7 +81,7 @@ def running(*answers: Answer) -> Iterator[FakeAcoustId]:
             fake.paths.append(self.path)
             answer = waiting.pop(0) if len(waiting) > 1 else waiting[0]
             if answer.is_slow:
-                closing.wait(10)
+                closing.wait()
                 return
             self.send_response(answer.status)
             self.send_header("Content-Type", answer.content_type)

@@ -6,7 +6,6 @@ import json
 import os
 import signal
 import sys
-import time
 from pathlib import Path
 
 
@@ -20,7 +19,7 @@ def main() -> None:
             while True:
                 pass
         if word == "stall":
-            time.sleep(60)
+            signal.pause()  # until it is killed
         if word in ("die", "once") and not path.exists():
             if word == "once":
                 path.touch()

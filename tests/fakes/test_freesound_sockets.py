@@ -31,13 +31,13 @@ def fake() -> Iterator[FakeFreesound]:
 
 def get(fake: FakeFreesound, url: str, authorization: str = "") -> bytes:
     header = authorization or f"Token {fake.client.key}"
-    with urlopen(Request(url, headers={"Authorization": header}), timeout=5) as answer:
+    with urlopen(Request(url, headers={"Authorization": header}), timeout=600) as answer:
         data: bytes = answer.read()
         return data
 
 
 def connection(fake: FakeFreesound) -> http.client.HTTPConnection:
-    return http.client.HTTPConnection(urlsplit(fake.origin).netloc, timeout=5)
+    return http.client.HTTPConnection(urlsplit(fake.origin).netloc, timeout=600)
 
 
 def read(client: http.client.HTTPConnection, path: str, key: str) -> bytes:
@@ -59,7 +59,7 @@ def test_links_lead_back_to_the_fake(fake: FakeFreesound) -> None:
         == urlsplit(fake.cdn).netloc
         != urlsplit(fake.origin).netloc
     )
-    with urlopen(obj["previews"]["preview-hq-ogg"], timeout=5) as answer:
+    with urlopen(obj["previews"]["preview-hq-ogg"], timeout=600) as answer:
         assert answer.status == 200
 
 
@@ -122,10 +122,10 @@ def test_it_runs_as_a_process(tmp_path: Path) -> None:
         assert process.stdout is not None
         said = json.loads(process.stdout.readline())
         request = Request(said["base"] + "me/", headers={"Authorization": f"Bearer {said['access_token']}"})
-        with urlopen(request, timeout=5) as answer:
+        with urlopen(request, timeout=600) as answer:
             assert json.loads(answer.read())["username"] == "operator"
         with pytest.raises(HTTPError) as caught:
-            urlopen(said["base"] + f"search/?token={said['key']}", timeout=5)
+            urlopen(said["base"] + f"search/?token={said['key']}", timeout=600)
         caught.value.close()
         process.send_signal(signal.SIGTERM)
         assert process.wait(10) == 0

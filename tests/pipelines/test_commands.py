@@ -16,7 +16,7 @@ SHARED = ROOT.parent / "shared" / "data"
 
 def run(*arguments: str | Path, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, check=False, timeout=120)
+    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, check=False, timeout=600)
 
 
 def ingest(*arguments: str | Path, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:

@@ -201,7 +201,7 @@ def test_sigterm_stops_a_run_on_ray_and_its_tasks(
     processes.kill(process.pid, signal.SIGTERM)
     status, said = processes.ended(process)
     assert (status, f"stopped: SIGTERM received; {AGAIN}" in said) == (4, True), said
-    processes.wait_for(lambda: not ray_cluster.workers("prepare"), "its tasks to end", patience=5)
+    processes.wait_for(lambda: not ray_cluster.workers("prepare"), "its tasks to end")
     assert processes.ended(local(out, LARGER))[0] == 0
     assert_like(larger, out)
 

@@ -71,8 +71,8 @@ def test_a_job_in_a_copy_of_the_repository_writes_the_same_bytes(
 ) -> None:
     status, log = said["copy"]
     assert status == 0, log
-    line = next(line for line in log.splitlines() if line.startswith("│ dataset"))
-    assert tree(Path(line.strip("│ ").split()[1]), work=True) == tree(demo_dataset, work=True)
+    line = next(line for line in log.splitlines() if line.startswith("dataset "))
+    assert tree(Path(line.split()[1]), work=True) == tree(demo_dataset, work=True)
 
 
 def test_a_relative_output_in_the_copy_is_refused_with_the_fix(said: Said) -> None:
@@ -99,6 +99,53 @@ def test_the_address_of_a_cluster_that_is_gone_is_refused_with_the_fix(tmp_path:
     assert status == 2, log
     assert "error: no Ray cluster answers at 127.0.0.1:1" in log
     assert "start one with `ray start --head`, unset RAY_ADDRESS, or use --executor local" in log
+
+
+RECORD = """
+import json, sys
+from ray._raylet import GcsClient
+client, key, space = GcsClient(address=sys.argv[1]), b"CLUSTER_METADATA", b"cluster"
+said = json.loads(client.internal_kv_get(key, space))
+client.internal_kv_put(key, json.dumps(said | json.loads(sys.argv[2])).encode(), True, space)
+print(json.dumps({name: said[name] for name in ("ray_version", "python_version")}))
+"""
+
+
+@contextlib.contextmanager
+def _other_versions(cluster: Cluster, **versions: str) -> Iterator[None]:
+    """The cluster's own record says that it runs these."""
+
+    def written(changes: dict[str, str]) -> dict[str, str]:
+        command = [str(processes.BIN / "python"), "-c", RECORD, cluster.address, json.dumps(changes)]
+        status, said = processes.ran(*command, env=cluster.env())
+        assert status == 0, said
+        before: dict[str, str] = json.loads(said.splitlines()[-1])
+        return before
+
+    before = written(versions)
+    try:
+        yield
+    finally:
+        written(before)
+
+
+@pytest.mark.parametrize(
+    ("versions", "said"),
+    [
+        ({"ray_version": "2.39.0"}, "runs Ray 2.39.0 on Python 3."),
+        ({"python_version": "3.9.18"}, "on Python 3.9.18, this command Ray 2."),
+    ],
+)
+def test_a_cluster_of_another_version_is_refused_with_both(
+    ray_cluster: Cluster, tmp_path: Path, versions: dict[str, str], said: str
+) -> None:
+    with _other_versions(ray_cluster, **versions):
+        command = (*processes.INGEST, "--out", str(tmp_path / "out"), "--executor", "ray")
+        status, log = processes.ran(*command, env=ray_cluster.env())
+    assert (status, "Traceback" in log) == (2, False), log
+    assert f"error: the Ray cluster at {ray_cluster.address} runs Ray " in log
+    assert said in log
+    assert "both have to be equal: start the cluster with the Python of this command" in log
 
 
 @pytest.mark.slow  # starts a second node
@@ -154,7 +201,7 @@ def _blind_node(cluster: Cluster, hidden: Path) -> Iterator[None]:
                  str(processes.BIN / "ray"), "start", "--address", cluster.address, "--node-name", "blind",
                  "--num-cpus", "1", "--object-store-memory", "100000000", "--disable-usage-stats"],
                 env=processes.environment(RAY_AUTH_MODE="disabled", **{name: value}),
-                stdout=file, stderr=file, check=False, timeout=60,
+                stdout=file, stderr=file, check=False, timeout=600,
             )  # fmt: skip
         processes.wait_for(lambda: "blind" in _living_nodes(cluster), f"the node: {log.read_text()}")
         yield
@@ -168,6 +215,6 @@ def _blind_node(cluster: Cluster, hidden: Path) -> Iterator[None]:
 
 def _living_nodes(cluster: Cluster) -> set[str]:
     """Names of the nodes that the cluster counts as alive."""
-    with urllib.request.urlopen(f"{cluster.jobs}/nodes?view=summary", timeout=10) as response:
+    with urllib.request.urlopen(f"{cluster.jobs}/nodes?view=summary", timeout=60) as response:
         summary = json.load(response)["data"]["summary"]
     return {node["raylet"]["nodeName"] for node in summary if node["raylet"]["state"] == "ALIVE"}

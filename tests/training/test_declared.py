@@ -149,7 +149,9 @@ def test_a_sound_keeps_the_release_of_its_model(dit: Path, tmp_path: Path) -> No
     assert generation.is_made(str(dit), asked(), out)
     assert generation.is_made(str(dit), asked(commercial_use=False), out)
     assert not generation.is_made(str(dit), asked(open_source=False), out)
-    generation.generate(str(dit), asked(open_source=False), out)  # no work behind it asks for that
+    generation.generate(
+        str(dit), asked(open_source=False), out, overwrite=True
+    )  # no work behind it asks for that
     assert json.loads(out.with_suffix(".json").read_text())["release"] == PAPER | {"open_source": False}
 
 

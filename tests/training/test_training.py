@@ -1,5 +1,6 @@
 """Training continues after a kill as if there had been none, and says what is wrong before it begins."""
 
+import dataclasses
 import json
 import re
 import subprocess
@@ -159,6 +160,14 @@ def test_a_checkpoint_is_a_model_that_generates(
     assert again.read_bytes() == out.read_bytes()
     other = generation.Config(prompt="a tone", seconds=0.02, steps=2, seed=1, device="cpu")
     assert not generation.is_made(str(tmp_path / "run"), other, out)
+    with pytest.raises(UsageError, match=r"x\.wav: is there already"):
+        generation.generate(str(tmp_path / "run"), other, out)
+    assert again.read_bytes() == out.read_bytes()
+    window = checkpoint.describe(run.resolve(tmp_path / "run")).config
+    unsaid = dataclasses.replace(asked, seconds=None)
+    generation.generate(str(tmp_path / "run"), unsaid, out, overwrite=True)
+    assert soundfile.info(out).frames == window.num_frames  # of a model whose window is below ten seconds
+    assert generation.is_made(str(tmp_path / "run"), unsaid, out)
 
 
 @pytest.mark.parametrize(
@@ -334,7 +343,7 @@ def _launch_two(script: list[object]) -> list[tuple[int, str]]:
     ]  # fmt: skip
     ended = []
     for process in launched:
-        output, _ = process.communicate(timeout=120)
+        output, _ = process.communicate(timeout=600)
         ended.append((process.returncode, output[-2000:]))
     return ended
 

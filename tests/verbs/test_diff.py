@@ -60,7 +60,7 @@ def test_json_has_every_kind_and_agrees_with_the_text(out: Path, capsys: pytest.
     assert found["kinds"]["recut"] == {"recordings": 0, "seconds": 0.0, "examples": []}
     assert found["failing"] == ["opted_out", "reaudio"]
     groups = {group["name"]: group["kinds"] for group in found["groups"]}
-    assert groups["ai_preference_forbids"] == {"dropped": 1, "opted_out": 1}
+    assert groups["ai_preference_forbids"] == {"dropped": 1, "opted_out": 1, "preference_changed": 1}
     assert found["a"]["kept"] == 10
     assert not found["same_version"]
 

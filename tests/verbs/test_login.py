@@ -47,7 +47,7 @@ def pasted(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
 
 def allow(url: str) -> tuple[str, str]:
     """Open the page as the person does; the code it shows and the address it has."""
-    with urllib.request.urlopen(url, timeout=5) as page:
+    with urllib.request.urlopen(url, timeout=600) as page:
         match = re.search(r'id="code">(\w+)<', page.read().decode())
         assert match
         return match[1], page.url
@@ -155,6 +155,6 @@ def test_another_user_of_the_machine_sees_no_secret(fake: FakeFreesound, tmp_pat
     assert CANARY not in line
     if sys.platform == "linux":
         assert CANARY.encode() not in Path(f"/proc/{child.pid}/cmdline").read_bytes()
-    child.communicate(allow(line.strip())[0] + "\n", timeout=30)
+    child.communicate(allow(line.strip())[0] + "\n", timeout=600)
     assert child.returncode == 0
     assert credentials.load_grant(fake.base)

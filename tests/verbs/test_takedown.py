@@ -11,7 +11,7 @@ import pytest
 from sao_data import launch
 from sao_data.provenance import open_dataset
 from sao_data.storage import LocalStorage
-from sao_data.verbs import credit, takedown
+from sao_data.verbs import credit, status, takedown
 from tests.sounds_made import Killed, Mortal, build, load, published, rows, sound, write_sounds
 
 REASON = ("--reason", "author's request")
@@ -78,7 +78,10 @@ def test_what_was_killed_is_said_and_finished_first(out: Path, capsys: pytest.Ca
     with pytest.raises(Killed):
         room.apply(dataset, request, room.examine(dataset, request))
     assert run(takedown, out, "--id", "freesound:1", *REASON) == 4
-    assert "was begun here and not finished" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "was begun here and not finished; run it again with --apply: it finishes" in said
+    assert status.run(argparse.Namespace(dir=str(out))) == 0
+    assert "not finished; run it again with --apply" in capsys.readouterr().out
     assert run(takedown, out, "--id", "freesound:1", *REASON, "--apply") == 0
     text = capsys.readouterr().out
     assert text.startswith("finished what was begun before: version ")
