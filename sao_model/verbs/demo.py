@@ -11,8 +11,6 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sao_data.records import Offer
-
 if TYPE_CHECKING:
     from sao_data.provenance import Dataset
     from sao_data.storage import Storage
@@ -64,6 +62,7 @@ def _leave_recordings(storage: Storage) -> None:
     import csv
     import io
 
+    from sao_data.records import Offer
     from sao_data.sources import synthetic
     from sao_data.storage import write_if_changed
 
