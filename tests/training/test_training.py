@@ -325,6 +325,13 @@ def test_two_machines_train_and_resume_together(dataset: Dataset, mini: str, tmp
 
 
 def _launch_two(script: list[object]) -> list[tuple[int, str]]:
+    """Both machines' exit codes and last words; anew where somebody took the free port before they did."""
+    while any("address already in use" in said.lower() for _, said in (ended := _launch_two_once(script))):
+        pass
+    return ended
+
+
+def _launch_two_once(script: list[object]) -> list[tuple[int, str]]:
     import os
     import socket
 
@@ -344,7 +351,7 @@ def _launch_two(script: list[object]) -> list[tuple[int, str]]:
     ended = []
     for process in launched:
         output, _ = process.communicate(timeout=600)
-        ended.append((process.returncode, output[-2000:]))
+        ended.append((process.returncode, output[-20_000:]))
     return ended
 
 
