@@ -133,6 +133,8 @@ def load(folder: str | Path, *, verify: bool = True) -> StableAudio:
     fetch_text(model)
     for name, module in parts(model).items():
         part = description.parts[name]
+        if part.file and part.parameters != sum(p.numel() for p in module.parameters()):
+            raise IntegrityError(f"{folder}/{FILE}: {name} has another number of parameters; {_RESTORE}")
         if part.file:
             assign(module, _weights(folder, part, verify), where=f"{folder}/{part.file}")
     model.terms = {name: part.terms for name, part in description.parts.items() if part.terms}

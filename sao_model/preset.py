@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
@@ -12,6 +13,9 @@ from sao_model import codec, conditioners, dit
 from sao_model.conditioners import seconds, t5
 
 CONDITIONERS = ("prompt", "seconds_start", "seconds_total")  # in the order of their tokens
+
+_MOST = 1 << 20  # of any size of a model
+_MOST_OF = {"num_layers": 1024, "max_tokens": 8192, "seed": (1 << 63) - 1}
 
 _ROOT = Path(__file__).resolve().parents[1]
 
@@ -116,9 +120,29 @@ def _seconds() -> Conditioner:
     return Conditioner(plugin="seconds", config=seconds.Config())
 
 
+def _sizes(config: Config) -> list[str]:
+    """Numbers that no model of this kind has: what they would cost is not tried."""
+    found = [("sample_rate", config.sample_rate), ("num_latents", config.num_latents)]
+    found += [(f"dit.{key}", value) for key, value in dataclasses.asdict(config.dit).items()]
+    found += [(f"codec.{key}", value) for key, value in dataclasses.asdict(config.codec).items()]
+    for key in CONDITIONERS:
+        plugin = dataclasses.asdict(getattr(config, key).config)
+        found += [(f"{key}.{name}", value) for name, value in plugin.items()]
+    problems = []
+    for name, value in found:
+        field = name.rpartition(".")[2]
+        least, most = int(field != "seed"), _MOST_OF.get(field, _MOST)
+        for number in value if isinstance(value, list | tuple) else [value]:
+            if isinstance(number, int) and not isinstance(number, bool) and not least <= number <= most:
+                problems.append(f"{name} is {number}; want {least} to {most:,}")
+    return problems
+
+
 def _problems(config: Config) -> list[str]:
     """What does not fit together, one sentence each."""
-    shape, problems = config.dit, []
+    shape, problems = config.dit, _sizes(config)
+    if problems:
+        return problems
     widths = [getattr(config, key).config.width for key in CONDITIONERS]
     if config.codec.latent_dim != shape.latent_dim:
         problems.append(

@@ -159,7 +159,7 @@ T5: Spec = {
     "d_ff": SIZE, "vocab_size": SIZE, "feed_forward_proj": Is("relu"), "is_gated_act": Is(False),
     "dense_act_fn": Is("relu"),
     "layer_norm_epsilon": Is(1e-6), "relative_attention_num_buckets": IMPLIED,
-    "relative_attention_max_distance": IMPLIED,
+    "relative_attention_max_distance": IMPLIED, "quantization_config": Is(None),
 }  # fmt: skip
 
 

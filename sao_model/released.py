@@ -140,6 +140,12 @@ def take_in(
         if len(pieces) == len(names):
             whole = torch.cat(pieces).float()
             ours[name] = whole.reshape(parameter.shape) if _flat(whole) == _flat(parameter) else whole
+    constants = {f"{part}:{name}": tensor for part, name, tensor in _constants(model, layout)}
+    for name in [name for name in left if name.endswith("rotary_pos_emb.inv_freq") and name in constants]:
+        if not torch.allclose(left[name].float(), constants[name].to(left[name].device), rtol=1e-2):
+            raise UsageError(
+                f"{where}: {name} is not that of Stable Audio Open 1.0, whose positions turn otherwise"
+            )
     for name in [name for name in left if _BIAS.search(name) or name.endswith("rotary_pos_emb.inv_freq")]:
         if _BIAS.search(name) and left[name].any():
             raise UsageError(f"{where}: {name} is not zero; this model's norms have no bias (paper 2.2)")

@@ -22,6 +22,7 @@ INDEX = (
 )
 # Against numbers that are not finite. A clipped gradient alone does not help: Adam divides by its size.
 ADVICE = "train into another --out with a smaller step (--set optimiser.lr=1e-5 --set optimiser.clip=1.0)"
+_FLOATS = (torch.float64, torch.float32, torch.float16, torch.bfloat16)
 _STARTS = (
     (b"version https://git-lfs", "a pointer of git-lfs, not the weights; fetch them with `git lfs pull`"),
     (b"<", "a web page, not weights; download it again, signed in where that is asked for"),
@@ -38,28 +39,27 @@ class _Index:
 def read(path: Path, *, fix: str, error: type[SaoError] = IntegrityError) -> dict[str, Tensor]:
     """The tensors of a file, or of the files of its index, as float32 (half and double precision converted);
     `error` with `fix` if it is missing, cut, something else, or holds a number that is not finite."""
-    tensors = read_raw(path, fix=fix, error=error)
+    tensors = _tensors(path, fix, error)
     for name, tensor in tensors.items():
-        if not tensor.is_floating_point():
-            raise error(f"{path}: {name} holds {_dtype(tensor)} numbers; weights are floating-point; {fix}")
+        if tensor.dtype not in _FLOATS:
+            what = f"{name} holds {_dtype(tensor)} numbers"
+            raise error(f"{path}: {what}; weights are floating-point, of 16 bits or more; {fix}")
         tensors[name] = tensor.float()
+    _check_finite(path, tensors, fix, error)
     return tensors
 
 
 def read_raw(path: Path, *, fix: str, error: type[SaoError] = IntegrityError) -> dict[str, Tensor]:
     """The same in the types that the file has."""
-    tensors: dict[str, Tensor] = {}
-    for file in _files(path, fix, error):
-        tensors |= _load(file, fix, error)
-    if bad := not_finite(tensors):
-        raise error(f"{path}: {bad} holds numbers that are not finite; {fix}")
+    tensors = _tensors(path, fix, error)
+    _check_finite(path, tensors, fix, error)
     return tensors
 
 
 def not_finite(tensors: Mapping[str, Tensor]) -> str:
     """Name of the first tensor that holds NaN or an infinity; '' if none does."""
     for name, tensor in tensors.items():
-        if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
+        if tensor.dtype in _FLOATS and not bool(torch.isfinite(tensor).all()):
             return name
     return ""
 
@@ -67,6 +67,18 @@ def not_finite(tensors: Mapping[str, Tensor]) -> str:
 def exists(path: Path) -> bool:
     """Is the file there, whole or in several?"""
     return path.is_file() or _index(path).is_file()
+
+
+def _tensors(path: Path, fix: str, error: type[SaoError]) -> dict[str, Tensor]:
+    tensors: dict[str, Tensor] = {}
+    for file in _files(path, fix, error):
+        tensors |= _load(file, fix, error)
+    return tensors
+
+
+def _check_finite(path: Path, tensors: Mapping[str, Tensor], fix: str, error: type[SaoError]) -> None:
+    if bad := not_finite(tensors):
+        raise error(f"{path}: {bad} holds numbers that are not finite; {fix}")
 
 
 def _files(path: Path, fix: str, error: type[SaoError]) -> list[Path]:

@@ -27,6 +27,7 @@ from sao_model import weights
 
 _AGAIN = "download it again"
 _UNREADABLE = (OSError, ValueError, TypeError, LookupError, AttributeError, RuntimeError)
+_EMBEDDING = ("shared.weight", "encoder.embed_tokens.weight")
 PAD, END, FIRST_WORD = 0, 1, 2  # token ids of the hashed-word tokeniser; the first two as T5 has them
 
 log = logging.getLogger(__name__)
@@ -130,14 +131,36 @@ def _pretrained_encoder(config: Config) -> nn.Module:
 
     where = f"prompt: pretrained = {config.pretrained!r}"
     path = Path(config.pretrained) / "model.safetensors"
-    if weights.exists(path):
-        weights.read_raw(path, fix=_AGAIN)  # its reader would not say which file it was
+    tensors = weights.read(path, fix=_AGAIN) if weights.exists(path) else None  # else its reader finds them
     shape = _local_shape(Path(config.pretrained))
     try:
+        if tensors is not None and shape is not None:
+            return _check_shape(_from_tensors(T5EncoderModel(shape), tensors, path), config, where)
         encoder = T5EncoderModel.from_pretrained(config.pretrained, config=shape, dtype=torch.float32)
     except _UNREADABLE as error:
         fix = "give a folder with a T5 encoder, or go online once"
         raise UsageError(f"{where}: {_first_line(error)}; {fix}") from error
+    return _check_shape(encoder, config, where)
+
+
+def _from_tensors(encoder: nn.Module, tensors: dict[str, Tensor], path: Path) -> nn.Module:
+    """The encoder with these weights: each of its own, and none that it does not have. A whole T5 holds a
+    decoder too; its embedding is stored under one of two names, or both."""
+    mine = {name: tensor for name, tensor in tensors.items() if not name.startswith(("decoder.", "lm_head."))}
+    for name, alias in (_EMBEDDING, _EMBEDDING[::-1]):
+        if alias in mine:
+            mine.setdefault(name, mine[alias])
+    there = {name: tuple(tensor.shape) for name, tensor in mine.items()}
+    wanted = {name: tuple(tensor.shape) for name, tensor in encoder.state_dict().items()}
+    wrong = sorted(there.keys() ^ wanted.keys() or {name for name in wanted if wanted[name] != there[name]})
+    if wrong:
+        what = "another shape" if there.keys() == wanted.keys() else "missing, or not known"
+        raise IntegrityError(f"{path}: {len(wrong)} tensors are {what}, {wrong[0]} for one; {_AGAIN}")
+    encoder.load_state_dict(mine)
+    return encoder
+
+
+def _check_shape(encoder: Any, config: Config, where: str) -> nn.Module:
     shape = encoder.config
     found = (shape.d_model, shape.num_layers, shape.num_heads, shape.d_kv, shape.d_ff, shape.vocab_size)
     wanted = (

@@ -225,6 +225,16 @@ FORGED: dict[str, tuple[Callable[[Path], None], str]] = {
     ),
     "another format": (edit(lambda t: t.update(format=1)), "format 1; this version reads format 2"),
     "no shape": (edit(lambda t: t["config"]["dit"].update(width="x")), "width"),
+    "no depth": (
+        edit(lambda t: t["config"]["dit"].update(num_layers=10**7)),
+        "num_layers is 10000000",
+    ),
+    "no rate": (edit(lambda t: t["config"].update(sample_rate=0)), "sample_rate is 0; want 1 to"),
+    "no tokens": (edit(lambda t: t["config"]["prompt"].update(max_tokens=0)), "prompt.max_tokens is 0; want"),
+    "no seed": (edit(lambda t: t["config"]["prompt"].update(seed=10**40)), "prompt.seed is 1000"),
+    "other counts": (edit(lambda t: t["parts"]["dit"].update(parameters=1)), "another number of parameters"),
+    "8 bits": (rewrite(lambda x: x.to(torch.float8_e4m3fn)), "holds float8_e4m3fn numbers; weights are"),
+    "too large": (rewrite(lambda x: x.double() * 0 + 1e300), "holds numbers that are not finite"),
     "NaN weights": (rewrite(lambda x: x * float("nan")), "holds numbers that are not finite"),
     "an infinity": (rewrite(lambda x: x / 0), "holds numbers that are not finite"),
     "whole numbers": (

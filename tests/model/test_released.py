@@ -227,6 +227,29 @@ def test_half_precision_in_several_files_is_read(tmp_path: Path, layout: str) ->
         assert torch.equal(parameter, theirs[name].bfloat16().float())
 
 
+@parity
+@pytest.mark.parametrize("name", ["missing", "renamed", "another shape", "another depth", "positions"])
+def test_tensors_of_a_published_folder_are_all_there_and_no_others(tmp_path: Path, name: str) -> None:
+    folder = shutil.copytree(PARITY / "sat", tmp_path / "x")
+    path = folder / ("model.safetensors" if name == "positions" else "t5/model.safetensors")
+    tensors = load_file(path)
+    some = sorted(key for key in tensors if "relative_attention" not in key)[2]
+    if name == "missing":
+        del tensors[some]
+    elif name == "renamed":
+        tensors = {f"x.{key}": tensor for key, tensor in tensors.items()}
+    elif name == "another shape":
+        tensors[some] = tensors[some][:1].clone()
+    elif name == "positions":
+        tensors["model.model.transformer.rotary_pos_emb.inv_freq"] *= 2
+    else:
+        table = json.loads((folder / "t5/config.json").read_text())
+        (folder / "t5/config.json").write_text(json.dumps(table | {"num_layers": 1}))
+    save_file(tensors, path)
+    with pytest.raises(SaoError, match=r"t5/model\.safetensors: \d+ tensors are|inv_freq is not that of"):
+        released.load(folder)
+
+
 def harm(folder: Path, seed: int) -> str:
     """Damage one file of a published folder; its name."""
     dice = random.Random(seed)

@@ -326,8 +326,9 @@ def test_two_machines_train_and_resume_together(dataset: Dataset, mini: str, tmp
 
 def _launch_two(script: list[object]) -> list[tuple[int, str]]:
     """Both machines' exit codes and last words; anew where somebody took the free port before they did."""
-    while any("address already in use" in said.lower() for _, said in (ended := _launch_two_once(script))):
-        pass
+    ended = _launch_two_once(script)
+    while any("address already in use" in said.lower() for _, said in ended):
+        ended = _launch_two_once(script)
     return ended
 
 
