@@ -37,7 +37,7 @@ def read(storage: Storage) -> dict[str, object]:
     """The owner of a dataset directory; UsageError if it is none, or of a format unknown here."""
     if not storage.exists(FILE):
         raise UsageError(f"{storage.url}: no dataset here (no {FILE}); is the path right?")
-    where, fix = f"{storage.url}/{FILE}", "is this a sao dataset?"
+    where, fix = f"{storage.url}/{FILE}", "is this a sao dataset? If so, restore the file from a copy"
     data = storage.read(FILE)
     owner = stored.plain(data, where=where, fix=fix, error=UsageError)
     if owner.get("format") != FORMAT or owner.get("format_version") != FORMAT_VERSION:

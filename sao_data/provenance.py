@@ -12,6 +12,7 @@ from typing import Any
 from sao_data import (
     catalogue,
     evidence,
+    held,
     licences,
     owner,
     replay,
@@ -23,7 +24,7 @@ from sao_data import (
     tombstones,
 )
 from sao_data.attribution.info import BY_A_PERSON, EARLIER
-from sao_data.commit import FILE, JOURNAL, SAMPLES, SHARDS, root_digest
+from sao_data.commit import FILE, JOURNAL, REPORT, SAMPLES, SHARDS, root_digest
 from sao_data.dataset_json import Facts
 from sao_data.errors import Stopped, UsageError
 from sao_data.licences.table import table
@@ -144,6 +145,10 @@ def _verify_files(dataset: Dataset) -> Iterator[str]:
             yield f"{name}: missing"
         elif hashlib.sha256(dataset.storage.read(name)).hexdigest() != wanted:
             yield f"{name}: content is not what dataset.json says"
+    for folder in (evidence.FOLDER, held.FOLDER, REPORT):
+        for name in dataset.storage.names(folder):
+            if name not in files:
+                yield f"{name}: not in dataset.json"
     sealed = {name: sha for name, sha in files.items() if _is_sealed(name)}
     root = root_digest(sealed, dataset.facts["manifest"])
     if root != dataset.facts["root_digest"]:
@@ -240,7 +245,11 @@ def _was_taken_down(row: CatalogueRow, taken: Tombstones) -> bool:
 
 def _verify_numbers(dataset: Dataset) -> Iterator[str]:
     """The catalogue, the sample index and dataset.json must tell the same story."""
-    packed = Counter(sample.recording_id for sample in dataset.samples())
+    packed: Counter[str] = Counter()
+    places: dict[str, set[str]] = {}
+    for sample in dataset.samples():
+        packed[sample.recording_id] += 1
+        places.setdefault(sample.recording_id, set()).add(sample.shard)
     found: Counter[str] = Counter(samples=packed.total(), shards=len(dataset.shards()))
     reasons: Counter[str] = Counter()
     for row in dataset.catalogue():
@@ -252,6 +261,8 @@ def _verify_numbers(dataset: Dataset) -> Iterator[str]:
         found["not_yet"] += row.reason == catalogue.NOT_YET
         if num_samples != row.num_clips or row.kept != (num_samples > 0):
             yield f"{row.id}: {row.num_clips} clips by the catalogue, {num_samples} in the shards"
+        if set(row.shards) != places.get(row.id, set()):
+            yield f"{row.id}: in {', '.join(row.shards) or 'no shard'} by the catalogue, not by the shards"
         if row.kept and row.verdict != "allow":
             yield f"{row.id}: is in the dataset, its verdict is {row.verdict}"
     for recording_id in sorted(packed):

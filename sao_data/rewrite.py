@@ -79,6 +79,9 @@ def rewrite(storage: Storage, job: Job) -> Rewritten:
 
 
 def _examine(dataset: Dataset, names: Collection[str]) -> None:
+    lost = [
+        n for n in dataset.facts["files"] if n.startswith(evidence.FOLDER) and not dataset.storage.exists(n)
+    ]
     where, fix = dataset.storage.url, "nothing was changed; `sao verify` lists all that is wrong"
     samples = [row for row in dataset.samples() if row.shard in names]
     problems = sample_check.misplaced(dataset.samples(), dataset.facts["manifest"]["num_buckets"])
@@ -86,7 +89,7 @@ def _examine(dataset: Dataset, names: Collection[str]) -> None:
         if shard.name in names:
             rows = [row for row in samples if row.shard == shard.name]
             problems = itertools.chain(problems, shard_check.verify_shard(dataset.storage, shard, rows))
-    for problem in problems:
+    for problem in itertools.chain((f"{name}: missing" for name in lost), problems):
         raise IntegrityError(f"{where}: {problem}; {fix}")
 
 

@@ -27,12 +27,13 @@ _IN_CATALOGUE = (
 def said_of(row: CatalogueRow) -> dict[str, object]:
     """What every sample of a recording repeats of its row."""
     known = Recording(id=row.id, source=row.source, author=row.author, author_id=row.author_id)
-    return {**{name: getattr(row, name) for name in _IN_CATALOGUE}, "author_id": shown_author_id(known)}
+    copied: dict[str, object] = {name: getattr(row, name) for name in _IN_CATALOGUE}
+    return copied | {"author_id": shown_author_id(known), "changes": list(row.changes)}
 
 
 def said_by(sample: Sample) -> dict[str, object]:
     """The same fields as the sample has them."""
-    return {name: getattr(sample, name) for name in (*_IN_CATALOGUE, "author_id")}
+    return {name: getattr(sample, name) for name in (*_IN_CATALOGUE, "author_id", "changes")}
 
 
 def digest(said: dict[str, object]) -> bytes:

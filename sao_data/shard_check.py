@@ -14,12 +14,14 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import BinaryIO, Protocol
 
+from sao_data.audio.flac import total_frames
 from sao_data.errors import IntegrityError
 from sao_data.records import Sample, SampleRow, Shard
 from sao_data.shards import BLOCK, FOLDER, member_header, num_closing, num_padding, parse_sample, sample_json
 from sao_data.storage import Storage
 
 _READ = 1 << 20
+_STREAMINFO = 42  # bytes of a FLAC file up to the end of what says how long it is
 _MAX_JSON = 64 << 20  # bytes of a sample's JSON that are read; ours have some thousand
 Look = Callable[[SampleRow, Sample], None]
 
@@ -43,6 +45,8 @@ def verify(
         if shard.name in known:
             yield f"{FOLDER}/{shard.name}: stands in shards.parquet twice"
         known.add(shard.name)
+        if shard.series != shard.name.rsplit("-", 1)[0]:
+            yield f"{FOLDER}/{shard.name}: shards.parquet has it in the series {shard.series!r}"
         yield from verify_shard(storage, shard, by_shard.get(shard.name, []), look)
     for name in storage.names(FOLDER):
         if name.removeprefix(f"{FOLDER}/") not in known:
@@ -125,14 +129,18 @@ class _Tape:
         yield from self._content(place, look)
 
     def _content(self, place: _Place, look: Look | None) -> Iterator[str]:
-        shard, digest, text = self._shard.name, hashlib.sha256(), b""
+        shard, digest, text, head = self._shard.name, hashlib.sha256(), b"", b""
         for block in self._take(place.size):
             digest.update(block)
+            head = head or block[:_STREAMINFO]
             text += block if place.suffix == "json" and len(text) < _MAX_JSON else b""
         if digest.hexdigest() != place.sha256:
             yield f"{shard}: {place.name} is damaged: not the sha256 that samples.parquet has"
         if not self._is_lost and any(b"".join(self._take(num_padding(place.size)))):
             yield f"{shard}: bytes behind {place.name} belong to no member"
+        if place.suffix == "flac" and (total_frames(head) or 0) != place.row.num_frames:
+            told = f"{total_frames(head)} frames, samples.parquet has {place.row.num_frames}"
+            yield f"{shard}: {place.name} says that it holds {told}"
         if place.suffix == "json":
             yield from _words(shard, place.row, text, look)
 

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 ROW_GROUP = 8192
-_FIX = "delete work/ there and run the same command again"
 _MAX_SHOWN = 60  # characters of a wrong value in a message
 _MAX_LINE = 200  # characters of what pyarrow says
 _HINTS: dict[type, dict[str, Any]] = {}
@@ -97,11 +96,18 @@ def damage(where: str) -> Iterator[None]:
     try:
         yield
     except (pa.ArrowException, ValueError, OverflowError) as error:
-        raise IntegrityError(f"{where}: damaged ({_line(error)}); {_FIX}") from error
+        raise IntegrityError(f"{where}: damaged ({_line(error)}); {_fix(where)}") from error
     except OSError as error:
         if error.errno is not None:
             raise
-        raise IntegrityError(f"{where}: damaged ({_line(error)}); {_FIX}") from error
+        raise IntegrityError(f"{where}: damaged ({_line(error)}); {_fix(where)}") from error
+
+
+def _fix(where: str) -> str:
+    """What mends a table: those in work/ are made anew where they are missing, published ones in any case."""
+    if "/work/" in where:
+        return "delete work/ there and run the same command again"
+    return "run the ingest again, which writes it anew"
 
 
 def check(cls: type, table: pa.Table) -> None:

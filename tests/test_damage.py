@@ -145,6 +145,9 @@ def odd_tables() -> dict[str, tuple[str, Callable[[pa.Table], pa.Table], str]]:
         "no digest": (catalogue.FILE, lambda t: _fill(t, "evidence", "x"), "evidence is not of its form"),
         "no id": (catalogue.FILE, lambda t: _fill(t, "id", "x"), "id is not of its form: 'x'"),
         "NaN": (catalogue.FILE, lambda t: _fill(t, "seconds", float("nan")), "seconds is no number"),
+        "another series": (SHARDS, lambda t: _fill(t, "series", "x"), "has it in the series 'x'"),
+        "other lengths": (SAMPLES, lambda t: _fill(t, "num_frames", 9), "frames, samples.parquet has 9"),
+        "no shards": (catalogue.FILE, lambda t: _fill(t, "shards", ["x-000009.tar"]), "not by the shards"),
         "twice the same": (SHARDS, lambda t: pa.concat_tables([t, t]), "stands in shards.parquet twice"),
         "one name for two": (SAMPLES, lambda t: _fill(t, "key", t["key"][0].as_py()), "is there twice"),
     }  # fmt: skip
@@ -236,6 +239,7 @@ FIELDS: dict[str, tuple[Any, str]] = {
     "dataset": ("other", "dataset is 'other', it follows 'made'"),
     "series": ("validation", "series is 'validation', it follows 'train"),
     "source": ("freesound", "source is 'freesound', it follows 'folder'"),
+    "changes": ([], "changes is [], the catalogue has ["),
     "original_sha256": ("0" * 64, "original_sha256 is '000"),
     "mood": ("x", "mood: Extra inputs are not permitted"),
 }
@@ -278,3 +282,10 @@ def test_a_take_down_stops_before_it_changes_what_it_does_not_understand(built: 
     with pytest.raises(IntegrityError, match=r"a\.pickle lies before .*; nothing was changed; `sao verify`"):
         takedown.apply(dataset, request, takedown.examine(dataset, request))
     assert tree(tmp_path / "x", work=True) == before
+
+
+@pytest.mark.parametrize("folder", ["evidence", "attribution", "fingerprints", "shards"])
+def test_a_file_that_dataset_json_does_not_list_is_told(built: Path, tmp_path: Path, folder: str) -> None:
+    shutil.copytree(built, tmp_path / "x")
+    (tmp_path / "x" / folder / "evil.pth").write_bytes(b"x")
+    assert [line for line in _verified(tmp_path / "x") if line.startswith(f"{folder}/evil.pth: not in ")]

@@ -119,7 +119,10 @@ def test_other_readings_of_a_work_go_with_it(built: Path, tmp_path: Path) -> Non
         for digest, raw in evidence.read_rows(storage, name).items():
             more += [raw, f"earlier of {known[digest]}", f"later of {known[digest]}"]
         storage.delete(name)
-        storage.write(*evidence.pack(more))
+        packed, data = evidence.pack(more)
+        storage.write(packed, data)
+        text = storage.read("dataset.json").decode().replace(name, packed)
+        storage.write("dataset.json", text.encode())
     remove(storage, {"freesound:1", "freesound:2"})
     left = [raw for name in storage.names("evidence") for raw in evidence.read_rows(storage, name).values()]
     assert len(left) == 3 * 8

@@ -24,12 +24,18 @@ def sample(n: int, flac: bytes) -> Sample:
     return Sample(**values | {"id": f"x:{n}", "title": "Regen ☂", "sha256": hashlib.sha256(flac).hexdigest()})  # type: ignore[arg-type]
 
 
+def flac_of(num_frames: int) -> bytes:
+    """Noise behind a STREAMINFO of so many frames."""
+    noise = random.Random(num_frames).randbytes(700 + num_frames)
+    return b"fLaC" + bytes(17) + num_frames.to_bytes(5, "big") + noise
+
+
 def write(storage: LocalStorage, num: int = 4) -> tuple[Shard, list[SampleRow]]:
     name = shards.shard_name("train", 0)
     with storage.staged(f"{shards.FOLDER}/{name}") as path, path.open("wb") as file:
         writer = shards.ShardWriter(file, name, "train")
         for n in range(num):
-            flac = random.Random(n).randbytes(700 + n)
+            flac = flac_of(n)
             writer.add(f"x-{n:09d}", sample(n, flac), flac, ())
         shard = writer.finish()
     return shard, writer.rows
@@ -53,7 +59,7 @@ def test_the_index_reads_one_sample_without_the_rest(tmp_path: Path) -> None:
     storage = LocalStorage(tmp_path)
     _, rows = write(storage)
     flac, fields = shards.read_sample(storage, rows[2])
-    assert flac == random.Random(2).randbytes(702)
+    assert flac == flac_of(2)
     assert fields["title"] == "Regen ☂"
     assert list(fields) == sorted(fields)
 
@@ -137,6 +143,7 @@ def test_every_sample_is_shown_once_and_compared_with_its_row(tmp_path: Path) ->
     findings = list(shard_check.verify(storage, [shard], [other, *rows[1:]], look))
     assert seen == [(f"x-{n:09d}", f"x:{n}") for n in range(4)]
     assert findings == [
+        "train-000000.tar: x-000000000.flac says that it holds None frames, samples.parquet has 7",
         "train-000000.tar: x-000000000.json: id is 'x:0', samples.parquet has 'x:9'",
         "train-000000.tar: x-000000000.json: num_frames is 0, samples.parquet has 7",
     ]
