@@ -148,3 +148,10 @@ def test_every_column_of_a_pack_is_heard(tmp_path: Path) -> None:
 )
 def test_which_fields_speak_of_ai(names: str, asks: bool) -> None:
     assert [name for name in names.split() if _preference.speaks_of_ai(name) != asks] == []
+
+
+@pytest.mark.parametrize("reader", READERS)
+@pytest.mark.parametrize("value", ["none", "None"])
+def test_a_wish_of_none_goes_to_a_person(reader: Reader, value: str, tmp_path: Path) -> None:
+    recording = reader({"ai_preference": value}, tmp_path)
+    assert decide(recording, Policy(), Release()).rule == "ai_preference_not_understood"
