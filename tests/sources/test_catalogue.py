@@ -300,6 +300,16 @@ def test_a_column_that_is_not_there_is_a_usage_error_that_names_those_that_are(
         list(source.offers())
 
 
+def test_damaged_pages_of_a_parquet_list_are_a_usage_error_of_one_line(tmp_path: Path) -> None:
+    path = written(tmp_path, [ROW | {"title": "x" * 100 + str(k)} for k in range(200)], suffix="parquet")
+    whole = path.read_bytes()
+    path.write_bytes(whole[:60] + bytes(200) + whole[260:])
+    (tmp_path / "a.wav").write_bytes(b"a")
+    with pytest.raises(UsageError, match="damaged Parquet file") as told:
+        list(catalogue.build(catalogue.Config(path=str(path), audio=str(tmp_path))).offers())
+    assert "\n" not in str(told.value)
+
+
 def test_files_that_are_no_list_are_usage_errors(tmp_path: Path) -> None:
     (tmp_path / "works.txt").write_text("x")
     (tmp_path / "works.parquet").write_text("PAR0")
