@@ -275,6 +275,7 @@ def test_other_columns_stay_in_the_evidence_as_json_has_them(tmp_path: Path) -> 
     [
         ({"fields": {"licence": "x"}}, "unknown field 'licence'; did you mean 'license'"),
         ({"name": "My list"}, "want lower-case letters"),
+        ({"name": "n" * 41}, "41 characters, at most 40"),
         ({"requests_per_second": 0.0}, "want more than 0"),
         ({"private_hosts": ("nas",)}, "no effect without remote"),
     ],
