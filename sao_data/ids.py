@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import re
 
+MOST_MEMBER = 100  # characters of the name of a file in a shard (POSIX ustar, no folders)
 _ID = re.compile(r"[a-z][a-z0-9_]*:[A-Za-z0-9][A-Za-z0-9_-]{0,79}")
 _PLACES = {"synthetic": 4}  # sources that write their numbers with leading zeros, and to how many places
 _PADDED = re.compile(r"0\d{8}", re.ASCII)  # looks like a number of fewer places, padded to nine

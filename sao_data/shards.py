@@ -15,7 +15,8 @@ from dataclasses import asdict
 from typing import Any, BinaryIO
 
 from sao_data import stored
-from sao_data.errors import IntegrityError
+from sao_data.errors import IntegrityError, UsageError
+from sao_data.ids import MOST_MEMBER
 from sao_data.records import Sample, SampleRow, SeekPoint, Shard
 from sao_data.storage import Storage
 
@@ -92,7 +93,12 @@ class ShardWriter:
 
 
 def member_header(name: str, num_bytes: int) -> bytes:
-    """The tar block before a member: a plain file without owner or time."""
+    """The tar block before a member: a plain file without owner or time. UsageError for a name too long."""
+    if len(name) > MOST_MEMBER:
+        raise UsageError(
+            f"{name!r}: {len(name)} characters, a name in a shard has at most {MOST_MEMBER}; shorten the "
+            "source's name or the recording's id"
+        )
     info = tarfile.TarInfo(name)
     info.size = num_bytes
     info.mtime = 0

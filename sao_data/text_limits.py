@@ -9,6 +9,7 @@ is cut where captions are made and stands in no table: its limit is that of the 
 from __future__ import annotations
 
 from sao_data.delimited import MOST_CELL
+from sao_data.ids import MOST_MEMBER
 from sao_data.records import Recording
 
 SHEET_CELL = 32_767  # characters
@@ -41,6 +42,9 @@ MOST: dict[str, int] = {  # characters, of each item where there are several
 
 def problem(recording: Recording) -> str:
     """The first text that is too long, with its length and the limit; '' if none is."""
+    spare = MOST_MEMBER - len(f"{recording.id}.flac")  # a sample's name is as long
+    if spare < 0:
+        return f"id: {-spare} characters too long for a name in a shard; shorten the source's name or the id"
     for name, most in MOST.items():
         said = getattr(recording, name)
         if isinstance(said, tuple) and len(said) > _MOST_ITEMS:

@@ -73,7 +73,8 @@ NO_MORE, OPEN, NEVER = "no-additional-preferences", "open-source-models", "no-ge
     ("field", "said", "stands"),
     [
         ("ai_preference", ("", "", ""), ""),
-        ("ai_preference", (NO_MORE, "nan", "None"), NO_MORE),
+        ("ai_preference", (NO_MORE, "nan", "null"), NO_MORE),
+        ("ai_preference", (NO_MORE, "", "None"), "None"),
         ("ai_preference", (NO_MORE, "", ""), NO_MORE),
         ("ai_preference", ("unknown", NO_MORE, ""), NO_MORE),
         ("ai_preference", (NO_MORE, OPEN, ""), OPEN),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import dataclasses
 import io
@@ -10,9 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from sao_data import ingest, manifest, text_limits
+from sao_data import ingest, manifest, shards, text_limits
 from sao_data.attribution.sheets import safe_cell
+from sao_data.errors import UsageError
 from sao_data.executor import LocalExecutor
+from sao_data.ids import sample_key
 from sao_data.provenance import open_dataset, verify
 from sao_data.records import Recording
 from sao_data.sources import _attribution_list
@@ -34,6 +37,16 @@ def test_every_text_has_a_limit_that_is_told_with_what_was_measured(name: str) -
             Recording(id="f:x", source="f"), **{name: (text,) if several else text}
         )
         assert text_limits.problem(recording) == problem
+
+
+@pytest.mark.parametrize(("source", "spare"), [("own_recordings", 0), ("o" * 15, -1), ("freesound", 5)])
+def test_an_id_that_no_shard_can_name_is_told(source: str, spare: int) -> None:
+    recording = Recording(id=f"{source}:{'x' * 80}", source=source)
+    told = "id: 1 characters too long for a name in a shard; shorten the source's name or the id"
+    assert text_limits.problem(recording) == (told if spare < 0 else "")
+    key = sample_key(recording.id, 1)
+    with pytest.raises(UsageError, match="at most 100") if spare < 5 else contextlib.nullcontext():
+        shards.member_header(f"{key}.flac", 1)
 
 
 def test_every_text_field_of_a_recording_has_one() -> None:

@@ -10,7 +10,7 @@ from typing import Protocol
 
 from sao_data.licences.table import table
 
-UNKNOWN_VALUES = ("", "unknown", "none", "null", "nan")
+UNKNOWN_VALUES = ("", "unknown", "null", "nan")  # not "none": it may mean that nothing is allowed
 NEVER = "no-gen-ai"
 
 

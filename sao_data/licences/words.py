@@ -59,11 +59,19 @@ def unescaped(text: str) -> str:
 
 
 def unescaped_name(text: str) -> str:
-    """A name, title or tag with its entities decoded; as it is where that would make markup of it."""
+    """A name, title or tag with its entities decoded, but for those that would make markup of it."""
     if "&" not in text:
         return text
-    decoded = unescaped(text)
-    return text if len(_MARKUP.findall(decoded)) > len(_MARKUP.findall(text)) else decoded
+    most = len(_MARKUP.findall(text))
+    for decoded in (unescaped(text), _ENTITY.sub(_unless_angled, text)):
+        if len(_MARKUP.findall(decoded)) <= most:
+            return decoded
+    return text
+
+
+def _unless_angled(entity: re.Match[str]) -> str:
+    decoded = html.unescape(entity[0])
+    return entity[0] if "<" in decoded or ">" in decoded else decoded
 
 
 def reorders(text: str) -> bool:

@@ -79,11 +79,23 @@ def _json_lines(path: str, name: str) -> Iterator[Line]:
 def _parquet_lines(path: str, name: str, plugin: str) -> Iterator[Line]:
     number = 0
     with _parquet(path, plugin) as table:
-        for batch in table.iter_batches(batch_size=_BATCH):
+        for batch in _batches(table, path, plugin):
             for cells in batch.to_pylist():
                 number += 1
                 row = {key: _fields.as_json(cell) for key, cell in cells.items()}
                 yield Line(where=f"{name}:{number}", raw=_rows.canonical_json(row), row=row)
+
+
+def _batches(table: Any, path: str, plugin: str) -> Iterator[Any]:
+    """Its rows by the batch. UsageError for pages that cannot be read (pyarrow: OSError without a number)."""
+    try:
+        yield from table.iter_batches(batch_size=_BATCH)
+    except (pyarrow.ArrowException, OSError) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
+        raise UsageError(
+            f"{plugin}: {path}: damaged Parquet file ({' '.join(str(error).split())}); fetch it again"
+        ) from error
 
 
 def _parquet(path: str, plugin: str) -> Any:

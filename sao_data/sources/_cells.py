@@ -4,7 +4,8 @@ Nothing stated. Programs write it in their own words ("nan", "None", "null", "N/
 years, tags, genres, descriptions, notices and addresses these words count as nothing in any case. Titles,
 authors and albums may truly be called "Null": there only the exact spellings of programs do (NOTHING), and
 other cases ("Null", "none", "Nan") are kept. Both are counted and said (Tally). Licences are not touched
-here: the licence parser knows which of these words state nothing ("nan") and which deny ("None").
+here: the licence parser knows which of these words state nothing ("nan") and which deny ("None"). A wish
+"none" may mean that nothing is allowed: it is kept too, and a person looks.
 
 Numbers. 123.0 is 123 for ids and years, from CSV, JSON and Parquet (pandas makes floats of whole numbers in a
 column with gaps); 1.23e2 too, "0123" and "1e5" (it may be hexadecimal) stay. Infinities are nothing there.
@@ -36,6 +37,7 @@ NOTHING = frozenset((
 _ANY_CASE = frozenset(word.casefold() for word in NOTHING) | {"none"}
 _INFINITE = frozenset(f"{sign}{word}" for sign in ("", "+", "-") for word in ("inf", "infinity"))
 NAMES = frozenset(("title", "author", "album"))  # a work or a person may truly be called so
+WISH = "ai_preference"
 DIGITS = frozenset(("id", "year", "author_id"))  # 123.0 is 123
 ADDRESSES = frozenset(("page_url", "author_url"))
 LICENCE = frozenset(("license", "license_url"))
@@ -108,6 +110,8 @@ def is_nothing(cell: object, key: str) -> bool:
         return not plain
     if key in NAMES:
         return plain in NOTHING
+    if key == WISH and plain.casefold() == "none":
+        return False
     return plain.casefold() in _ANY_CASE or (key in DIGITS and plain.casefold() in _INFINITE)
 
 

@@ -31,6 +31,7 @@ __all__ = [
 ]  # fmt: skip
 DECLARED = "declared_in_manifest"  # key of the evidence: what the operator said for rows that say nothing
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
+_MOST_NAME = 40  # of the 100 characters that ustar gives a member's name
 _MOST_SLUG = 69  # characters; with a hyphen and ten digits the 80 that ids may have
 _NUM_HEX = {"md5": 32, "sha256": 64}
 
@@ -53,6 +54,11 @@ def check(name: str, fields: Fields, *, plugin: str) -> None:
     if not _NAME.fullmatch(name):
         raise UsageError(
             f"source {plugin}: name {name!r}: want lower-case letters, digits and '_', a letter first"
+        )
+    if len(name) > _MOST_NAME:
+        raise UsageError(
+            f"source {plugin}: name {name[:80]!r} has {len(name)} characters, at most {_MOST_NAME} "
+            "fit before an id in a shard; shorten it"
         )
     for key in fields:
         if key not in KNOWN_AS:

@@ -2,9 +2,9 @@
 
 A field that nobody knows and whose name speaks of AI, training, mining or consent ("ai_training_allowed",
 "opt-out", "tdm") may be a wish too: it is handed on as "name: value", which nobody understands, so that a
-person looks. How a work was made ("ai_generated"), what a model says of it ("ai_caption") and parts of a
-dataset ("train", "split") are no wishes; nor is a field that is empty, or that says no to a prohibition
-("no_ai": false).
+person looks. How a work was made ("ai_generated"), what a model says of it ("ai_caption"), parts of a
+dataset ("is_train", "split") and trains on rails ("train_horn") are no wishes; nor is a field that is empty,
+or that says no to a prohibition ("no_ai": false).
 """
 
 from __future__ import annotations
@@ -35,11 +35,17 @@ _ASKS = frozenset((
     "preference", "prohibited", "reserved", "rights", "terms", "train", "training", "usage", "use",
     "wish",
 ))  # fmt: skip
+_TRAIN_WITH = frozenset((  # a train may also be on rails, or a part of a dataset ("train_horn", "in_train")
+    "ai", "allow", "allowed", "allows", "can", "consent", "denied", "deny", "exclude", "excluded", "forbid",
+    "forbidden", "genai", "llm", "may", "ml", "model", "models", "opt", "optin", "optout", "permission",
+    "permit", "permits", "permitted", "preference", "prohibited", "reserved", "wish",
+))  # fmt: skip
 _MADE = frozenset((
-    "assisted", "caption", "captions", "class", "classes", "contains", "created", "description",
-    "detected", "embedding", "generated", "generator", "genre", "genres", "is", "label", "labels",
-    "made", "model", "music", "prob", "probability", "prompt", "score", "summary", "tag", "tags",
-    "title", "transcript", "transcription", "version",
+    "assisted", "caption", "captioned", "captions", "class", "classes", "classified", "composed",
+    "contains", "created", "described", "description", "detected", "embedding", "generated", "generator",
+    "genre", "genres", "is", "label", "labeled", "labelled", "labels", "made", "model", "music", "prob",
+    "probability", "prompt", "score", "summary", "tag", "tagged", "tags", "title", "transcribed",
+    "transcript", "transcription", "version",
 ))  # fmt: skip
 _PARTS = frozenset(("fold", "id", "index", "part", "partition", "set", "split", "subset"))  # of a dataset
 _FORBIDS = re.compile(
@@ -56,7 +62,9 @@ def stated(row: Mapping[str, object], names: Iterable[str] | None = None) -> str
     names = tuple(names) if names is not None else _columns(row)
     said = [text for name in names if (text := _text(row.get(name))).strip()]
     asked = [
-        f"{name}: {_text(cell)}" for name, cell in row.items() if name not in names and _asks(name, cell)
+        f"{name}: {_text(cell)}"
+        for name, cell in sorted(row.items())
+        if name not in names and _asks(name, cell)
     ]
     known: dict[str, str] = {}  # what it means -> the first spelling
     for text in said:
@@ -77,12 +85,12 @@ def speaks_of_ai(name: str) -> bool:
     words = set(found)
     if "_".join(found) in NAMES or words & _PARTS or (words & _MADE and not words & _ASKS):
         return False
-    return bool(words & _AI or _PHRASE.search("_".join(found))) or ("train" in words and len(words) > 1)
+    return bool(words & _AI or _PHRASE.search("_".join(found)) or ("train" in words and words & _TRAIN_WITH))
 
 
 def _columns(row: Mapping[str, object]) -> tuple[str, ...]:
     """The columns with its usual names, newest name first."""
-    called = [("_".join(_words(column)), column) for column in row]
+    called = [("_".join(_words(column)), column) for column in sorted(row)]
     return tuple(column for name in NAMES for its, column in called if its == name)
 
 
@@ -92,7 +100,7 @@ def _words(name: str) -> tuple[str, ...]:
 
 
 def _asks(name: str, cell: object) -> bool:
-    if not speaks_of_ai(name) or _cells.is_nothing(cell, "ai_preference"):
+    if not speaks_of_ai(name) or _cells.is_nothing(cell, _cells.WISH):
         return False
     says_no = (
         cell is False
@@ -104,5 +112,5 @@ def _asks(name: str, cell: object) -> bool:
 
 def _text(value: object) -> str:
     if value is None or isinstance(value, str):
-        return "" if _cells.is_nothing(value, "ai_preference") else str(value)
+        return "" if _cells.is_nothing(value, _cells.WISH) else str(value)
     return _rows.json_text(value)

@@ -173,9 +173,9 @@ _LICENCES = {"license": " / ", "license_url": " "}
 @functools.lru_cache(maxsize=256)
 def _places(columns: tuple[str, ...], fields: tuple[tuple[str, str], ...]) -> dict[str, tuple[str, ...]]:
     """The columns of each field: the one that `fields` names, else those with its usual names, in the order
-    of these, then of the table."""
+    of these, then by name: the evidence of a row keeps no other order."""
     by_name: dict[str, list[str]] = {}
-    for column in columns:
+    for column in sorted(columns):
         by_name.setdefault(plain(column), []).append(column)
     named = {key: _named(column, columns, by_name) for key, column in fields}
     taken = {column for found in named.values() for column in found}

@@ -275,6 +275,7 @@ def test_other_columns_stay_in_the_evidence_as_json_has_them(tmp_path: Path) -> 
     [
         ({"fields": {"licence": "x"}}, "unknown field 'licence'; did you mean 'license'"),
         ({"name": "My list"}, "want lower-case letters"),
+        ({"name": "n" * 41}, "41 characters, at most 40"),
         ({"requests_per_second": 0.0}, "want more than 0"),
         ({"private_hosts": ("nas",)}, "no effect without remote"),
     ],
@@ -298,6 +299,16 @@ def test_a_column_that_is_not_there_is_a_usage_error_that_names_those_that_are(
     source = made(tmp_path, {"title": "T", "sound": "a.wav"}, suffix=suffix)
     with pytest.raises(UsageError, match=r'no column for the audio; there is: .*fields = \{audio = "…"\}'):
         list(source.offers())
+
+
+def test_damaged_pages_of_a_parquet_list_are_a_usage_error_of_one_line(tmp_path: Path) -> None:
+    path = written(tmp_path, [ROW | {"title": "x" * 100 + str(k)} for k in range(200)], suffix="parquet")
+    whole = path.read_bytes()
+    path.write_bytes(whole[:60] + bytes(200) + whole[260:])
+    (tmp_path / "a.wav").write_bytes(b"a")
+    with pytest.raises(UsageError, match="damaged Parquet file") as told:
+        list(catalogue.build(catalogue.Config(path=str(path), audio=str(tmp_path))).offers())
+    assert "\n" not in str(told.value)
 
 
 def test_files_that_are_no_list_are_usage_errors(tmp_path: Path) -> None:

@@ -46,7 +46,11 @@ Result = tuple[list[Recording], list[Rejection], tuple[str, ...]]
         ("Rain &amp; Thunder", "title", "Rain & Thunder"), ("Tom &amp; Ann", "author", "Tom & Ann"),
         ("caf&eacute; &#8211; &#x41;", "album", "caf\u00e9 \u2013 A"),
         ("AT&T &copy 1", "title", "AT&T &copy 1"),
-        ("&amp;lt;b&amp;gt;", "title", "&lt;b&gt;"), ("&lt;b&gt; &amp;amp;", "title", "&lt;b&gt; &amp;amp;"),
+        ("&amp;lt;b&amp;gt;", "title", "&lt;b&gt;"), ("&lt;b&gt; &amp;amp;", "title", "&lt;b&gt; &amp;"),
+        ("Tom &amp; Ann &lt;tom@x.org&gt;", "author", "Tom & Ann &lt;tom@x.org&gt;"),
+        ("Tom &amp;amp; Ann &amp;lt;tom@x.org&amp;gt;", "author", "Tom &amp; Ann &lt;tom@x.org&gt;"),
+        ("R&amp;B &#60;b&#x3e; caf&eacute;", "album", "R&B &#60;b&#x3e; caf\u00e9"),
+        ("<&#98;> &amp;", "title", "<&#98;> &amp;"),
         ("I &lt;3 rain", "title", "I <3 rain"), ("Rain &amp; roof", "description", "Rain &amp; roof"),
         (" https://x.example/?a=1&amp;b=2 ", "page_url", "https://x.example/?a=1&b=2"),
         ("None", "license", "None"), ("nan", "license", "nan"), (NAN, "license", ""),
@@ -312,6 +316,11 @@ def test_a_dataset_of_the_hub_is_read_by_the_same_rules() -> None:
         ("no_ai", True, "no_ai: true"),
         ("opt_out", "false", ""),
         ("ai_training", "nan", ""),
+        ("ai_training", "null", ""),
+        ("ai_training", "N/A", ""),
+        ("ai_training", float("nan"), ""),
+        ("ai_training_allowed", "none", "ai_training_allowed: none"),
+        ("consent", "None", "consent: None"),
         ("ai_training", None, ""),
         ("ai_generated", False, ""),
         ("ai_caption", "rain on a roof", ""),
@@ -391,3 +400,14 @@ def test_a_row_cannot_pretend_that_something_was_declared(tmp_path: Path) -> Non
     row = {"file_name": "a.wav", _fields.DECLARED: {"license": "CC0"}}
     _, (rejection,), _ = of_catalogue(tmp_path, [row], "jsonl")
     assert rejection.reason == "bad_metadata"
+
+
+def test_columns_called_alike_are_read_by_name_as_the_evidence_has_them() -> None:
+    cells = {"url": "https://x.example/1", "URL": "https://x.example/2", "year": "1", "Year": "2",
+             "license": "CC0", "License": "CC BY 4.0", "ai_train": "x", "AI train": "y"}  # fmt: skip
+    said = [
+        (read.text("page_url"), read.text("year"), read.licence(), read.wish())
+        for row in (cells, dict(sorted(cells.items())), dict(sorted(cells.items(), reverse=True)))
+        for read in (_fields.Reader(row, {}),)
+    ]
+    assert said == [("https://x.example/2", "2", ("CC BY 4.0 / CC0", ""), "AI train: y / ai_train: x")] * 3

@@ -127,3 +127,31 @@ def test_every_column_of_a_pack_is_heard(tmp_path: Path) -> None:
     (offer,) = source.offers()
     assert isinstance(offer, Offer)
     assert decide(offer.recording, Policy(), Release()).rule == "ai_preference_forbids"
+
+
+@pytest.mark.parametrize(
+    ("names", "asks"),
+    [
+        (
+            "is_train in_train train_type train_horn pulse_train train_tag train_no trainStation train "
+            "train_split captioned_by_ai tagged_by_ai ai_captioned ai_generated is_ai ai_tags rain piano_air",
+            False,
+        ),
+        (
+            "ai_training_allowed allow_ai ai_opt_out aiOptOut no_ai noai tdm_reservation consent_ai_training "
+            "machine_learning training_consent generative_ai generative-ai-use allow_train train_allowed "
+            "no_train do_not_train may_train train_consent train_ai ai_train train_optout permit_train "
+            "train_model ml_train opt_out consent training is_ai_training_allowed",
+            True,
+        ),
+    ],
+)
+def test_which_fields_speak_of_ai(names: str, asks: bool) -> None:
+    assert [name for name in names.split() if _preference.speaks_of_ai(name) != asks] == []
+
+
+@pytest.mark.parametrize("reader", READERS)
+@pytest.mark.parametrize("value", ["none", "None"])
+def test_a_wish_of_none_goes_to_a_person(reader: Reader, value: str, tmp_path: Path) -> None:
+    recording = reader({"ai_preference": value}, tmp_path)
+    assert decide(recording, Policy(), Release()).rule == "ai_preference_not_understood"
