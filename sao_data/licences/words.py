@@ -59,19 +59,11 @@ def unescaped(text: str) -> str:
 
 
 def unescaped_name(text: str) -> str:
-    """A name, title or tag with its entities decoded, but for those that would make markup of it."""
+    """A name, title or tag with its entities decoded, unless that would make markup of it: then all stand."""
     if "&" not in text:
         return text
-    most = len(_MARKUP.findall(text))
-    for decoded in (unescaped(text), _ENTITY.sub(_unless_angled, text)):
-        if len(_MARKUP.findall(decoded)) <= most:
-            return decoded
-    return text
-
-
-def _unless_angled(entity: re.Match[str]) -> str:
-    decoded = html.unescape(entity[0])
-    return entity[0] if "<" in decoded or ">" in decoded else decoded
+    decoded = unescaped(text)
+    return decoded if len(_MARKUP.findall(decoded)) <= len(_MARKUP.findall(text)) else text
 
 
 def reorders(text: str) -> bool:
