@@ -62,13 +62,12 @@ def iterate(storage: Storage, name: str, cls: type[T]) -> Iterator[T]:
     """
     import pyarrow.parquet as pq
 
-    where = f"{storage.url}/{name}"
     with storage.open(name) as file:
-        with damage(where):
+        with damage(storage.url, name):
             parquet = pq.ParquetFile(file, pre_buffer=False)
             _check_schema(cls, parquet.schema_arrow)
         for group in range(parquet.num_row_groups):
-            with damage(where):
+            with damage(storage.url, name):
                 table = parquet.read_row_group(group, use_threads=False)
                 check(cls, table)
                 rows = table.to_pylist()
@@ -79,7 +78,7 @@ def columns(storage: Storage, name: str, cls: type, names: Sequence[str]) -> pa.
     """Some columns of a table, whole; IntegrityError where they hold what no record has."""
     import pyarrow.parquet as pq
 
-    with storage.open(name) as file, damage(f"{storage.url}/{name}"):
+    with storage.open(name) as file, damage(storage.url, name):
         parquet = pq.ParquetFile(file)
         _check_schema(cls, parquet.schema_arrow)
         table = parquet.read(columns=list(names))
@@ -88,7 +87,7 @@ def columns(storage: Storage, name: str, cls: type, names: Sequence[str]) -> pa.
 
 
 @contextlib.contextmanager
-def damage(where: str) -> Iterator[None]:
+def damage(url: str, name: str) -> Iterator[None]:
     """Turn what pyarrow says of bytes that are no such table into one line. (Some of it is an OSError without
     a number; those of a disk or a network have one, and may pass.)"""
     import pyarrow as pa
@@ -96,16 +95,16 @@ def damage(where: str) -> Iterator[None]:
     try:
         yield
     except (pa.ArrowException, ValueError, OverflowError) as error:
-        raise IntegrityError(f"{where}: damaged ({_line(error)}); {_fix(where)}") from error
+        raise IntegrityError(f"{url}/{name}: damaged ({_line(error)}); {_fix(name)}") from error
     except OSError as error:
         if error.errno is not None:
             raise
-        raise IntegrityError(f"{where}: damaged ({_line(error)}); {_fix(where)}") from error
+        raise IntegrityError(f"{url}/{name}: damaged ({_line(error)}); {_fix(name)}") from error
 
 
-def _fix(where: str) -> str:
+def _fix(name: str) -> str:
     """What mends a table: those in work/ are made anew where they are missing, published ones in any case."""
-    if "/work/" in where:
+    if name.startswith("work/"):
         return "delete work/ there and run the same command again"
     return "run the ingest again, which writes it anew"
 
