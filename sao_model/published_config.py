@@ -36,12 +36,8 @@ def sat_config(folder: Path) -> Config:
     where, table = _json(folder, "model_config.json")
     settings.check(table, settings.SAT, where=where)
     model = table["model"]
-    trained, net, width = (
-        model["pretransform"]["config"],
-        model["diffusion"]["config"],
-        model["conditioning"]["cond_dim"],
-    )
-    encoder, decoder = (trained[side]["config"] for side in ("encoder", "decoder"))
+    net, width = model["diffusion"]["config"], model["conditioning"]["cond_dim"]
+    encoder, decoder = (model["pretransform"]["config"][side]["config"] for side in ("encoder", "decoder"))
     said = _conditioning(model["conditioning"]["configs"], where)
     shape = _codec(
         channels=encoder["in_channels"],
@@ -81,12 +77,8 @@ def sat_config(folder: Path) -> Config:
 
 def _agree_in_sat(where: str, table: dict[str, Any], shape: codec.Config) -> None:
     """The same numbers stand in several places of a model_config.json."""
-    model = table["model"]
-    trained, net, width = (
-        model["pretransform"]["config"],
-        model["diffusion"]["config"],
-        model["conditioning"]["cond_dim"],
-    )
+    model, trained = table["model"], table["model"]["pretransform"]["config"]
+    net, width = model["diffusion"]["config"], model["conditioning"]["cond_dim"]
     encoder, decoder = (trained[side]["config"] for side in ("encoder", "decoder"))
     _agree(
         where,
