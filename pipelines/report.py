@@ -19,7 +19,7 @@ def main() -> int:
     from sao_data import launch, report
     from sao_data.arguments import Parser
     from sao_data.provenance import open_dataset
-    from sao_data.storage import open_storage
+    from sao_data.storage.backend import open_storage
 
     parser = Parser(description=__doc__)
     parser.add_argument("--data", metavar="DIR", required=True, help="dataset directory or URL")

@@ -26,7 +26,7 @@ from sao_data.stages.listing import NAME as LIST
 from sao_data.stages.listing import Listed
 from sao_data.stages.pack import is_dropped
 from sao_data.stages.screen import NAME as SCREEN
-from sao_data.storage import Storage
+from sao_data.storage.backend import Storage
 from sao_data.tombstones import Tombstones
 
 _MOST_TAGS = 4  # of one file, in a detail

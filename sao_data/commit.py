@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from sao_data import __version__, catalogue, config, evidence, held, licences, owner, shards, tables
+from sao_data import __version__, catalogue, config, held, licences, owner
 from sao_data.attribution.card import dataset_card
 from sao_data.attribution.croissant import croissant
 from sao_data.attribution.info import DatasetInfo, info_from
@@ -17,7 +17,8 @@ from sao_data.licences import Policy, Release
 from sao_data.licences.table import table
 from sao_data.records import CatalogueRow, SampleRow, Shard
 from sao_data.screening import Screening, Sent
-from sao_data.storage import Storage, write_if_changed
+from sao_data.storage import evidence, shards, tables
+from sao_data.storage.backend import Storage, write_if_changed
 from sao_data.words import policy_lines, release_lines, screening_lines
 
 FILE = "dataset.json"

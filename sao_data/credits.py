@@ -16,11 +16,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from urllib.parse import unquote, urlsplit
 
-from sao_data import stored
 from sao_data.errors import UsageError
 from sao_data.records import Recording
-from sao_data.split import is_pseudonym, pseudonym
-from sao_data.storage import Storage
+from sao_data.storage import documents as stored
+from sao_data.storage.backend import Storage
+from sao_data.storage.series import is_pseudonym, pseudonym
 from sao_data.tombstones import author_hash
 
 FILE = "credits.jsonl"

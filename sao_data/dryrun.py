@@ -24,7 +24,7 @@ from sao_data.screening.music import build_tagger
 from sao_data.stages import listing, reread
 from sao_data.stages.decide import final
 from sao_data.stages.judge import judge
-from sao_data.storage import Storage
+from sao_data.storage.backend import Storage
 from sao_data.summary import Summary
 
 

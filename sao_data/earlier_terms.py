@@ -11,12 +11,13 @@ import dataclasses
 from collections.abc import Iterator
 from typing import Any
 
-from sao_data import catalogue, drift, evidence, plugins, tables
+from sao_data import catalogue, drift, plugins
 from sao_data.licences.later import Action
 from sao_data.manifest import Manifest
 from sao_data.records import CatalogueRow, Objection, Recording, Verdict
 from sao_data.stages.listing import Listed, Listing
-from sao_data.storage import Storage
+from sao_data.storage import evidence, tables
+from sao_data.storage.backend import Storage
 from sao_data.tombstones import Tombstones
 
 STAGE = "match"

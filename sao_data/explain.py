@@ -8,11 +8,11 @@ import re
 from collections.abc import Iterator
 from pathlib import PurePosixPath
 
-from sao_data import evidence
 from sao_data.errors import MatchedNothing
 from sao_data.ids import named_by
 from sao_data.provenance import Dataset
 from sao_data.records import CatalogueRow
+from sao_data.storage import evidence
 
 _NUM_NEAR = 5
 _SCHEME = re.compile(r"https?://(?:www\.)?", re.IGNORECASE)

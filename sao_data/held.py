@@ -10,9 +10,9 @@ import dataclasses
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from sao_data import tables
 from sao_data.ids import bucket_of, id_hash
-from sao_data.storage import Storage
+from sao_data.storage import tables
+from sao_data.storage.backend import Storage
 
 FOLDER = "fingerprints"
 

@@ -40,7 +40,7 @@ from sao_data.records import Objection
 from sao_data.screening import Sent, check_ready
 from sao_data.stage import run_stage
 from sao_data.stages import listing, reread
-from sao_data.storage import Storage, open_storage
+from sao_data.storage.backend import Storage, open_storage
 from sao_data.summary import Summary
 from sao_data.tombstones import Tombstones
 

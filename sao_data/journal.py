@@ -8,13 +8,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from sao_data import stored
 from sao_data.commit import JOURNAL
 from sao_data.dataset_json import Facts
 from sao_data.forms import Digest, ShardName
 from sao_data.ids import bucket_of
 from sao_data.records import CatalogueRow, Sample
-from sao_data.storage import Storage
+from sao_data.storage import documents as stored
+from sao_data.storage.backend import Storage
 
 _FIX = "delete it and run the ingest, which builds the same from the sources"
 

@@ -16,7 +16,7 @@ from sao_data.licences import Policy, Release
 from sao_data.licences.policy import is_checksum
 from sao_data.own_tags import Rights
 from sao_data.screening import Screening
-from sao_data.split import Split
+from sao_data.storage.series import Split
 
 _DECLARE = ("folder", "catalogue")  # sources whose rows may leave out what the manifest says for all of them
 _PLUGIN_TABLES = {"source": "sources", "filter": "filters", "caption": "captions"}

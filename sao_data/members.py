@@ -20,13 +20,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import soundfile
 
-from sao_data import shards, tables
 from sao_data.commit import SAMPLES
 from sao_data.crop import Crop, Floats, decode
 from sao_data.errors import IntegrityError, UsageError
 from sao_data.provenance import Dataset
 from sao_data.records import Sample, SampleRow, Shard
-from sao_data.storage import LocalStorage
+from sao_data.storage import shards, tables
+from sao_data.storage.backend import LocalStorage
 
 Verify = Literal["first", "always", "never"]
 _COLUMNS = ["key", "recording_id", "shard", "flac_offset", "flac_size", "json_offset", "json_size"]

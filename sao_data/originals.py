@@ -17,11 +17,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Protocol, cast, runtime_checkable
 
-from sao_data import stored
 from sao_data.ids import sample_key
 from sao_data.plugins import Source
 from sao_data.records import Offer, Recording, Rendition
-from sao_data.storage import LocalStorage, Storage
+from sao_data.storage import documents as stored
+from sao_data.storage.backend import LocalStorage, Storage
 
 FOLDER = "work/originals"
 _BLOCK = 1 << 20

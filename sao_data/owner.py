@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 
-from sao_data import stored
 from sao_data.dataset_json import Owner
 from sao_data.errors import UsageError
 from sao_data.manifest import Manifest
-from sao_data.storage import Storage, write_if_changed
+from sao_data.storage import documents as stored
+from sao_data.storage.backend import Storage, write_if_changed
 
 FILE = "owner.json"
 FORMAT = "sao-dataset"

@@ -24,7 +24,7 @@ from sao_data.stages.judge import Judge
 from sao_data.stages.normalise import Normalise
 from sao_data.stages.pack import Pack
 from sao_data.stages.screen import Screen
-from sao_data.storage import Storage, open_storage
+from sao_data.storage.backend import Storage, open_storage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

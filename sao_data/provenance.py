@@ -9,20 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from sao_data import (
-    catalogue,
-    evidence,
-    held,
-    licences,
-    owner,
-    replay,
-    sample_check,
-    shard_check,
-    shards,
-    stored,
-    tables,
-    tombstones,
-)
+from sao_data import catalogue, held, licences, owner, replay, sample_check, shard_check, tombstones
 from sao_data.attribution.info import BY_A_PERSON, EARLIER
 from sao_data.commit import FILE, JOURNAL, REPORT, SAMPLES, SHARDS, root_digest
 from sao_data.dataset_json import Facts
@@ -30,7 +17,9 @@ from sao_data.errors import Stopped, UsageError
 from sao_data.licences.table import table
 from sao_data.records import CatalogueRow, Sample, SampleRow, Shard
 from sao_data.stages.listing import NAME as LIST
-from sao_data.storage import Storage, open_storage
+from sao_data.storage import documents as stored
+from sao_data.storage import evidence, shards, tables
+from sao_data.storage.backend import Storage, open_storage
 from sao_data.tombstones import Tombstones
 
 _NO_ROOT = "dataset.json: the root digest does not follow from the manifest and files it lists"

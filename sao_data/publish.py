@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
 
-from sao_data import catalogue, evidence, held, reviews, tables
+from sao_data import catalogue, held, reviews
 from sao_data.attribution.info import DatasetInfo
 from sao_data.catalogue import NOT_YET
 from sao_data.clusters import forbids
@@ -22,7 +22,8 @@ from sao_data.stages.decide import ALLOWED, DENIED, question_of
 from sao_data.stages.listing import NAME as LIST
 from sao_data.stages.listing import Listed
 from sao_data.stages.pack import read_shards
-from sao_data.storage import Storage
+from sao_data.storage import evidence, tables
+from sao_data.storage.backend import Storage
 from sao_data.summary import Summary
 
 Finished = tuple[Bucket, tuple[Objection, ...]]

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from sao_data import catalogue, config, evidence, plugins, tables
+from sao_data import catalogue, config, plugins
 from sao_data.credits import Credits
 from sao_data.credits import apply as credited
 from sao_data.credits import read as read_credits
@@ -23,7 +23,8 @@ from sao_data.errors import UsageError
 from sao_data.licences import normalise_preference, parse_witnesses
 from sao_data.records import CatalogueRow, Recording
 from sao_data.stages.listing import heard, strictest_wish, utf8_only
-from sao_data.storage import Storage
+from sao_data.storage import evidence, tables
+from sao_data.storage.backend import Storage
 
 Facts = dict[str, Any]  # dataset.json
 T = TypeVar("T")

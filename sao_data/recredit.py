@@ -11,7 +11,7 @@ import difflib
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from sao_data import config, evidence, plugins, replay, scrub, selection, shards
+from sao_data import config, plugins, replay, scrub, selection
 from sao_data.attribution.credit import Work, credit, work_from_row
 from sao_data.attribution.plain import one_line
 from sao_data.credits import Credit, Credits, append, gather, shown_author_id, unnamed
@@ -24,10 +24,11 @@ from sao_data.provenance import Dataset
 from sao_data.records import CaptionField, CatalogueRow, Recording, Sample, SampleRow
 from sao_data.rewrite import CREDIT, Rewritten, plan, rewrite
 from sao_data.selection import Wanted
-from sao_data.split import is_pseudonym
 from sao_data.stages.listing import NAME as LIST
 from sao_data.stages.listing import utf8_only
-from sao_data.storage import Storage
+from sao_data.storage import evidence, shards
+from sao_data.storage.backend import Storage
+from sao_data.storage.series import is_pseudonym
 from sao_data.tombstones import author_hash
 from sao_data.tombstones import read as read_tombstones
 

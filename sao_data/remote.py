@@ -18,7 +18,7 @@ from sao_data.licences import Release
 from sao_data.plan import Plan
 from sao_data.plugins import Source
 from sao_data.records import Offer, Recording, Rejection
-from sao_data.storage import Storage, open_storage
+from sao_data.storage.backend import Storage, open_storage
 
 FOLDER = "work/sources"
 log = logging.getLogger(__name__)

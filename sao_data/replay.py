@@ -30,7 +30,7 @@ from sao_data.readings import (
 from sao_data.records import CatalogueRow, Decision, Offer, Recording, Verdict
 from sao_data.stages.judge import judge
 from sao_data.stages.listing import Listed
-from sao_data.storage import Storage
+from sao_data.storage.backend import Storage
 
 __all__ = ["Reader", "config_from", "explained", "findings", "readers", "replayed", "rules"]
 

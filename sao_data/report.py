@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from sao_data import owner, stored
+from sao_data import owner
 from sao_data.attribution.info import DatasetInfo
 from sao_data.attribution.report import files
 from sao_data.commit import info_of
@@ -18,7 +18,8 @@ from sao_data.errors import IntegrityError, UsageError
 from sao_data.provenance import Dataset
 from sao_data.records import SAMPLE_RATE, CatalogueRow, SampleRow, Shard
 from sao_data.seen import read as read_training_data
-from sao_data.storage import Storage, write_if_changed
+from sao_data.storage import documents as stored
+from sao_data.storage.backend import Storage, write_if_changed
 
 
 def check_out(out: Storage, dataset: Dataset) -> None:

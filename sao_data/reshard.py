@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from sao_data import shards
 from sao_data.errors import IntegrityError
 from sao_data.records import Sample, SampleRow, Shard
-from sao_data.storage import Storage
+from sao_data.storage import shards
+from sao_data.storage.backend import Storage
 
 _BLOCK = 1 << 20
 _FIX = "run `sao verify`, and restore the shard from a copy"

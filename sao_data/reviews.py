@@ -16,9 +16,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from sao_data import config, delimited
+from sao_data import config
 from sao_data.errors import UsageError
-from sao_data.storage import Storage, write_if_changed
+from sao_data.storage import delimited
+from sao_data.storage.backend import Storage, write_if_changed
 
 FILE = "reviews.csv"
 COLUMNS = ("id", "verdict", "who", "when", "note")

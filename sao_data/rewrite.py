@@ -17,20 +17,7 @@ import json
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from sao_data import (
-    catalogue,
-    config,
-    delimited,
-    evidence,
-    held,
-    journal,
-    recheck,
-    reviews,
-    sample_check,
-    scrub,
-    shard_check,
-    tables,
-)
+from sao_data import catalogue, config, held, journal, recheck, reviews, sample_check, scrub, shard_check
 from sao_data.commit import FILE, JOURNAL, SAMPLES, SCREENING, SHARDS, Contents, commit
 from sao_data.errors import IntegrityError
 from sao_data.held import Held
@@ -42,7 +29,8 @@ from sao_data.records import CatalogueRow, Recording, SampleRow, Shard
 from sao_data.reshard import reshard
 from sao_data.screening import Sent
 from sao_data.stages.decide import ALLOWED, DENIED
-from sao_data.storage import Storage, write_if_changed
+from sao_data.storage import delimited, evidence, tables
+from sao_data.storage.backend import Storage, write_if_changed
 
 CREDIT = ("author", "author_id", "author_url", "page_url", "copyright_notice", "requested_credit")
 

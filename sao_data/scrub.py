@@ -12,7 +12,7 @@ import json
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import Any
 
-from sao_data import config, originals, plugins, remote, tables
+from sao_data import config, originals, plugins, remote
 from sao_data.ids import sample_key
 from sao_data.records import AudioFile, Clip, Recording, Rejection, SampleRow, Shard
 from sao_data.screening import Sent, Tagged
@@ -28,7 +28,8 @@ from sao_data.stages.listing import NAME as LIST
 from sao_data.stages.listing import Listed
 from sao_data.stages.normalise import Normalise
 from sao_data.stages.screen import NAME as SCREEN
-from sao_data.storage import Storage
+from sao_data.storage import tables
+from sao_data.storage.backend import Storage
 
 _REMADE = (JUDGE, Decide.name, Curate.name, WriteCaptions.name)  # from tables, in no time
 _HALF = 16  # hex digits of a part's digest that stand for its settings (stage.py)

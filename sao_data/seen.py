@@ -13,11 +13,12 @@ from typing import Any
 
 import numpy as np
 
-from sao_data import stored, sums
 from sao_data.errors import UsageError
 from sao_data.forms import Count, Sha256, ShardName
 from sao_data.order import Indices
 from sao_data.records import Shard
+from sao_data.storage import checksums as sums
+from sao_data.storage import documents as stored
 
 FILE = "training_data.json"
 _FIX = "restore it from a copy"

@@ -17,8 +17,16 @@ from typing import BinaryIO, Protocol
 from sao_data.audio.flac import total_frames
 from sao_data.errors import IntegrityError
 from sao_data.records import Sample, SampleRow, Shard
-from sao_data.shards import BLOCK, FOLDER, member_header, num_closing, num_padding, parse_sample, sample_json
-from sao_data.storage import Storage
+from sao_data.storage.backend import Storage
+from sao_data.storage.shards import (
+    BLOCK,
+    FOLDER,
+    member_header,
+    num_closing,
+    num_padding,
+    parse_sample,
+    sample_json,
+)
 
 _READ = 1 << 20
 _STREAMINFO = 42  # bytes of a FLAC file up to the end of what says how long it is

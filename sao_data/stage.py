@@ -19,10 +19,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, ClassVar, Protocol, TypeVar
 
-from sao_data import config, tables
+from sao_data import config
 from sao_data.ids import clip_id, id_hash
 from sao_data.records import Rejection
-from sao_data.storage import Storage
+from sao_data.storage import tables
+from sao_data.storage.backend import Storage
 
 WORK = "work"
 SPOOL = f"{WORK}/spool"

@@ -37,7 +37,7 @@ from sao_data.order import Order, Planned
 from sao_data.provenance import Dataset
 from sao_data.records import NUM_CHANNELS, SAMPLE_RATE
 from sao_data.seen import Seen, seen_of
-from sao_data.storage import Storage
+from sao_data.storage.backend import Storage
 from sao_data.windows import StreamConfig, StreamedSample, Windows
 
 __all__ = ["Stream", "StreamBatch", "StreamConfig", "StreamState", "StreamedSample", "read_takedowns"]

@@ -28,7 +28,7 @@ from sao_data.stages.decide import Decide
 from sao_data.stages.judge import judge
 from sao_data.stages.listing import NAME as LIST
 from sao_data.stages.listing import Listed
-from sao_data.storage import Storage
+from sao_data.storage.backend import Storage
 from sao_data.tombstones import Tombstone, Tombstones, author_hash, author_hashes
 
 REQUESTS = "work/takedowns"  # hashes of requests that were carried out: their names are known no more

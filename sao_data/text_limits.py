@@ -8,9 +8,9 @@ is cut where captions are made and stands in no table: its limit is that of the 
 
 from __future__ import annotations
 
-from sao_data.delimited import MOST_CELL
 from sao_data.ids import MOST_MEMBER
 from sao_data.records import Recording
+from sao_data.storage.delimited import MOST_CELL
 
 SHEET_CELL = 32_767  # characters
 _MOST_ITEMS = 10_000

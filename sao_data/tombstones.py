@@ -16,11 +16,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from sao_data import fingerprint, stored
+from sao_data import fingerprint
 from sao_data.errors import UsageError
 from sao_data.records import Recording
-from sao_data.split import pseudonym
-from sao_data.storage import Storage
+from sao_data.storage import documents as stored
+from sao_data.storage.backend import Storage
+from sao_data.storage.series import pseudonym
 
 FILE = "takedowns.jsonl"
 

@@ -13,7 +13,7 @@ from sao_data import ingest, manifest, workbench
 from sao_data.executor import LocalExecutor
 from sao_data.provenance import Dataset, open_dataset
 from sao_data.records import CatalogueRow
-from sao_data.storage import Storage, open_storage
+from sao_data.storage.backend import Storage, open_storage
 from tests.datasets_made import BY, CC0, NC, Quiet, tone_wav
 
 PEOPLE = ("ada", "bo", "cyn")  # their numbers: 70, 71, 72

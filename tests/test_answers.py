@@ -14,7 +14,7 @@ from sao_data.provenance import open_dataset, verify
 from sao_data.records import CatalogueRow, Decision, Objection
 from sao_data.reviews import Answer, Waiting
 from sao_data.stages.decide import final, question_of
-from sao_data.storage import LocalStorage
+from sao_data.storage.backend import LocalStorage
 from tests.datasets_made import BY, CC0, NC, PDM, SAMPLING, build, load, tone_wav, write_rows
 
 ASKED = Decision(

@@ -18,9 +18,9 @@ from sao_data.errors import MatchedNothing, UsageError
 from sao_data.provenance import open_dataset, verify
 from sao_data.records import Decision, Recording
 from sao_data.selection import Wanted
-from sao_data.shards import read_sample
-from sao_data.split import Split, series_of
-from sao_data.storage import LocalStorage, Storage
+from sao_data.storage.backend import LocalStorage, Storage
+from sao_data.storage.series import Split, series_of
+from sao_data.storage.shards import read_sample
 from sao_data.tombstones import author_hash
 from tests.datasets_made import BY, tone_wav
 from tests.sounds_made import (

@@ -16,12 +16,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from sao_data import catalogue, explain, shards, tables, takedown
+from sao_data import catalogue, explain, takedown
 from sao_data.commit import SAMPLES, SHARDS, root_digest
 from sao_data.errors import IntegrityError, SaoError
 from sao_data.provenance import check, open_dataset
 from sao_data.records import SampleRow, Shard
 from sao_data.selection import Wanted
+from sao_data.storage import shards, tables
 from sao_data.stream import Stream, StreamConfig
 from sao_data.tombstones import Tombstone, append
 from sao_data.verbs import status

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from sao_data import tables
 from sao_data.diff import KINDS, Difference, compare, kinds_of
 from sao_data.errors import IntegrityError
-from sao_data.joined import merge
 from sao_data.licences.later import is_stricter
 from sao_data.provenance import Dataset, open_dataset
 from sao_data.records import CatalogueRow, Shard
-from sao_data.storage import open_storage
+from sao_data.storage import tables
+from sao_data.storage.backend import open_storage
+from sao_data.storage.merge_join import merge
 from tests.attribution.made_rows import CC0, dropped, kept
 from tests.versions_made import AFTER, BEFORE, version
 

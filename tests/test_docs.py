@@ -30,7 +30,6 @@ from sao_data import (
     cli,
     clusters,
     config,
-    evidence,
     held,
     manifest,
     plugins,
@@ -45,7 +44,8 @@ from sao_data.audio.guarded import Guarded
 from sao_data.audio.rejected import Reason
 from sao_data.licences.policy import Policy, Release
 from sao_data.provenance import open_dataset, verify
-from sao_data.storage import open_storage
+from sao_data.storage import evidence
+from sao_data.storage.backend import open_storage
 from sao_data.windows import PromptConfig, StreamConfig
 from sao_model import (
     checkpoint,

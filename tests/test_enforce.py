@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from sao_data import catalogue, config, enforce, tables
+from sao_data import catalogue, config, enforce
 from sao_data.commit import SHARDS
 from sao_data.enforce import Condition, Release, Terms
 from sao_data.errors import UsageError
@@ -19,7 +19,8 @@ from sao_data.licences.policy import FAMILIES
 from sao_data.licences.table import table
 from sao_data.provenance import Dataset
 from sao_data.records import CatalogueRow, Shard
-from sao_data.storage import open_storage
+from sao_data.storage import tables
+from sao_data.storage.backend import open_storage
 
 PAPER = Release()
 COMMERCIAL = Release(commercial_use=True)

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from sao_data import evidence
-from sao_data.storage import LocalStorage
+from sao_data.storage import evidence
+from sao_data.storage.backend import LocalStorage
 
 
 def test_rows_are_found_by_their_hash(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from sao_data.errors import IntegrityError, Locked, MatchedNothing, Stopped, Usa
 from sao_data.executor import LocalExecutor
 from sao_data.provenance import open_dataset, verify
 from sao_data.records import CatalogueRow
-from sao_data.storage import LocalStorage
+from sao_data.storage.backend import LocalStorage
 from tests.datasets_made import (
     BY,
     CC0,
@@ -341,7 +341,7 @@ def test_nothing_offered_is_said(tmp_path: Path) -> None:
 
 def test_an_object_store_gets_the_same_files(tmp_path: Path) -> None:
     from sao_data import ingest
-    from sao_data.storage import open_storage
+    from sao_data.storage.backend import open_storage
     from tests.datasets_made import Quiet
 
     chosen = load(tmp_path, write_folder(tmp_path / "in", 4))

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from sao_data import catalogue, manifest, readings, replay, tables
+from sao_data import catalogue, manifest, readings, replay
 from sao_data.config import Location
 from sao_data.errors import UsageError
 from sao_data.licences import policy
@@ -24,6 +24,7 @@ from sao_data.provenance import Dataset, open_dataset
 from sao_data.readings import Replayed
 from sao_data.records import CatalogueRow, Decision
 from sao_data.sources import folder, freesound
+from sao_data.storage import tables
 from tests.datasets_made import BY, CC0, NC, PDM, SAMPLING, build, load, tone_wav, write_folder, write_rows
 from tests.sounds_made import sound, write_sounds
 

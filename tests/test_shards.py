@@ -11,10 +11,11 @@ from typing import Any
 
 import pytest
 
-from sao_data import shard_check, shards
+from sao_data import shard_check
 from sao_data.errors import IntegrityError
 from sao_data.records import Sample, SampleRow, Shard
-from sao_data.storage import LocalStorage
+from sao_data.storage import shards
+from sao_data.storage.backend import LocalStorage
 
 
 def sample(n: int, flac: bytes) -> Sample:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from sao_data.errors import Locked, UsageError
-from sao_data.storage import LocalStorage, ObjectStorage, Storage, open_storage, write_if_changed
+from sao_data.storage.backend import LocalStorage, ObjectStorage, Storage, open_storage, write_if_changed
 
 KINDS = ["local", "memory"]
 
@@ -65,7 +65,7 @@ def test_the_second_writer_is_told_who_the_first_is(storage: Storage) -> None:
 
 def test_a_killed_writer_does_not_block(tmp_path: Path) -> None:
     code = (
-        "import os, sys; from sao_data.storage import LocalStorage; from pathlib import Path\n"
+        "import os, sys; from sao_data.storage.backend import LocalStorage; from pathlib import Path\n"
         "lock = LocalStorage(Path(sys.argv[1])).lock(); lock.__enter__(); os.kill(os.getpid(), 9)"
     )
     subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=False)

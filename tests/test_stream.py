@@ -14,7 +14,7 @@ import pytest
 
 from sao_data import config
 from sao_data.errors import UsageError
-from sao_data.storage import open_storage
+from sao_data.storage.backend import open_storage
 from sao_data.stream import Stream, StreamBatch, StreamConfig, StreamedSample, StreamState, read_takedowns
 from tests.streams_made import NUM, WINDOW, make_dataset, members, stream
 

@@ -7,9 +7,9 @@ import pyarrow.parquet as pq
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sao_data import tables
 from sao_data.records import Decision, Evidence, MediaFacts, Offer, Recording, SampleRow, SeekPoint
-from sao_data.storage import LocalStorage
+from sao_data.storage import tables
+from sao_data.storage.backend import LocalStorage
 
 TEXT = st.text(st.characters(codec="utf-8"), max_size=20)
 

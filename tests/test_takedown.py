@@ -14,7 +14,7 @@ from sao_data import exposure, held, rewrite, takedown, tombstones
 from sao_data.errors import MatchedNothing, Stopped, UsageError
 from sao_data.provenance import open_dataset, verify
 from sao_data.selection import Wanted
-from sao_data.storage import LocalStorage, Storage
+from sao_data.storage.backend import LocalStorage, Storage
 from sao_data.takedown import Request
 from tests.made import wav_bytes
 from tests.sounds_made import (

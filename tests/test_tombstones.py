@@ -11,7 +11,7 @@ from sao_data import fingerprint, tombstones
 from sao_data.credits import credited
 from sao_data.errors import UsageError
 from sao_data.records import Recording
-from sao_data.storage import LocalStorage
+from sao_data.storage.backend import LocalStorage
 from sao_data.tombstones import Tombstone, author_hash, gather
 
 ANN = Recording(id="folder:1", source="folder", author="Ann Ode")

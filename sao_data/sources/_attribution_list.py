@@ -16,12 +16,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from sao_data import delimited
 from sao_data.errors import UsageError
 from sao_data.licences import parse
 from sao_data.licences.address import host_of, split
 from sao_data.sources import _cells, _fields
 from sao_data.sources._columns import plain
+from sao_data.storage import delimited
 
 # Our own attribution.csv has all of these; a list of downloads names sounds by their files.
 _NAMES = {

@@ -11,9 +11,9 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TextIO
 
-from sao_data import delimited
 from sao_data.errors import UsageError
 from sao_data.sources._archive import Archive, DamagedFile
+from sao_data.storage import delimited
 
 Cells = dict[str, str]
 

@@ -43,7 +43,7 @@ from sao_data.sources._catalogue_rows import Line
 from sao_data.sources._cells import Tally
 from sao_data.sources._download import Fetched, Manners, Pace, Stated
 from sao_data.sources._fields import Refused
-from sao_data.storage import Storage
+from sao_data.storage.backend import Storage
 
 _MOST_PATH, _MOST_NAME = 1000, 255  # characters; bytes: what file systems take
 _MOST_PER_SECOND = 50.0

@@ -48,7 +48,7 @@ from sao_data.sources._freesound_forecast import Forecast, forecast
 from sao_data.sources._freesound_listing import Pin, Pins, Scope, by_ids, numbers_of, walk
 from sao_data.sources._freesound_search import Asks, Ledger, Page, Search
 from sao_data.sources._freesound_sound import CDN
-from sao_data.storage import Storage
+from sao_data.storage.backend import Storage
 
 VERSION = 1
 PERMITS, TOKENS = "freesound-permits", "freesound-tokens"  # services

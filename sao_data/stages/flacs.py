@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import BinaryIO
 
-from sao_data import shards, tables
 from sao_data.errors import IntegrityError
 from sao_data.records import Clip, SampleRow
 from sao_data.stage import WORK, Bucket, Part, Stage, run_stage
-from sao_data.storage import Storage
+from sao_data.storage import shards, tables
+from sao_data.storage.backend import Storage
 
 PACK = "pack"
 

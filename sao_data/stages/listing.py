@@ -25,7 +25,7 @@ from sao_data.manifest import Manifest
 from sao_data.plugins import Source
 from sao_data.records import Offer, Recording, Rejection
 from sao_data.stage import Part, content_part, publish_rows
-from sao_data.storage import Storage
+from sao_data.storage.backend import Storage
 
 NAME = "list"
 _ASKS = {"CC0": 0, "BY": 1, "SAMPLING+": 2}  # what a licence asks for; others ask for more

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from sao_data.recredit import Effect
     from sao_data.rewrite import Rewritten
     from sao_data.selection import Wanted
-    from sao_data.storage import Storage
+    from sao_data.storage.backend import Storage
 
 HELP = "credit works by another name, or withhold their authors' names"
 
@@ -42,7 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     from sao_data.selection import Wanted
-    from sao_data.storage import open_storage
+    from sao_data.storage.backend import open_storage
 
     wanted = Wanted(authors=tuple(args.author), ids=tuple(args.id))
     if not wanted.authors and not wanted.ids:

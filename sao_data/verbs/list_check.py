@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from sao_data.list_check import Report
     from sao_data.manifest import Manifest
     from sao_data.plugins import Source
-    from sao_data.storage import Storage
+    from sao_data.storage.backend import Storage
 
 HELP = "what is left of a published list of works"
 
@@ -81,7 +81,7 @@ def run(args: argparse.Namespace) -> int:
 def _target(args: argparse.Namespace) -> tuple[Storage, str]:
     """Folder and name of the table; UsageError if it is the list itself."""
     from sao_data import launch
-    from sao_data.storage import open_storage
+    from sao_data.storage.backend import open_storage
 
     given = Path(args.csv or f"{Path(args.file).stem}-checked.csv")
     if given.resolve() == Path(args.file).resolve():

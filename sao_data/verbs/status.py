@@ -7,7 +7,7 @@ import sys
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from sao_data.storage import Storage
+    from sao_data.storage.backend import Storage
 
 HELP = "how far a dataset is, and what it holds"
 
@@ -19,7 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     from sao_data import owner, reviews
     from sao_data.commit import FILE, JOURNAL
-    from sao_data.storage import open_storage
+    from sao_data.storage.backend import open_storage
 
     storage = open_storage(args.dir)
     facts = owner.read(storage)

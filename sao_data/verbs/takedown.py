@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from sao_data.provenance import Dataset
     from sao_data.records import CatalogueRow
     from sao_data.rewrite import Rewritten
-    from sao_data.storage import Storage
+    from sao_data.storage.backend import Storage
     from sao_data.takedown import Copy, Effect, Request
 
 HELP = "take works out of a dataset and keep them out"
@@ -53,7 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     from sao_data import owner, rewrite
     from sao_data.selection import Wanted
-    from sao_data.storage import open_storage
+    from sao_data.storage.backend import open_storage
     from sao_data.takedown import Request
     from sao_data.verbs import credit
 

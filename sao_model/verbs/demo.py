@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from sao_data.provenance import Dataset
-    from sao_data.storage import Storage
+    from sao_data.storage.backend import Storage
     from sao_model.run import Progress
 
 HELP = "the whole job in small: dataset, report, a tiny model, a sound"
@@ -40,7 +40,7 @@ def run(args: argparse.Namespace) -> int:
     from sao_data import executor, ingest, launch, manifest, progress, summary
     from sao_data.errors import IntegrityError
     from sao_data.provenance import open_dataset, verify
-    from sao_data.storage import open_storage
+    from sao_data.storage.backend import open_storage
 
     chosen = manifest.load(launch.manifests_folder() / "demo.toml")
     url = launch.output(args.out, chosen.name)
@@ -64,7 +64,7 @@ def _leave_recordings(storage: Storage) -> None:
 
     from sao_data.records import Offer
     from sao_data.sources import synthetic
-    from sao_data.storage import write_if_changed
+    from sao_data.storage.backend import write_if_changed
 
     source = synthetic.build(synthetic.Config())
     table = io.StringIO(newline="")

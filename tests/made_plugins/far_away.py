@@ -17,7 +17,7 @@ from sao_data.originals import Fetched
 from sao_data.plugins import DamagedFile
 from sao_data.records import Offer, Recording, Rejection
 from sao_data.sources import _rows
-from sao_data.storage import Storage
+from sao_data.storage.backend import Storage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,8 +17,8 @@ import soundfile
 import torch
 from safetensors.torch import load_file, save_file
 
-from sao_data import sums
-from sao_data.storage import LocalStorage
+from sao_data.storage import checksums as sums
+from sao_data.storage.backend import LocalStorage
 from tests import processes
 from tests.datasets_made import BY, SAMPLING, build, load, tone_wav, write_folder
 from tests.training.test_training import TINY

@@ -9,14 +9,15 @@ import numpy as np
 import pytest
 import soundfile
 
-from sao_data import ingest, manifest, tables
+from sao_data import ingest, manifest
 from sao_data.commit import SCREENING
 from sao_data.errors import UsageError
 from sao_data.executor import LocalExecutor
 from sao_data.provenance import open_dataset, verify
 from sao_data.records import CatalogueRow
 from sao_data.screening import Sent
-from sao_data.storage import LocalStorage
+from sao_data.storage import tables
+from sao_data.storage.backend import LocalStorage
 from tests.datasets_made import BY, Quiet, build, load, tone_wav, write_rows
 
 KNOWN = "Blue Morning"

@@ -26,7 +26,7 @@ from sao_data.plugins import DamagedFile
 from sao_data.records import Offer, Recording
 from sao_data.sources import freesound_api
 from sao_data.sources.freesound_api import Config, FreesoundApi
-from sao_data.storage import open_storage
+from sao_data.storage.backend import open_storage
 from tests.fakes.freesound import FakeFreesound, Quirks, SimulatedClock, World, as_json, make
 from tests.sources.freesound_asked import fake_of, ids_of, listed, rejected, source_of
 

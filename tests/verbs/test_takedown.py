@@ -10,7 +10,7 @@ import pytest
 
 from sao_data import launch
 from sao_data.provenance import open_dataset
-from sao_data.storage import LocalStorage
+from sao_data.storage.backend import LocalStorage
 from sao_data.verbs import credit, status, takedown
 from tests.sounds_made import Killed, Mortal, build, load, published, rows, sound, write_sounds
 

@@ -14,7 +14,7 @@ import zlib
 from collections.abc import Iterable, Sequence
 
 from sao_data.errors import IntegrityError
-from sao_data.storage import Storage
+from sao_data.storage.backend import Storage
 
 FOLDER = "evidence"
 _UNPACKED = 64 << 20  # bytes that any file may unpack to, and …

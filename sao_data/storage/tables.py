@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 from sao_data.errors import IntegrityError
-from sao_data.storage import Storage
+from sao_data.storage.backend import Storage
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -14,11 +14,11 @@ import tarfile
 from dataclasses import asdict
 from typing import Any, BinaryIO
 
-from sao_data import stored
 from sao_data.errors import IntegrityError, UsageError
 from sao_data.ids import MOST_MEMBER
 from sao_data.records import Sample, SampleRow, SeekPoint, Shard
-from sao_data.storage import Storage
+from sao_data.storage import documents as stored
+from sao_data.storage.backend import Storage
 
 FOLDER = "shards"
 _FIX = "restore the shard from a copy, or delete it and run the same ingest again"
