@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import soundfile
 
-from sao_data.cut import seconds_start, seconds_total
+from sao_data.audio.segments import seconds_start, seconds_total
 from sao_data.records import NUM_CHANNELS, Sample
 
 Mode = Literal["random", "start"]

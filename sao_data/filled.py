@@ -12,9 +12,9 @@ import tempfile
 from collections.abc import Sequence
 
 from sao_data.audio import AudioRejected
-from sao_data.audio.embedded import tags_of
-from sao_data.audio.guarded import Guarded
-from sao_data.audio.sniff import container_of
+from sao_data.audio.containers.embedded import tags_of
+from sao_data.audio.containers.guarded import Guarded
+from sao_data.audio.containers.sniff import container_of
 from sao_data.embedded_tag import EmbeddedTag
 from sao_data.licences import parse_witnesses
 from sao_data.manifest import Manifest

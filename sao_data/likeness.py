@@ -37,7 +37,8 @@ def objections(heard: Iterable[Heard], forbidden: Mapping[str, Known]) -> list[O
 
 
 def _like_forbidden(items: dict[str, Heard], forbidden: Mapping[str, Known]) -> Iterator[Objection]:
-    from sao_data import fingerprint, matching
+    from sao_data import matching
+    from sao_data.audio import chromaprint as fingerprint
 
     queries = {key: fingerprint.decode(known.fingerprint) for key, known in sorted(forbidden.items())}
     corpus = ((key, fingerprint.decode(item.fingerprint)) for key, item in sorted(items.items()))
@@ -50,7 +51,8 @@ def _like_forbidden(items: dict[str, Heard], forbidden: Mapping[str, Known]) -> 
 
 
 def _like_each_other(items: dict[str, Heard]) -> Iterator[Objection]:
-    from sao_data import fingerprint, matching
+    from sao_data import matching
+    from sao_data.audio import chromaprint as fingerprint
 
     prints = ((key, fingerprint.decode(item.fingerprint)) for key, item in sorted(items.items()))
     for pair in matching.find_pairs(prints):

@@ -6,10 +6,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from sao_data import config, fingerprint, plugins
+from sao_data import config, plugins
 from sao_data.audio import AudioConfig
+from sao_data.audio import chromaprint as fingerprint
+from sao_data.audio.segments import Cut
 from sao_data.clusters import Matching
-from sao_data.cut import Cut
 from sao_data.dedupe import Dedupe
 from sao_data.errors import UsageError
 from sao_data.licences import Policy, Release

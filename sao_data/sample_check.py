@@ -12,8 +12,8 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from sao_data import config
+from sao_data.audio.segments import Cut, seconds_start, seconds_total
 from sao_data.credits import shown_author_id
-from sao_data.cut import Cut, seconds_start, seconds_total
 from sao_data.ids import bucket_of, id_hash, parse_key, sample_key
 from sao_data.records import SAMPLE_RATE, CatalogueRow, Recording, Sample, SampleRow
 

@@ -16,7 +16,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from sao_data import fingerprint
+from sao_data.audio import chromaprint as fingerprint
 from sao_data.errors import UsageError
 from sao_data.records import Recording
 from sao_data.storage import documents as stored

@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from sao_data import ingest, manifest, workbench
+from sao_data import ingest, manifest
+from sao_data.audio import sandbox as workbench
 from sao_data.executor import LocalExecutor
 from sao_data.provenance import Dataset, open_dataset
 from sao_data.records import CatalogueRow

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sao_data.audio.segments import Cut, clips, seconds_start, seconds_total
 from sao_data.config import parse
-from sao_data.cut import Cut, clips, seconds_start, seconds_total
 from sao_data.errors import UsageError
 from sao_data.records import SAMPLE_RATE
 

@@ -39,8 +39,8 @@ from sao_data import (
     tombstones,
 )
 from sao_data.attribution import sheets
+from sao_data.audio.containers.guarded import Guarded
 from sao_data.audio.flac import seek_points
-from sao_data.audio.guarded import Guarded
 from sao_data.audio.rejected import Reason
 from sao_data.licences.policy import Policy, Release
 from sao_data.provenance import open_dataset, verify

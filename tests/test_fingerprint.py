@@ -15,7 +15,7 @@ import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sao_data.fingerprint import WORDS_PER_SECOND, Fingerprinter, Words, decode, encode, fingerprint
+from sao_data.audio.chromaprint import WORDS_PER_SECOND, Fingerprinter, Words, decode, encode, fingerprint
 from tests.made import RATE, Floats, mp3_bytes, noise, silence, tone, wav_bytes
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from sao_data import workbench
+from sao_data.audio import sandbox as workbench
 from sao_data.errors import IntegrityError, Locked, MatchedNothing, Stopped, UsageError
 from sao_data.executor import LocalExecutor
 from sao_data.provenance import open_dataset, verify

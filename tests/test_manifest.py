@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sao_data import config, fingerprint, manifest
+from sao_data import config, manifest
+from sao_data.audio import chromaprint as fingerprint
 from sao_data.errors import UsageError
 
 TABLES = ("licences", "music_classes", "fma_defects")  # data, not manifests of datasets

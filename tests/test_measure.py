@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sao_data.measure import Meter
+from sao_data.audio.loudness_meter import Meter
 from sao_data.records import Measures
 from tests.made import RATE, clipped, noise, silence, to_pcm, tone
 

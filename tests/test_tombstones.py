@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sao_data import fingerprint, tombstones
+from sao_data import tombstones
+from sao_data.audio import chromaprint as fingerprint
 from sao_data.credits import credited
 from sao_data.errors import UsageError
 from sao_data.records import Recording

@@ -15,10 +15,10 @@ import numpy as np
 import pytest
 import soundfile
 
-from sao_data import workbench
 from sao_data.audio import AudioConfig, AudioRejected
-from sao_data.cut import Cut
-from sao_data.workbench import Normalised, Workbench, WorkbenchLost
+from sao_data.audio import sandbox as workbench
+from sao_data.audio.sandbox import Normalised, Workbench, WorkbenchLost
+from sao_data.audio.segments import Cut
 from tests.made import RATE, flac_bytes, noise, silence, to_pcm, tone, wav_bytes
 from tests.processes import wait_for
 
@@ -229,7 +229,7 @@ def test_the_child_sees_no_secrets_and_is_gone_after_close(tmp_path, monkeypatch
 
 def test_the_child_dies_with_its_parent(tmp_path) -> None:
     script = (
-        "import os, signal, sys; from pathlib import Path; from sao_data.workbench import Workbench\n"
+        "import os, signal, sys; from pathlib import Path; from sao_data.audio.sandbox import Workbench\n"
         "bench = Workbench(); bench.probe(Path(sys.argv[1]))\n"
         "print(bench._child.pid, flush=True); os.kill(os.getpid(), signal.SIGKILL)\n"
     )

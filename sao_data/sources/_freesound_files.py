@@ -11,8 +11,8 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from sao_data.audio import oggpages, sniff
-from sao_data.audio.guarded import Guarded
+from sao_data.audio.containers import oggpages, sniff
+from sao_data.audio.containers.guarded import Guarded
 from sao_data.audio.rejected import AudioRejected
 from sao_data.plugins import DamagedFile
 from sao_data.records import Recording, Rendition

@@ -13,9 +13,9 @@ from collections import defaultdict
 from dataclasses import dataclass
 
 from sao_data.attribution.credit import credit, work_from_decision
+from sao_data.audio.segments import seconds_start, seconds_total
 from sao_data.config import digest as config_digest
 from sao_data.credits import shown_author_id
-from sao_data.cut import seconds_start, seconds_total
 from sao_data.ids import sample_key
 from sao_data.records import (
     SAMPLE_RATE,

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from sao_data.workbench import Workbench
+    from sao_data.audio.sandbox import Workbench
 
 HELP = "decode audio files and say what they are, one JSON line each"
 
@@ -26,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Probe every file: 0 if all could be read, whatever they turned out to be, else 2."""
-    from sao_data.workbench import Workbench
+    from sao_data.audio.sandbox import Workbench
 
     status = 0
     with Workbench() as workbench:

@@ -135,6 +135,6 @@ def test_screening_a_finished_dataset_decodes_nothing_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     out = screened(tmp_path, folder)
-    monkeypatch.setattr("sao_data.workbench.Workbench.normalise", None)
+    monkeypatch.setattr("sao_data.audio.sandbox.Workbench.normalise", None)
     screened(tmp_path, folder, "screening.provider=dry-run", f"screening.folder={weights}")
     assert [row.recording_id for row in audit(out)] == ["folder:song-wav"]

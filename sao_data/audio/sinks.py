@@ -10,13 +10,13 @@ import numpy as np
 import soundfile
 
 from sao_data.audio import flac
-from sao_data.audio.guarded import Guarded
+from sao_data.audio.chromaprint import Fingerprinter
+from sao_data.audio.containers.guarded import Guarded
+from sao_data.audio.loudness_meter import Meter
+from sao_data.audio.sandbox import CLIP_NAMES, StoredClip
+from sao_data.audio.segments import Cut
 from sao_data.audio.stereo import Pcm
-from sao_data.cut import Cut
-from sao_data.fingerprint import Fingerprinter
-from sao_data.measure import Meter
 from sao_data.records import NUM_CHANNELS, SAMPLE_RATE
-from sao_data.workbench import CLIP_NAMES, StoredClip
 
 _ZEROS = np.zeros((SAMPLE_RATE, NUM_CHANNELS), np.int16)
 

@@ -10,10 +10,10 @@ import itertools
 from collections.abc import Callable, Iterator
 from typing import Literal
 
-from sao_data.audio import id3, tagblocks
-from sao_data.audio.around import tag_offsets
-from sao_data.audio.guarded import Guarded
-from sao_data.audio.id3 import Pair
+from sao_data.audio.containers import id3, tagblocks
+from sao_data.audio.containers.around import tag_offsets
+from sao_data.audio.containers.guarded import Guarded
+from sao_data.audio.containers.id3 import Pair
 from sao_data.embedded_tag import EmbeddedTag
 
 MOST_CHARS = 500  # of one tag; a licence's name or deed has fewer

@@ -10,7 +10,7 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from sao_data.audio.guarded import Guarded
+from sao_data.audio.containers.guarded import Guarded
 
 _MOST_CHUNKS = 1_000
 _UNKNOWN_32 = 0x7FFF_0000  # sizes from here on are what streaming writers put in: unknown

@@ -15,12 +15,14 @@ import traceback
 from pathlib import Path
 from typing import Any
 
-from sao_data import fingerprint, spool
-from sao_data.audio import AudioConfig, AudioRejected, changes, convert, embedded
-from sao_data.audio.guarded import Guarded
-from sao_data.cut import Cut
+from sao_data.audio import AudioConfig, AudioRejected, changes, convert
+from sao_data.audio import chromaprint as fingerprint
+from sao_data.audio import sinks as spool
+from sao_data.audio.containers import embedded
+from sao_data.audio.containers.guarded import Guarded
+from sao_data.audio.sandbox import Normalised, Probe
+from sao_data.audio.segments import Cut
 from sao_data.embedded_tag import EmbeddedTag
-from sao_data.workbench import Normalised, Probe
 
 _PR_SET_PDEATHSIG = 1  # prctl(2)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterator
 
-from sao_data.audio.guarded import Guarded
+from sao_data.audio.containers.guarded import Guarded
 
 Pair = tuple[str, str]  # the tag's name, what it says
 

@@ -10,10 +10,11 @@ import re
 import struct
 from dataclasses import dataclass, replace
 
-from sao_data.audio import flac, lengths, mpeg, oggpages
-from sao_data.audio.around import after_tags
-from sao_data.audio.guarded import Guarded
-from sao_data.audio.lengths import iff_chunks, share
+from sao_data.audio import flac
+from sao_data.audio.containers import lengths, mpeg, oggpages
+from sao_data.audio.containers.around import after_tags
+from sao_data.audio.containers.guarded import Guarded
+from sao_data.audio.containers.lengths import iff_chunks, share
 from sao_data.audio.rejected import AudioRejected
 
 _MPEG_DELAY = 2_304  # frames that decoders trim from what a Xing header counts: encoder delay and padding

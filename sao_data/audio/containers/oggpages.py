@@ -9,7 +9,7 @@ import re
 import zlib
 from dataclasses import dataclass
 
-from sao_data.audio.guarded import Guarded
+from sao_data.audio.containers.guarded import Guarded
 
 _CAPTURE = re.compile(rb"OggS\x00[\x00-\x07]")
 _HEADER = 27  # bytes before the segment table

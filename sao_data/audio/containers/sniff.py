@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import re
 
-from sao_data.audio import flac, mpeg
-from sao_data.audio.around import after_tags
-from sao_data.audio.guarded import Guarded
+from sao_data.audio import flac
+from sao_data.audio.containers import mpeg
+from sao_data.audio.containers.around import after_tags
+from sao_data.audio.containers.guarded import Guarded
 from sao_data.audio.rejected import AudioRejected
 
 # Container -> FFmpeg's demuxer; a container not listed here is never decoded.

@@ -6,8 +6,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sao_data.audio.around import after_tags
-from sao_data.audio.guarded import Guarded
+from sao_data.audio.containers.around import after_tags
+from sao_data.audio.containers.guarded import Guarded
 
 _WINDOW = 1 << 20  # bytes held at once
 _HEAD = 1 << 16  # bytes searched for the first frame

@@ -23,13 +23,13 @@ from typing import Any
 
 from sao_data.audio import AudioConfig
 from sao_data.audio.rejected import AudioRejected
-from sao_data.cut import Cut
+from sao_data.audio.segments import Cut
 from sao_data.embedded_tag import EmbeddedTag
 from sao_data.records import Measures, SeekPoint
 
 CLIP_NAMES = "clip-{:04d}.flac"  # in the spool folder
 
-_CHILD = "sao_data.workbench_child"
+_CHILD = "sao_data.audio.sandbox_worker"
 _CRASHES = (signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL)
 _INHERITED = ("PATH", "LD_LIBRARY_PATH", "LANG", "LC_ALL", "TMPDIR")  # no tokens, no proxies
 _ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
@@ -172,7 +172,7 @@ class Workbench:
             return self._child
         self._stop()
         environment = {name: os.environ[name] for name in _INHERITED if name in os.environ}
-        environment |= _ONE_THREAD | {"PYTHONPATH": str(Path(__file__).resolve().parents[1])}
+        environment |= _ONE_THREAD | {"PYTHONPATH": str(Path(__file__).resolve().parents[2])}
         command = [sys.executable, "-P", "-m", _CHILD, str(os.getpid())]
         self._child = child = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment, bufsize=0

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from sao_data.audio.guarded import Guarded
-from sao_data.audio.lengths import w64_chunks
+from sao_data.audio.containers.guarded import Guarded
+from sao_data.audio.containers.lengths import w64_chunks
 
 _MOST_TAGS = 16  # one behind the other
 _FOOTER = 0x10  # ID3v2 flag: ten more bytes behind the frames (ID3v2.4, 3.4)

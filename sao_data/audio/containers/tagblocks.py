@@ -11,9 +11,9 @@ import itertools
 import re
 from collections.abc import Iterator
 
-from sao_data.audio import id3, lengths
-from sao_data.audio.guarded import Guarded
-from sao_data.audio.id3 import MOST_BYTES, Pair
+from sao_data.audio.containers import id3, lengths
+from sao_data.audio.containers.guarded import Guarded
+from sao_data.audio.containers.id3 import MOST_BYTES, Pair
 
 _MOST_ITEMS = 2_000
 _DEPTH = 6
