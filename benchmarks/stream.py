@@ -30,7 +30,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # run from a check
 
 from sao_data import ingest, manifest
 from sao_data.crop import Floats
-from sao_data.executor import LocalExecutor
+from sao_data.execution.executor import LocalExecutor
 from sao_data.provenance import open_dataset
 from sao_data.stream import Stream, StreamConfig
 

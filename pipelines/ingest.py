@@ -25,7 +25,8 @@ exit codes: 0 complete · 2 usage · 3 rejects over the limit · 4 stopped, run 
 
 def main() -> int:
     """Parse, load, wire."""
-    from sao_data import executor, ingest, launch, manifest, progress, summary
+    from sao_data import ingest, launch, manifest, progress, summary
+    from sao_data.execution import executor
 
     args = parse_arguments()
     chosen = manifest.load(Path(args.manifest), settings(args))

@@ -18,7 +18,7 @@ from sao_data.clusters import gravest
 from sao_data.commit import FILE as DATASET
 from sao_data.credits import read as read_credits
 from sao_data.errors import Later, MatchedNothing, ReadAgain, TooManyRejects, UsageError
-from sao_data.executor import Executor
+from sao_data.execution.executor import Executor
 from sao_data.filled import fill
 from sao_data.ids import bucket_of
 from sao_data.manifest import Limits, Manifest

@@ -11,7 +11,7 @@ import logging
 from collections.abc import Iterator, Sequence
 from typing import Any, BinaryIO
 
-from sao_data.executor import Executor, LocalExecutor
+from sao_data.execution.executor import Executor, LocalExecutor
 from sao_data.fetch import credentials
 from sao_data.fetch.workspace import Workspace
 from sao_data.licences import Release

@@ -11,7 +11,7 @@ import numpy as np
 import soundfile
 
 from sao_data import ingest, manifest
-from sao_data.executor import LocalExecutor
+from sao_data.execution.executor import LocalExecutor
 from sao_data.summary import Summary
 
 BY = "https://creativecommons.org/licenses/by/4.0/"

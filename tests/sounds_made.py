@@ -11,7 +11,7 @@ from typing import Any, BinaryIO
 
 from sao_data import ingest, manifest
 from sao_data.audio import sandbox as workbench
-from sao_data.executor import LocalExecutor
+from sao_data.execution.executor import LocalExecutor
 from sao_data.provenance import Dataset, open_dataset
 from sao_data.records import CatalogueRow
 from sao_data.storage.backend import Storage, open_storage

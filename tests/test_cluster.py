@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from sao_data import cluster
 from sao_data.errors import SaoError, Stopped, UsageError
+from sao_data.execution import ray_cluster as cluster
 
 
 @pytest.mark.parametrize(

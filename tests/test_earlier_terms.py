@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from sao_data import diff, ingest
-from sao_data.executor import LocalExecutor
+from sao_data.execution.executor import LocalExecutor
 from sao_data.provenance import open_dataset, verify
 from sao_data.storage.backend import LocalStorage
 from sao_data.tombstones import FILE as TAKEDOWNS

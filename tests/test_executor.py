@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from sao_data import executor
 from sao_data.errors import UsageError
+from sao_data.execution import executor
 from tests import executor_scenarios as scenarios
 from tests import processes
 from tests.conftest import Cluster

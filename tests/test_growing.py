@@ -11,7 +11,7 @@ import pytest
 
 from sao_data import ingest, manifest
 from sao_data.errors import Later
-from sao_data.executor import LocalExecutor
+from sao_data.execution.executor import LocalExecutor
 from sao_data.ids import bucket_of
 from sao_data.provenance import open_dataset, verify
 from sao_data.records import CatalogueRow

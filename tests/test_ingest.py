@@ -10,7 +10,7 @@ import pytest
 
 from sao_data.audio import sandbox as workbench
 from sao_data.errors import IntegrityError, Locked, MatchedNothing, Stopped, UsageError
-from sao_data.executor import LocalExecutor
+from sao_data.execution.executor import LocalExecutor
 from sao_data.provenance import open_dataset, verify
 from sao_data.records import CatalogueRow
 from sao_data.storage.backend import LocalStorage
@@ -294,7 +294,7 @@ def test_weather_is_no_fact(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         raise OSError(5, "Input/output error")
 
     monkeypatch.setattr(source, "open", storm)
-    monkeypatch.setattr("sao_data.executor.time.sleep", lambda _: None)
+    monkeypatch.setattr("sao_data.execution.executor.time.sleep", lambda _: None)
     with pytest.raises(Stopped, match=r"failed 3 times.*nothing is lost"):
         build(chosen, out)
     assert not (out / "dataset.json").exists()

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from sao_data import config, ingest, manifest
-from sao_data.executor import LocalExecutor
+from sao_data.execution.executor import LocalExecutor
 from sao_data.provenance import open_dataset, verify
 from sao_data.records import CatalogueRow, Recording
 from sao_data.stages.listing import heard, strictest_wish

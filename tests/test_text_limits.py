@@ -14,7 +14,7 @@ import pytest
 from sao_data import ingest, manifest, text_limits
 from sao_data.attribution.sheets import safe_cell
 from sao_data.errors import UsageError
-from sao_data.executor import LocalExecutor
+from sao_data.execution.executor import LocalExecutor
 from sao_data.ids import sample_key
 from sao_data.provenance import open_dataset, verify
 from sao_data.records import Recording

@@ -133,7 +133,7 @@ def _cores() -> Check:
 
 
 def _ray() -> Iterator[Check]:
-    from sao_data.cluster import TOKEN_FIX
+    from sao_data.execution.ray_cluster import TOKEN_FIX
 
     if importlib.util.find_spec("ray") is None:
         fix = "pip install 'ray[default]', or use --executor local"

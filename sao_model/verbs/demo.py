@@ -37,8 +37,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     from contextlib import closing
 
-    from sao_data import executor, ingest, launch, manifest, progress, summary
+    from sao_data import ingest, launch, manifest, progress, summary
     from sao_data.errors import IntegrityError
+    from sao_data.execution import executor
     from sao_data.provenance import open_dataset, verify
     from sao_data.storage.backend import open_storage
 

@@ -17,7 +17,7 @@ import pytest
 
 from sao_data import ingest, manifest
 from sao_data.errors import Later
-from sao_data.executor import LocalExecutor
+from sao_data.execution.executor import LocalExecutor
 from sao_data.fetch.wire import Timeouts, Weather
 from sao_data.fetch.workspace import Workspace
 from sao_data.originals import RemoteSource

@@ -16,7 +16,7 @@ from pyarrow import parquet
 
 from sao_data import ingest, manifest
 from sao_data.errors import UsageError
-from sao_data.executor import LocalExecutor
+from sao_data.execution.executor import LocalExecutor
 from sao_data.provenance import open_dataset, verify
 from sao_data.records import Offer, Recording, Rejection
 from sao_data.sources import _cells, _fields, _preference, catalogue, folder, freesound, freesound_pack, hub

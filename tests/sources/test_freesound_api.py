@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from sao_data.errors import Stopped, UsageError
-from sao_data.executor import LocalExecutor
+from sao_data.execution.executor import LocalExecutor
 from sao_data.fetch import credentials
 from sao_data.fetch.workspace import Workspace
 from sao_data.licences import Release

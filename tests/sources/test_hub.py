@@ -17,7 +17,7 @@ from pyarrow import parquet
 
 from sao_data import ingest, manifest
 from sao_data.errors import UsageError
-from sao_data.executor import LocalExecutor
+from sao_data.execution.executor import LocalExecutor
 from sao_data.plugins import DamagedFile
 from sao_data.provenance import open_dataset, verify
 from sao_data.records import Offer, Recording, Rejection

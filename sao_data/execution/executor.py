@@ -12,8 +12,8 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol, TypeVar
 
-from sao_data import cluster
 from sao_data.errors import SaoError, Stopped, UsageError
+from sao_data.execution import ray_cluster as cluster
 
 A = TypeVar("A")
 B = TypeVar("B")
