@@ -20,7 +20,7 @@ from sao_data.licences import Policy, Release, decide, meets, normalise_preferen
 from sao_data.plugins import Source
 from sao_data.recheck import Tick, now
 from sao_data.records import Recording
-from sao_data.sources._attribution_list import Entry
+from sao_data.sources._common.work_list import Entry
 
 Status = Literal[
     "still_there", "relicensed", "opted_out", "withdrawn", "unreadable", "not_asked", "not_named"

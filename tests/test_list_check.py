@@ -14,7 +14,7 @@ from sao_data import list_check
 from sao_data.errors import MatchedNothing, UsageError
 from sao_data.licences import Policy, Release
 from sao_data.records import Offer, Recording, Rejection
-from sao_data.sources._attribution_list import Entry
+from sao_data.sources._common.work_list import Entry
 from tests.datasets_made import manifest_text, write_folder
 
 BY3 = "http://creativecommons.org/licenses/by/3.0/"

@@ -18,7 +18,7 @@ from sao_data.execution.executor import LocalExecutor
 from sao_data.ids import sample_key
 from sao_data.provenance import open_dataset, verify
 from sao_data.records import Recording
-from sao_data.sources import _attribution_list
+from sao_data.sources._common import work_list as _attribution_list
 from sao_data.storage import shards
 from tests.datasets_made import CC0, Quiet, tone_wav
 

@@ -41,13 +41,16 @@ from sao_data.fetch.wire import FREESOUND, Weather, checked_base
 from sao_data.fetch.workspace import Workspace
 from sao_data.licences import Release
 from sao_data.records import Offer, Recording, Rejection, Rendition
-from sao_data.sources import _attribution_list, _freesound_config, _freesound_files, _freesound_rows
-from sao_data.sources._cells import Tally
-from sao_data.sources._freesound_files import Fetched
-from sao_data.sources._freesound_forecast import Forecast, forecast
-from sao_data.sources._freesound_listing import Pin, Pins, Scope, by_ids, numbers_of, walk
-from sao_data.sources._freesound_search import Asks, Ledger, Page, Search
-from sao_data.sources._freesound_sound import CDN
+from sao_data.sources._common import work_list as _attribution_list
+from sao_data.sources._common.cells import Tally
+from sao_data.sources._freesound import config as _freesound_config
+from sao_data.sources._freesound import files as _freesound_files
+from sao_data.sources._freesound import offers as _freesound_rows
+from sao_data.sources._freesound.files import Fetched
+from sao_data.sources._freesound.forecast import Forecast, forecast
+from sao_data.sources._freesound.listing import Pin, Pins, Scope, by_ids, numbers_of, walk
+from sao_data.sources._freesound.search import Asks, Ledger, Page, Search
+from sao_data.sources._freesound.sound import CDN
 from sao_data.storage.backend import Storage
 
 VERSION = 1

@@ -56,7 +56,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     from sao_data import launch, list_check, manifest, progress
-    from sao_data.sources import _attribution_list
+    from sao_data.sources._common import work_list as _attribution_list
 
     storage, name = _target(args)
     if storage.exists(name) and not args.overwrite:

@@ -505,7 +505,7 @@ def test_a_forecast_knows_what_is_listed_already(tmp_path: Path) -> None:
 
 
 def test_the_limits_are_the_levels_or_lower_ones_of_ones_own() -> None:
-    from sao_data.sources._freesound_config import windows
+    from sao_data.sources._freesound.config import windows
 
     assert windows(Config(level=99)) is None
     own = windows(Config(level=2, per_minute=10, per_day=9_999))

@@ -14,8 +14,9 @@ from sao_data.errors import UsageError
 from sao_data.ids import check_id
 from sao_data.licences import Policy, Release, decide
 from sao_data.records import Offer, Recording, Rejection
-from sao_data.sources import _bst, freesound, freesound_pack
-from sao_data.sources._archive import DamagedFile
+from sao_data.sources import freesound, freesound_pack
+from sao_data.sources._common.archive import DamagedFile
+from sao_data.sources._freesound import taxonomy as _bst
 
 SHARED = Path(__file__).parents[3] / "shared" / "data"
 ROW = {

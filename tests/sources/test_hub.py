@@ -21,7 +21,8 @@ from sao_data.execution.executor import LocalExecutor
 from sao_data.plugins import DamagedFile
 from sao_data.provenance import open_dataset, verify
 from sao_data.records import Offer, Recording, Rejection
-from sao_data.sources import _hub_files, hub
+from sao_data.sources import hub
+from sao_data.sources._hub import files as _hub_files
 from tests.datasets_made import BY, CC0, Quiet, tone_wav
 
 ROW = {"id": "a1", "title": "Rain", "artist": "Ana", "license": BY}

@@ -20,9 +20,9 @@ from typing import Any, BinaryIO
 import pyarrow
 
 from sao_data.errors import UsageError
-from sao_data.sources import _rows
-from sao_data.sources._archive import Archive, DamagedFile
-from sao_data.sources._fields import Refused
+from sao_data.sources._common import rows as _rows
+from sao_data.sources._common.archive import Archive, DamagedFile
+from sao_data.sources._common.fields import Refused
 
 _MEMBER = re.compile(r"zip://(.+)::(/.+)")  # how the library names a file within a zip
 _SNAPSHOT = re.compile(r"/snapshots/[0-9a-f]+/(.+)")  # …/datasets--org--name/snapshots/COMMIT/data/x.wav

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from sao_data.sources._voices import Pitches, Samples, hertz, place, ramp, seconds
+from sao_data.sources._synthetic.voices import Pitches, Samples, hertz, place, ramp, seconds
 
 
 def white(rng: np.random.Generator, num_frames: int, rate: int, pitches: Pitches) -> Samples:

@@ -18,7 +18,7 @@ from typing import Literal, Protocol
 
 from sao_data.fetch.web import Response
 from sao_data.fetch.wire import NotFound, Overloaded, Weather
-from sao_data.sources import _rows
+from sao_data.sources._common import rows as _rows
 from sao_data.storage.backend import Storage
 
 # Asked for together always: without the category, a speaker's opt-out is missed. No descriptors, no places.

@@ -19,8 +19,9 @@ from pathlib import Path
 from sao_data.errors import UsageError
 from sao_data.licences import parse
 from sao_data.licences.address import host_of, split
-from sao_data.sources import _cells, _fields
-from sao_data.sources._columns import plain
+from sao_data.sources._common import cells as _cells
+from sao_data.sources._common import fields as _fields
+from sao_data.sources._common.columns import plain
 from sao_data.storage import delimited
 
 # Our own attribution.csv has all of these; a list of downloads names sounds by their files.

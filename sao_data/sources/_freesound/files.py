@@ -16,8 +16,8 @@ from sao_data.audio.containers.guarded import Guarded
 from sao_data.audio.rejected import AudioRejected
 from sao_data.plugins import DamagedFile
 from sao_data.records import Recording, Rendition
-from sao_data.sources._freesound_search import Asks
-from sao_data.sources._freesound_sound import TYPES
+from sao_data.sources._freesound.search import Asks
+from sao_data.sources._freesound.sound import TYPES
 
 _ID = re.compile(r"freesound:([1-9][0-9]{0,18})")
 _MOST = 1 << 40  # bytes; how large a file may be is not decided here

@@ -12,9 +12,10 @@ import pyarrow
 import pyarrow.parquet as parquet
 
 from sao_data.errors import UsageError
-from sao_data.sources import _fields, _rows
-from sao_data.sources._archive import Archive
-from sao_data.sources._columns import Csv
+from sao_data.sources._common import fields as _fields
+from sao_data.sources._common import rows as _rows
+from sao_data.sources._common.archive import Archive
+from sao_data.sources._common.columns import Csv
 
 SUFFIXES = (".csv", ".jsonl", ".parquet")
 _BATCH = 256  # rows of a Parquet file held at once

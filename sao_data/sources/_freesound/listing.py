@@ -17,9 +17,9 @@ from typing import Any, cast
 
 from sao_data import config
 from sao_data.fetch.wire import Overloaded
-from sao_data.sources import _rows
-from sao_data.sources._freesound_search import Page, Query, Search, created_filter, ids_filter
-from sao_data.sources._freesound_walk import Patience, Span, Walk
+from sao_data.sources._common import rows as _rows
+from sao_data.sources._freesound.partition import Patience, Span, Walk
+from sao_data.sources._freesound.search import Page, Query, Search, created_filter, ids_filter
 from sao_data.storage.backend import Storage
 
 Found = tuple[_rows.Row, Page]

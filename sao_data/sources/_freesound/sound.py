@@ -12,8 +12,10 @@ from collections.abc import Iterator
 from urllib.parse import quote
 
 from sao_data.records import MediaFacts, Recording
-from sao_data.sources import _cells, _preference, _rows
-from sao_data.sources._cells import Tally
+from sao_data.sources._common import cells as _cells
+from sao_data.sources._common import preference as _preference
+from sao_data.sources._common import rows as _rows
+from sao_data.sources._common.cells import Tally
 
 TYPES = ("wav", "ogg", "aiff", "aif", "mp3", "flac", "m4a", "wv")  # the closed set; aiff also stands for .aif
 CDN = "https://cdn.freesound.org/"

@@ -16,7 +16,8 @@ from collections.abc import Iterable, Mapping
 from sao_data.licences import normalise_preference
 from sao_data.licences.later import is_stricter
 from sao_data.licences.preference import NEVER
-from sao_data.sources import _cells, _rows
+from sao_data.sources._common import cells as _cells
+from sao_data.sources._common import rows as _rows
 
 NAMES = ("gen_ai_preference", "ai_preference", "generative_ai_preference")  # newest first
 

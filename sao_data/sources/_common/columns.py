@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TextIO
 
 from sao_data.errors import UsageError
-from sao_data.sources._archive import Archive, DamagedFile
+from sao_data.sources._common.archive import Archive, DamagedFile
 from sao_data.storage import delimited
 
 Cells = dict[str, str]

@@ -20,10 +20,21 @@ from sao_data.errors import UsageError
 from sao_data.ids import check_id
 from sao_data.licences import parse_witnesses
 from sao_data.records import MediaFacts, Recording
-from sao_data.sources import _cells, _paths, _rows
-from sao_data.sources._cells import Tally
-from sao_data.sources._columns import plain
-from sao_data.sources._reader import KNOWN_AS, Fields, Reader, Refused, columns_of, is_known, text, unread
+from sao_data.sources._common import cells as _cells
+from sao_data.sources._common import paths as _paths
+from sao_data.sources._common import rows as _rows
+from sao_data.sources._common.cells import Tally
+from sao_data.sources._common.columns import plain
+from sao_data.sources._common.reader import (
+    KNOWN_AS,
+    Fields,
+    Reader,
+    Refused,
+    columns_of,
+    is_known,
+    text,
+    unread,
+)
 
 __all__ = [
     "KNOWN_AS", "Fields", "Reader", "Refused", "as_json", "check", "columns_of", "declaration", "declared",

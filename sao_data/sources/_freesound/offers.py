@@ -9,10 +9,10 @@ from __future__ import annotations
 import re
 
 from sao_data.records import Offer, Recording, Rejection
-from sao_data.sources import _rows
-from sao_data.sources._cells import Tally
-from sao_data.sources._freesound_search import DUPLICATE, Page
-from sao_data.sources._freesound_sound import id_problem, preview_url, recording_of, sound_id, type_problem
+from sao_data.sources._common import rows as _rows
+from sao_data.sources._common.cells import Tally
+from sao_data.sources._freesound.search import DUPLICATE, Page
+from sao_data.sources._freesound.sound import id_problem, preview_url, recording_of, sound_id, type_problem
 
 _KEYS = {"sound", "retrieved_at", "request"}
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", re.ASCII)

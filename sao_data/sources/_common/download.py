@@ -27,7 +27,7 @@ from sao_data.errors import Later
 from sao_data.fetch import wire
 from sao_data.fetch.wire import Timeouts, Weather
 from sao_data.plugins import DamagedFile
-from sao_data.sources import _urls
+from sao_data.sources._common import urls as _urls
 
 _TIMEOUTS = Timeouts()
 _MOST = 8 << 30  # bytes of a file whose size nobody stated

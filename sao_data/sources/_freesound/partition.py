@@ -15,8 +15,8 @@ import hashlib
 from collections.abc import Callable, Iterator, Sequence
 
 from sao_data.fetch.wire import Overloaded
-from sao_data.sources import _rows
-from sao_data.sources._freesound_search import PAGE_SIZE, Page, milliseconds
+from sao_data.sources._common import rows as _rows
+from sao_data.sources._freesound.search import PAGE_SIZE, Page, milliseconds
 
 Span = tuple[int, int]  # first and last millisecond since 1970 UTC, both inclusive
 Ask = Callable[[Sequence[Span], int, int], Page]  # spans, page, attempt

@@ -10,9 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from sao_data.sources import _textures as textures
-from sao_data.sources import _voices as voices
-from sao_data.sources._voices import Pitches, Voice
+from sao_data.sources._synthetic import textures, voices
+from sao_data.sources._synthetic.voices import Pitches, Voice
 
 Licence = tuple[str, str]  # (claim in words, URL)
 Form = Literal["wav", "wav24", "flac", "aiff", "mp3"]  # no Ogg: its serial numbers are drawn from the clock

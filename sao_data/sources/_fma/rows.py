@@ -14,10 +14,12 @@ from collections.abc import Iterator
 
 from sao_data.licences import parse
 from sao_data.records import MediaFacts, Recording
-from sao_data.sources import _cells, _preference, _rows
-from sao_data.sources._cells import Tally
-from sao_data.sources._columns import Cells
-from sao_data.sources._fma_defects import WRONG_SECONDS
+from sao_data.sources._common import cells as _cells
+from sao_data.sources._common import preference as _preference
+from sao_data.sources._common import rows as _rows
+from sao_data.sources._common.cells import Tally
+from sao_data.sources._common.columns import Cells
+from sao_data.sources._fma.defects import WRONG_SECONDS
 
 TRACKS = "tracks.csv"  # three header lines: "track.title" is `title` under `track`
 RAW_TRACKS = "raw_tracks.csv"

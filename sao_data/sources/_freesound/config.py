@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 from sao_data.errors import UsageError
 from sao_data.fetch.permits import LEVELS, Windows
 from sao_data.fetch.wire import checked_base
-from sao_data.sources._freesound_listing import Scope
-from sao_data.sources._freesound_search import PAGE_SIZE, created_filter, milliseconds
-from sao_data.sources._freesound_sound import CDN
+from sao_data.sources._freesound.listing import Scope
+from sao_data.sources._freesound.search import PAGE_SIZE, created_filter, milliseconds
+from sao_data.sources._freesound.sound import CDN
 
 if TYPE_CHECKING:
     from sao_data.sources.freesound_api import Config

@@ -14,9 +14,11 @@ import functools
 from collections.abc import Collection, Mapping
 
 from sao_data.licences import parse
-from sao_data.sources import _cells, _preference, _rows
-from sao_data.sources._cells import Tally
-from sao_data.sources._columns import plain
+from sao_data.sources._common import cells as _cells
+from sao_data.sources._common import preference as _preference
+from sao_data.sources._common import rows as _rows
+from sao_data.sources._common.cells import Tally
+from sao_data.sources._common.columns import plain
 
 KNOWN_AS: dict[str, tuple[str, ...]] = {
     "id": ("id", "recording_id", "sound_id", "track_id"),

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 from sao_data.fetch.permits import LEVELS
 from sao_data.records import Rendition
-from sao_data.sources import _rows
-from sao_data.sources._freesound_search import Query, Search
+from sao_data.sources._common import rows as _rows
+from sao_data.sources._freesound.search import Query, Search
 
 _SEAMS = 1.015  # sounds that share a second with the last of a page are listed again: about 1 % in practice
 

@@ -22,7 +22,7 @@ from typing import BinaryIO, NamedTuple
 
 from sao_data.errors import UsageError
 from sao_data.plugins import DamagedFile
-from sao_data.sources._member import Entry, open_member
+from sao_data.sources._common.member import Entry, open_member
 
 __all__ = ["Archive", "DamagedFile", "Facts", "is_safe"]
 
