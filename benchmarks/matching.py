@@ -30,7 +30,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # run from a checkout
 
 from sao_data.audio.chromaprint import Words
-from sao_data.matching import compare, find_matches, find_pairs
+from sao_data.matching.fingerprint_index import compare, find_matches, find_pairs
 
 T = TypeVar("T")
 

@@ -9,12 +9,14 @@ import dataclasses
 import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
 
-from sao_data import clusters, held, likeness, own_tags
-from sao_data.clusters import Candidate, forbids
+from sao_data import held, own_tags
 from sao_data.credits import read as read_credits
-from sao_data.dedupe import Heard, Unwanted, find_duplicates
-from sao_data.likeness import Known
 from sao_data.manifest import Manifest
+from sao_data.matching import acoustic as likeness
+from sao_data.matching import metadata as clusters
+from sao_data.matching.acoustic import Known
+from sao_data.matching.exact import Heard, Unwanted, find_duplicates
+from sao_data.matching.metadata import Candidate, forbids
 from sao_data.plan import Unit, decided, planned
 from sao_data.records import SAMPLE_RATE, Clip, Decision, Objection
 from sao_data.screening import MusicWork, Screening, Sent, Tagged, identify

@@ -14,7 +14,6 @@ from typing import Protocol
 
 from sao_data import earlier_terms, history, owner, remote, reviews, rewrite, tombstones
 from sao_data.across import compare, heed_tags, match, screen
-from sao_data.clusters import gravest
 from sao_data.commit import FILE as DATASET
 from sao_data.credits import read as read_credits
 from sao_data.errors import Later, MatchedNothing, ReadAgain, TooManyRejects, UsageError
@@ -22,6 +21,7 @@ from sao_data.execution.executor import Executor
 from sao_data.filled import fill
 from sao_data.ids import bucket_of
 from sao_data.manifest import Limits, Manifest
+from sao_data.matching.metadata import gravest
 from sao_data.plan import (
     Plan,
     Unit,

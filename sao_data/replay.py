@@ -12,10 +12,11 @@ import typing
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 
-from sao_data import clusters, config
-from sao_data.clusters import NARROWED, Candidate, Matching, candidate
+from sao_data import config
 from sao_data.credits import apply as credited
 from sao_data.licences import Policy, Release, decide
+from sao_data.matching import metadata as clusters
+from sao_data.matching.metadata import NARROWED, Candidate, Matching, candidate
 from sao_data.readings import (
     Facts,
     Reader,

@@ -270,8 +270,8 @@ def _copies(dataset: Dataset, taken: Mapping[str, CatalogueRow]) -> Iterator[Cop
 def _alike(
     dataset: Dataset, taken: Mapping[str, CatalogueRow], others: Mapping[str, CatalogueRow]
 ) -> Iterator[Copy]:
-    from sao_data import matching
     from sao_data.audio import chromaprint as fingerprint
+    from sao_data.matching import fingerprint_index as matching
 
     prints = {item.recording_id: item.fingerprint for item in held.read(dataset.storage) if item.fingerprint}
     queries = {key: fingerprint.decode(prints[key]) for key in sorted(taken) if key in prints}

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from scipy.signal import butter, sosfilt
 
 from sao_data.audio.chromaprint import Words, fingerprint
-from sao_data.matching import MAX_SHARED, Likeness, compare, find_matches, find_pairs
+from sao_data.matching.fingerprint_index import MAX_SHARED, Likeness, compare, find_matches, find_pairs
 from tests.made import RATE, Floats, mp3_bytes, noise, silence, tone
 from tests.test_fingerprint import melody
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from sao_data.clusters import restrictive_first, strictness, unsure_whose
-from sao_data.dedupe import Heard
+from sao_data.matching.exact import Heard
+from sao_data.matching.metadata import restrictive_first, strictness, unsure_whose
 from sao_data.records import Objection
 
 STAGE = "match"
@@ -37,8 +37,8 @@ def objections(heard: Iterable[Heard], forbidden: Mapping[str, Known]) -> list[O
 
 
 def _like_forbidden(items: dict[str, Heard], forbidden: Mapping[str, Known]) -> Iterator[Objection]:
-    from sao_data import matching
     from sao_data.audio import chromaprint as fingerprint
+    from sao_data.matching import fingerprint_index as matching
 
     queries = {key: fingerprint.decode(known.fingerprint) for key, known in sorted(forbidden.items())}
     corpus = ((key, fingerprint.decode(item.fingerprint)) for key, item in sorted(items.items()))
@@ -51,8 +51,8 @@ def _like_forbidden(items: dict[str, Heard], forbidden: Mapping[str, Known]) -> 
 
 
 def _like_each_other(items: dict[str, Heard]) -> Iterator[Objection]:
-    from sao_data import matching
     from sao_data.audio import chromaprint as fingerprint
+    from sao_data.matching import fingerprint_index as matching
 
     prints = ((key, fingerprint.decode(item.fingerprint)) for key, item in sorted(items.items()))
     for pair in matching.find_pairs(prints):

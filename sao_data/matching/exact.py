@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from sao_data.clusters import restrictive_first, unsure_whose
 from sao_data.ids import id_hash
+from sao_data.matching.metadata import restrictive_first, unsure_whose
 from sao_data.records import Objection, Verdict
 
 STAGE = "dedupe"
