@@ -22,12 +22,14 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from sao_data import arguments, config, held, manifest, plugins, records, screening, tombstones
+from sao_data import arguments, config, manifest, plugins, records, screening
 from sao_data.attribution import sheets
 from sao_data.attribution.card import dataset_card
 from sao_data.attribution.info import info_from
 from sao_data.licences import Policy, Release, decide, judge, parse
 from sao_data.licences.table import table as licence_table
+from sao_data.rights import known_audio as held
+from sao_data.rights import takedowns as tombstones
 from sao_data.storage import tables
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -9,8 +9,6 @@ import dataclasses
 import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
 
-from sao_data import held, own_tags
-from sao_data.credits import read as read_credits
 from sao_data.manifest import Manifest
 from sao_data.matching import acoustic as likeness
 from sao_data.matching import metadata as clusters
@@ -19,6 +17,10 @@ from sao_data.matching.exact import Heard, Unwanted, find_duplicates
 from sao_data.matching.metadata import Candidate, forbids
 from sao_data.plan import Unit, decided, planned
 from sao_data.records import SAMPLE_RATE, Clip, Decision, Objection
+from sao_data.rights import embedded_tags as own_tags
+from sao_data.rights import known_audio as held
+from sao_data.rights.credits import read as read_credits
+from sao_data.rights.takedowns import Tombstones
 from sao_data.screening import MusicWork, Screening, Sent, Tagged, identify
 from sao_data.screening.music import is_music
 from sao_data.stage import part_of
@@ -29,7 +31,6 @@ from sao_data.stages.listing import Listed
 from sao_data.stages.pack import is_dropped
 from sao_data.stages.screen import NAME as SCREEN
 from sao_data.storage.backend import Storage
-from sao_data.tombstones import Tombstones
 
 _MOST_TAGS = 4  # of one file, in a detail
 _CHECKSUM = re.compile(r"[0-9a-f]{32}|[0-9a-f]{64}")

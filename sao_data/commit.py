@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from sao_data import __version__, catalogue, config, held, licences, owner
+from sao_data import __version__, catalogue, config, licences, owner
 from sao_data.attribution.card import dataset_card
 from sao_data.attribution.croissant import croissant
 from sao_data.attribution.info import DatasetInfo, info_from
@@ -16,6 +16,7 @@ from sao_data.attribution.report import files
 from sao_data.licences import Policy, Release
 from sao_data.licences.table import table
 from sao_data.records import CatalogueRow, SampleRow, Shard
+from sao_data.rights import known_audio as held
 from sao_data.screening import Screening, Sent
 from sao_data.storage import evidence, shards, tables
 from sao_data.storage.backend import Storage, write_if_changed

@@ -8,10 +8,9 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from sao_data import costs, earlier_terms, history, reviews, tombstones
+from sao_data import costs, earlier_terms, history
 from sao_data.across import compare, heed_tags, match_candidates, screen
 from sao_data.costs import Size
-from sao_data.credits import read as read_credits
 from sao_data.errors import UsageError
 from sao_data.filled import fill
 from sao_data.ids import bucket_of
@@ -20,6 +19,9 @@ from sao_data.matching import metadata as clusters
 from sao_data.matching.metadata import gravest
 from sao_data.plan import Plan, Unit, make_units, to_pack, unfinished, with_dropped, with_objections
 from sao_data.records import Objection
+from sao_data.rights import reviews
+from sao_data.rights import takedowns as tombstones
+from sao_data.rights.credits import read as read_credits
 from sao_data.screening import Screening
 from sao_data.screening.music import build_tagger
 from sao_data.stages import listing, reread

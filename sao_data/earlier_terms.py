@@ -11,14 +11,15 @@ import dataclasses
 from collections.abc import Iterator
 from typing import Any
 
-from sao_data import catalogue, drift, plugins
+from sao_data import catalogue, plugins
 from sao_data.licences.later import Action
 from sao_data.manifest import Manifest
 from sao_data.records import CatalogueRow, Objection, Recording, Verdict
+from sao_data.rights import changes as drift
+from sao_data.rights.takedowns import Tombstones
 from sao_data.stages.listing import Listed, Listing
 from sao_data.storage import evidence, tables
 from sao_data.storage.backend import Storage
-from sao_data.tombstones import Tombstones
 
 STAGE = "match"
 KEPT = "allowed_under_earlier_terms"

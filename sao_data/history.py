@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import dataclasses
 
-from sao_data.credits import Credits
-from sao_data.credits import apply as credited
 from sao_data.records import Recording
+from sao_data.rights.credits import Credits
+from sao_data.rights.credits import apply as credited
+from sao_data.rights.takedowns import Tombstones
 from sao_data.stages.listing import Listed, Listing
-from sao_data.tombstones import Tombstones
 
 
 def bury(listing: Listing, tombstones: Tombstones) -> frozenset[str]:

@@ -12,10 +12,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from sao_data import earlier_terms, history, owner, remote, reviews, rewrite, tombstones
+from sao_data import earlier_terms, history, owner, remote, rewrite
 from sao_data.across import compare, heed_tags, match, screen
 from sao_data.commit import FILE as DATASET
-from sao_data.credits import read as read_credits
 from sao_data.errors import Later, MatchedNothing, ReadAgain, TooManyRejects, UsageError
 from sao_data.execution.executor import Executor
 from sao_data.filled import fill
@@ -37,12 +36,15 @@ from sao_data.plan import (
 from sao_data.plugins import Source
 from sao_data.publish import Finished, publish
 from sao_data.records import Objection
+from sao_data.rights import reviews
+from sao_data.rights import takedowns as tombstones
+from sao_data.rights.credits import read as read_credits
+from sao_data.rights.takedowns import Tombstones
 from sao_data.screening import Sent, check_ready
 from sao_data.stage import run_stage
 from sao_data.stages import listing, reread
 from sao_data.storage.backend import Storage, open_storage
 from sao_data.summary import Summary
-from sao_data.tombstones import Tombstones
 
 log = logging.getLogger(__name__)
 _MOST_READINGS = 3  # listings in one run; what changes under it more often than that is for the next one

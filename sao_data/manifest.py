@@ -15,7 +15,7 @@ from sao_data.licences import Policy, Release
 from sao_data.licences.policy import is_checksum
 from sao_data.matching.exact import Dedupe
 from sao_data.matching.metadata import Matching
-from sao_data.own_tags import Rights
+from sao_data.rights.embedded_tags import Rights
 from sao_data.screening import Screening
 from sao_data.storage.series import Split
 

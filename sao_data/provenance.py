@@ -9,18 +9,20 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from sao_data import catalogue, held, licences, owner, replay, sample_check, shard_check, tombstones
+from sao_data import catalogue, licences, owner, replay, sample_check, shard_check
 from sao_data.attribution.info import BY_A_PERSON, EARLIER
 from sao_data.commit import FILE, JOURNAL, REPORT, SAMPLES, SHARDS, root_digest
 from sao_data.dataset_json import Facts
 from sao_data.errors import Stopped, UsageError
 from sao_data.licences.table import table
 from sao_data.records import CatalogueRow, Sample, SampleRow, Shard
+from sao_data.rights import known_audio as held
+from sao_data.rights import takedowns as tombstones
+from sao_data.rights.takedowns import Tombstones
 from sao_data.stages.listing import NAME as LIST
 from sao_data.storage import documents as stored
 from sao_data.storage import evidence, shards, tables
 from sao_data.storage.backend import Storage, open_storage
-from sao_data.tombstones import Tombstones
 
 _NO_ROOT = "dataset.json: the root digest does not follow from the manifest and files it lists"
 _ALLOWING = frozenset(("allowed", BY_A_PERSON, EARLIER))  # all other rules keep a recording out

@@ -5,17 +5,19 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
 
-from sao_data import catalogue, held, reviews
+from sao_data import catalogue
 from sao_data.attribution.info import DatasetInfo
 from sao_data.catalogue import NOT_YET
 from sao_data.commit import Contents, commit
-from sao_data.held import Held
 from sao_data.licences import Release
 from sao_data.licences.policy import idle_author_blocks
 from sao_data.manifest import Manifest, Work
 from sao_data.matching.metadata import forbids
 from sao_data.originals import Originals
 from sao_data.records import AudioFile, CatalogueRow, Clip, Decision, Objection, SampleRow
+from sao_data.rights import known_audio as held
+from sao_data.rights import reviews
+from sao_data.rights.known_audio import Held
 from sao_data.screening import Sent
 from sao_data.stage import WORK, Bucket
 from sao_data.stages.decide import ALLOWED, DENIED, question_of

@@ -16,12 +16,12 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from sao_data import catalogue, config, plugins
-from sao_data.credits import Credits
-from sao_data.credits import apply as credited
-from sao_data.credits import read as read_credits
 from sao_data.errors import UsageError
 from sao_data.licences import normalise_preference, parse_witnesses
 from sao_data.records import CatalogueRow, Recording
+from sao_data.rights.credits import Credits
+from sao_data.rights.credits import apply as credited
+from sao_data.rights.credits import read as read_credits
 from sao_data.stages.listing import heard, strictest_wish, utf8_only
 from sao_data.storage import evidence, tables
 from sao_data.storage.backend import Storage

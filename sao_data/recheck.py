@@ -20,16 +20,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol, runtime_checkable
 
-from sao_data import config, drift, manifest, plugins
+from sao_data import config, manifest, plugins
 from sao_data.attribution.sheets import safe_cell
-from sao_data.credits import apply as credited
-from sao_data.credits import read as read_credits
-from sao_data.drift import Change
 from sao_data.errors import MatchedNothing, UsageError
 from sao_data.licences import Policy, Release, normalise_preference, parse_witnesses
 from sao_data.plugins import Source
 from sao_data.provenance import Dataset
 from sao_data.records import CatalogueRow, Offer, Recording, Rejection
+from sao_data.rights import changes as drift
+from sao_data.rights.changes import Change
+from sao_data.rights.credits import apply as credited
+from sao_data.rights.credits import read as read_credits
 from sao_data.stages import listing
 
 FILE = "recheck.csv"

@@ -14,23 +14,23 @@ from dataclasses import dataclass
 from sao_data import config, plugins, replay, scrub, selection
 from sao_data.attribution.credit import Work, credit, work_from_row
 from sao_data.attribution.plain import one_line
-from sao_data.credits import Credit, Credits, append, gather, shown_author_id, unnamed
-from sao_data.credits import apply as named_as_asked
-from sao_data.credits import read as read_credits
 from sao_data.errors import UsageError
 from sao_data.journal import Change
 from sao_data.plugins import CaptionBuilder
 from sao_data.provenance import Dataset
 from sao_data.records import CaptionField, CatalogueRow, Recording, Sample, SampleRow
 from sao_data.rewrite import CREDIT, Rewritten, plan, rewrite
+from sao_data.rights.credits import Credit, Credits, append, gather, shown_author_id, unnamed
+from sao_data.rights.credits import apply as named_as_asked
+from sao_data.rights.credits import read as read_credits
+from sao_data.rights.takedowns import author_hash
+from sao_data.rights.takedowns import read as read_tombstones
 from sao_data.selection import Wanted
 from sao_data.stages.listing import NAME as LIST
 from sao_data.stages.listing import utf8_only
 from sao_data.storage import evidence, shards
 from sao_data.storage.backend import Storage
 from sao_data.storage.series import is_pseudonym
-from sao_data.tombstones import author_hash
-from sao_data.tombstones import read as read_tombstones
 
 WITHHOLD = "withhold"
 _NO_NAMES = ("none", "null", "nil", "nan", "n/a", "-")

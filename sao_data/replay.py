@@ -13,7 +13,6 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 
 from sao_data import config
-from sao_data.credits import apply as credited
 from sao_data.licences import Policy, Release, decide
 from sao_data.matching import metadata as clusters
 from sao_data.matching.metadata import NARROWED, Candidate, Matching, candidate
@@ -29,6 +28,7 @@ from sao_data.readings import (
     said_of,
 )
 from sao_data.records import CatalogueRow, Decision, Offer, Recording, Verdict
+from sao_data.rights.credits import apply as credited
 from sao_data.stages.judge import judge
 from sao_data.stages.listing import Listed
 from sao_data.storage.backend import Storage

@@ -17,16 +17,18 @@ import json
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from sao_data import catalogue, config, held, journal, recheck, reviews, sample_check, scrub, shard_check
+from sao_data import catalogue, config, journal, recheck, sample_check, scrub, shard_check
 from sao_data.commit import FILE, JOURNAL, SAMPLES, SCREENING, SHARDS, Contents, commit
 from sao_data.errors import IntegrityError
-from sao_data.held import Held
 from sao_data.journal import Change, Job
 from sao_data.licences import Release
 from sao_data.provenance import Dataset
 from sao_data.publish import answered, waiting
 from sao_data.records import CatalogueRow, Recording, SampleRow, Shard
 from sao_data.reshard import reshard
+from sao_data.rights import known_audio as held
+from sao_data.rights import reviews
+from sao_data.rights.known_audio import Held
 from sao_data.screening import Sent
 from sao_data.stages.decide import ALLOWED, DENIED
 from sao_data.storage import delimited, evidence, tables

@@ -13,9 +13,9 @@ from typing import Any
 
 from sao_data import config
 from sao_data.audio.segments import Cut, seconds_start, seconds_total
-from sao_data.credits import shown_author_id
 from sao_data.ids import bucket_of, id_hash, parse_key, sample_key
 from sao_data.records import SAMPLE_RATE, CatalogueRow, Recording, Sample, SampleRow
+from sao_data.rights.credits import shown_author_id
 
 # Fields of a sample's JSON that the catalogue has under the same name; author_id is compared as it is shown.
 _IN_CATALOGUE = (

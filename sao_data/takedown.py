@@ -13,23 +13,25 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sao_data import config, held, owner, scrub, selection, tombstones
+from sao_data import config, owner, scrub, selection
 from sao_data.commit import FILE as DATASET
 from sao_data.commit import JOURNAL
 from sao_data.errors import UsageError
-from sao_data.held import Held
 from sao_data.journal import Change
 from sao_data.licences import Policy, Release
 from sao_data.provenance import Dataset, open_dataset
 from sao_data.records import CatalogueRow, Recording
 from sao_data.rewrite import Rewritten, plan, rewrite
+from sao_data.rights import known_audio as held
+from sao_data.rights import takedowns as tombstones
+from sao_data.rights.known_audio import Held
+from sao_data.rights.takedowns import Tombstone, Tombstones, author_hash, author_hashes
 from sao_data.selection import Selected, Wanted
 from sao_data.stages.decide import Decide
 from sao_data.stages.judge import judge
 from sao_data.stages.listing import NAME as LIST
 from sao_data.stages.listing import Listed
 from sao_data.storage.backend import Storage
-from sao_data.tombstones import Tombstone, Tombstones, author_hash, author_hashes
 
 REQUESTS = "work/takedowns"  # hashes of requests that were carried out: their names are known no more
 _MAIL = re.compile(r"[^\s@]+@[^\s@]+\.\w")

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from sao_data import reviews
 from sao_data.errors import UsageError
 from sao_data.licences import Release
 from sao_data.provenance import open_dataset, verify
 from sao_data.records import CatalogueRow, Decision, Objection
-from sao_data.reviews import Answer, Waiting
+from sao_data.rights import reviews
+from sao_data.rights.reviews import Answer, Waiting
 from sao_data.stages.decide import final, question_of
 from sao_data.storage.backend import LocalStorage
 from tests.datasets_made import BY, CC0, NC, PDM, SAMPLING, build, load, tone_wav, write_rows

@@ -25,7 +25,7 @@ import pytest
 import soundfile
 from accelerate.commands.launch import launch_command_parser
 
-from sao_data import arguments, cli, config, held, manifest, plugins, records, report, screening, tombstones
+from sao_data import arguments, cli, config, manifest, plugins, records, report, screening
 from sao_data.attribution import sheets
 from sao_data.audio.containers.guarded import Guarded
 from sao_data.audio.flac import seek_points
@@ -33,6 +33,8 @@ from sao_data.audio.rejected import Reason
 from sao_data.licences.policy import Policy, Release
 from sao_data.matching import metadata as clusters
 from sao_data.provenance import open_dataset, verify
+from sao_data.rights import known_audio as held
+from sao_data.rights import takedowns as tombstones
 from sao_data.storage import evidence
 from sao_data.storage.backend import open_storage
 from sao_data.windows import PromptConfig, StreamConfig

@@ -5,10 +5,10 @@ import itertools
 
 import pytest
 
-from sao_data.drift import Change, compare, resolve
 from sao_data.licences import Policy, Release
 from sao_data.licences.later import OnLaterRestriction
 from sao_data.records import Recording
+from sao_data.rights.changes import Change, compare, resolve
 
 POLICY, RELEASE = Policy(), Release()
 BY3 = "http://creativecommons.org/licenses/by/3.0/"

@@ -11,8 +11,8 @@ import pytest
 from sao_data import diff, ingest
 from sao_data.execution.executor import LocalExecutor
 from sao_data.provenance import open_dataset, verify
+from sao_data.rights.takedowns import FILE as TAKEDOWNS
 from sao_data.storage.backend import LocalStorage
-from sao_data.tombstones import FILE as TAKEDOWNS
 from tests.datasets_made import CC0, NC, Quiet
 from tests.test_growing import build, catalogue, chosen, fetched, say, world
 

@@ -6,8 +6,8 @@ import pytest
 
 from sao_data.embedded_tag import EmbeddedTag
 from sao_data.licences import Policy, Release, decide
-from sao_data.own_tags import author_in, contradictions, licence_in
 from sao_data.records import Recording
+from sao_data.rights.embedded_tags import author_in, contradictions, licence_in
 
 BY3 = "http://creativecommons.org/licenses/by/3.0/"
 BY4 = "https://creativecommons.org/licenses/by/4.0/"

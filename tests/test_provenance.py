@@ -12,14 +12,15 @@ from pathlib import Path
 
 import pytest
 
-from sao_data import catalogue, explain, report, tombstones
+from sao_data import catalogue, explain, report
 from sao_data.commit import SAMPLES, SHARDS, root_digest
 from sao_data.errors import IntegrityError, UsageError
 from sao_data.provenance import Dataset, check, open_dataset, verify
 from sao_data.records import CatalogueRow, SampleRow, Shard
+from sao_data.rights import takedowns as tombstones
+from sao_data.rights.takedowns import Tombstone
 from sao_data.storage import evidence, tables
 from sao_data.storage.backend import LocalStorage, open_storage
-from sao_data.tombstones import Tombstone
 from tests.datasets_made import BY, CC0, NC, SAMPLING, build, load, write_folder
 
 NC_ROW = "folder:tone-003-wav"

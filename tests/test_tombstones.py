@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sao_data import tombstones
 from sao_data.audio import chromaprint as fingerprint
-from sao_data.credits import credited
 from sao_data.errors import UsageError
 from sao_data.records import Recording
+from sao_data.rights import takedowns as tombstones
+from sao_data.rights.credits import credited
+from sao_data.rights.takedowns import Tombstone, author_hash, gather
 from sao_data.storage.backend import LocalStorage
-from sao_data.tombstones import Tombstone, author_hash, gather
 
 ANN = Recording(id="folder:1", source="folder", author="Ann Ode")
 

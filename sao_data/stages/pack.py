@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from sao_data.attribution.credit import credit, work_from_decision
 from sao_data.audio.segments import seconds_start, seconds_total
 from sao_data.config import digest as config_digest
-from sao_data.credits import shown_author_id
 from sao_data.ids import sample_key
 from sao_data.records import (
     SAMPLE_RATE,
@@ -28,6 +27,7 @@ from sao_data.records import (
     SampleRow,
     Shard,
 )
+from sao_data.rights.credits import shown_author_id
 from sao_data.stage import Bucket, Part, Stage
 from sao_data.stages.decide import ALLOWED
 from sao_data.stages.flacs import PACK as NAME

@@ -17,8 +17,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from sao_data import owner, reviews
+    from sao_data import owner
     from sao_data.commit import FILE, JOURNAL
+    from sao_data.rights import reviews
     from sao_data.storage.backend import open_storage
 
     storage = open_storage(args.dir)

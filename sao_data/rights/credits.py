@@ -18,10 +18,10 @@ from urllib.parse import unquote, urlsplit
 
 from sao_data.errors import UsageError
 from sao_data.records import Recording
+from sao_data.rights.takedowns import author_hash
 from sao_data.storage import documents as stored
 from sao_data.storage.backend import Storage
 from sao_data.storage.series import is_pseudonym, pseudonym
-from sao_data.tombstones import author_hash
 
 FILE = "credits.jsonl"
 _KEYS = ("id", "author", "as", "when")
