@@ -12,6 +12,7 @@ from sao_data import __version__, catalogue, config, licences, owner
 from sao_data.attribution.card import dataset_card
 from sao_data.attribution.croissant import croissant
 from sao_data.attribution.info import DatasetInfo, info_from
+from sao_data.attribution.policy_text import policy_lines, release_lines, screening_lines
 from sao_data.attribution.report import files
 from sao_data.licences import Policy, Release
 from sao_data.licences.table import table
@@ -20,7 +21,6 @@ from sao_data.rights import known_audio as held
 from sao_data.screening import Screening, Sent
 from sao_data.storage import evidence, shards, tables
 from sao_data.storage.backend import Storage, write_if_changed
-from sao_data.words import policy_lines, release_lines, screening_lines
 
 FILE = "dataset.json"
 SHARDS = "shards.parquet"
