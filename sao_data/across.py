@@ -23,7 +23,7 @@ from sao_data.rights.credits import read as read_credits
 from sao_data.rights.takedowns import Tombstones
 from sao_data.screening import MusicWork, Screening, Sent, Tagged, identify
 from sao_data.screening.music import is_music
-from sao_data.stage import part_of
+from sao_data.stages.base import part_of
 from sao_data.stages.decide import by_id, objected, settle
 from sao_data.stages.judge import NAME as JUDGE
 from sao_data.stages.listing import NAME as LIST

@@ -17,11 +17,11 @@ from sao_data.records import (
     Rejection,
     SampleRow,
 )
-from sao_data.stage import Bucket, recording_of
+from sao_data.stages.base import Bucket, recording_of
 from sao_data.stages.listing import NAME as LIST
 from sao_data.stages.listing import Listed
 from sao_data.stages.pack import all_changes, is_dropped
-from sao_data.stages.reread import digest_of
+from sao_data.stages.refresh import digest_of
 
 FILE = "catalogue.parquet"
 NOT_YET = "not_done_yet"

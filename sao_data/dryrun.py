@@ -24,7 +24,8 @@ from sao_data.rights import takedowns as tombstones
 from sao_data.rights.credits import read as read_credits
 from sao_data.screening import Screening
 from sao_data.screening.music import build_tagger
-from sao_data.stages import listing, reread
+from sao_data.stages import listing
+from sao_data.stages import refresh as reread
 from sao_data.stages.decide import final
 from sao_data.stages.judge import judge
 from sao_data.storage.backend import Storage

@@ -18,11 +18,11 @@ from sao_data.audio.containers.sniff import container_of
 from sao_data.embedded_tag import EmbeddedTag
 from sao_data.licences import parse_witnesses
 from sao_data.manifest import Manifest
-from sao_data.originals import RemoteSource
 from sao_data.plugins import DamagedFile, Source
 from sao_data.records import Recording
 from sao_data.rights.embedded_tags import author_in, licence_in
 from sao_data.stages.listing import Listing
+from sao_data.stages.originals import RemoteSource
 
 
 def fill(listing: Listing, sources: Sequence[Source], manifest: Manifest) -> None:

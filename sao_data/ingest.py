@@ -41,8 +41,9 @@ from sao_data.rights import takedowns as tombstones
 from sao_data.rights.credits import read as read_credits
 from sao_data.rights.takedowns import Tombstones
 from sao_data.screening import Sent, check_ready
-from sao_data.stage import run_stage
-from sao_data.stages import listing, reread
+from sao_data.stages import listing
+from sao_data.stages import refresh as reread
+from sao_data.stages.base import run_stage
 from sao_data.storage.backend import Storage, open_storage
 from sao_data.summary import Summary
 

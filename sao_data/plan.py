@@ -13,8 +13,8 @@ from sao_data.manifest import Manifest
 from sao_data.plugins import Source
 from sao_data.records import Decision, Objection
 from sao_data.rights.reviews import Answer, Answers
-from sao_data.stage import Bucket, Part, Stage, is_complete, part_of
 from sao_data.stages import listing
+from sao_data.stages.base import Bucket, Part, Stage, is_complete, part_of
 from sao_data.stages.caption import WriteCaptions
 from sao_data.stages.curate import Curate
 from sao_data.stages.decide import Decide, by_id, final

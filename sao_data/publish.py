@@ -13,16 +13,16 @@ from sao_data.licences import Release
 from sao_data.licences.policy import idle_author_blocks
 from sao_data.manifest import Manifest, Work
 from sao_data.matching.metadata import forbids
-from sao_data.originals import Originals
 from sao_data.records import AudioFile, CatalogueRow, Clip, Decision, Objection, SampleRow
 from sao_data.rights import known_audio as held
 from sao_data.rights import reviews
 from sao_data.rights.known_audio import Held
 from sao_data.screening import Sent
-from sao_data.stage import WORK, Bucket
+from sao_data.stages.base import WORK, Bucket
 from sao_data.stages.decide import ALLOWED, DENIED, question_of
 from sao_data.stages.listing import NAME as LIST
 from sao_data.stages.listing import Listed
+from sao_data.stages.originals import Originals
 from sao_data.stages.pack import read_shards
 from sao_data.storage import evidence, tables
 from sao_data.storage.backend import Storage

@@ -12,17 +12,18 @@ import json
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import Any
 
-from sao_data import config, originals, plugins, remote
+from sao_data import config, plugins, remote
 from sao_data.ids import sample_key
 from sao_data.records import AudioFile, Clip, Recording, Rejection, SampleRow, Shard
 from sao_data.screening import Sent, Tagged
-from sao_data.stage import WORK, Part, is_complete, publish_rows, recording_of
-from sao_data.stages import reread
+from sao_data.stages import originals
+from sao_data.stages import refresh as reread
+from sao_data.stages.base import WORK, Part, is_complete, publish_rows, recording_of
 from sao_data.stages.caption import WriteCaptions
 from sao_data.stages.curate import Curate
 from sao_data.stages.decide import Decide
 from sao_data.stages.fetch import Fetch
-from sao_data.stages.flacs import PACK, parts_on_disk
+from sao_data.stages.flac_reuse import PACK, parts_on_disk
 from sao_data.stages.judge import NAME as JUDGE
 from sao_data.stages.listing import NAME as LIST
 from sao_data.stages.listing import Listed

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from sao_data import ingest, manifest, text_limits
+from sao_data import ingest, manifest
 from sao_data.attribution.sheets import safe_cell
 from sao_data.errors import UsageError
 from sao_data.execution.executor import LocalExecutor
@@ -19,6 +19,7 @@ from sao_data.ids import sample_key
 from sao_data.provenance import open_dataset, verify
 from sao_data.records import Recording
 from sao_data.sources._common import work_list as _attribution_list
+from sao_data.stages import text_limits
 from sao_data.storage import shards
 from tests.datasets_made import CC0, Quiet, tone_wav
 

@@ -15,7 +15,7 @@ from sao_data.attribution.credit import changes_text, credit
 from sao_data.attribution.plain import one_line
 from sao_data.licences import license_name
 from sao_data.records import CatalogueRow
-from sao_data.text_limits import sheet_cell
+from sao_data.stages.text_limits import sheet_cell
 
 COLUMNS = (
     "id", "title", "author", "author_url", "source_url", "license", "license_name", "license_version",

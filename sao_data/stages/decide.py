@@ -14,7 +14,7 @@ from sao_data.licences import Release
 from sao_data.records import CatalogueRow, Decision, Objection
 from sao_data.rights import reviews
 from sao_data.rights.reviews import Answer
-from sao_data.stage import Bucket, Sink
+from sao_data.stages.base import Bucket, Sink
 from sao_data.stages.judge import NAME as JUDGE
 
 ALLOWED = "allowed_by_review"

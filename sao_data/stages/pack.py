@@ -28,10 +28,10 @@ from sao_data.records import (
     Shard,
 )
 from sao_data.rights.credits import shown_author_id
-from sao_data.stage import Bucket, Part, Stage
+from sao_data.stages.base import Bucket, Part, Stage
 from sao_data.stages.decide import ALLOWED
-from sao_data.stages.flacs import PACK as NAME
-from sao_data.stages.flacs import Audio, parts_on_disk
+from sao_data.stages.flac_reuse import PACK as NAME
+from sao_data.stages.flac_reuse import Audio, parts_on_disk
 from sao_data.stages.listing import NAME as LIST
 from sao_data.stages.listing import Listed
 from sao_data.storage import shards, tables

@@ -23,8 +23,8 @@ from sao_data.screening.music import (
     music_seconds,
     needs_tagging,
 )
-from sao_data.stage import Bucket, Sink, Stage, earlier
-from sao_data.stages.flacs import Audio
+from sao_data.stages.base import Bucket, Sink, Stage, earlier
+from sao_data.stages.flac_reuse import Audio
 from sao_data.storage import tables
 
 if TYPE_CHECKING:

@@ -57,7 +57,7 @@ def _published(url: str) -> list[str]:
 
 
 def _work(storage: Storage) -> list[str]:
-    from sao_data.stage import WORK
+    from sao_data.stages.base import WORK
 
     lines = []
     for stage in ("list", "judge", "decide", "fetch", "normalise", "curate", "caption", "screen", "pack"):

@@ -21,11 +21,11 @@ from sao_data.execution.executor import LocalExecutor
 from sao_data.fetch import credentials
 from sao_data.fetch.workspace import Workspace
 from sao_data.licences import Release
-from sao_data.originals import RemoteSource
 from sao_data.plugins import DamagedFile
 from sao_data.records import Offer, Recording
 from sao_data.sources import freesound_api
 from sao_data.sources.freesound_api import Config, FreesoundApi
+from sao_data.stages.originals import RemoteSource
 from sao_data.storage.backend import open_storage
 from tests.fakes.freesound import FakeFreesound, Quirks, SimulatedClock, World, as_json, make
 from tests.sources.freesound_asked import fake_of, ids_of, listed, rejected, source_of

@@ -13,12 +13,13 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sao_data import config, text_limits
-from sao_data.originals import RemoteSource
+from sao_data import config
 from sao_data.plugins import Source
 from sao_data.records import Offer, Recording, Rejection
-from sao_data.stage import Sink
+from sao_data.stages import text_limits
+from sao_data.stages.base import Sink
 from sao_data.stages.listing import NAME, Listed, Listing, heard_of
+from sao_data.stages.originals import RemoteSource
 from sao_data.storage import documents as stored
 from sao_data.storage.backend import Storage
 

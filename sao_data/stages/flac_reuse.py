@@ -15,7 +15,7 @@ from typing import BinaryIO
 
 from sao_data.errors import IntegrityError
 from sao_data.records import Clip, SampleRow
-from sao_data.stage import WORK, Bucket, Part, Stage, run_stage
+from sao_data.stages.base import WORK, Bucket, Part, Stage, run_stage
 from sao_data.storage import shards, tables
 from sao_data.storage.backend import Storage
 
