@@ -30,8 +30,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # run from a check
 
 from sao_data import ingest, manifest
 from sao_data.crop import Floats
+from sao_data.dataset.verify import open_dataset
 from sao_data.execution.executor import LocalExecutor
-from sao_data.provenance import open_dataset
 from sao_data.stream import Stream, StreamConfig
 
 RATE = 44_100

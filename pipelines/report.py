@@ -16,9 +16,10 @@ sys.path.insert(0, str(ROOT))  # a Ray job or a fresh clone runs this without in
 
 def main() -> int:
     """Parse, load, wire."""
-    from sao_data import launch, report
+    from sao_data import launch
     from sao_data.arguments import Parser
-    from sao_data.provenance import open_dataset
+    from sao_data.dataset import report
+    from sao_data.dataset.verify import open_dataset
     from sao_data.storage.backend import open_storage
 
     parser = Parser(description=__doc__)

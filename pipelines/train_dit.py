@@ -31,7 +31,7 @@ def main() -> int:
     args = parse_arguments()
     from sao_data import config as configs
     from sao_data import launch, progress
-    from sao_data.provenance import open_dataset
+    from sao_data.dataset.verify import open_dataset
     from sao_model import train_dit
 
     table = configs.read_toml(Path(args.config))

@@ -11,6 +11,7 @@ from typing import Any
 from sao_data import costs, earlier_terms, history
 from sao_data.across import compare, heed_tags, match_candidates, screen
 from sao_data.costs import Size
+from sao_data.dataset.summary import Summary
 from sao_data.errors import UsageError
 from sao_data.filled import fill
 from sao_data.ids import bucket_of
@@ -29,7 +30,6 @@ from sao_data.stages import refresh as reread
 from sao_data.stages.decide import final
 from sao_data.stages.judge import judge
 from sao_data.storage.backend import Storage
-from sao_data.summary import Summary
 
 
 def forecast(plan: Plan, storage: Storage, listed: listing.Listing, foreseen: Sequence[Any] = ()) -> Summary:

@@ -11,7 +11,8 @@ import dataclasses
 from collections.abc import Iterator
 from typing import Any
 
-from sao_data import catalogue, plugins
+from sao_data import plugins
+from sao_data.dataset import catalogue
 from sao_data.licences.later import Action
 from sao_data.manifest import Manifest
 from sao_data.records import CatalogueRow, Objection, Recording, Verdict

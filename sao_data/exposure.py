@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from sao_data.dataset.verify import Dataset
 from sao_data.errors import SaoError, UsageError
-from sao_data.provenance import Dataset
 from sao_data.seen import FILE
 from sao_data.seen import read as read_training_data
 

@@ -12,9 +12,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from sao_data import earlier_terms, history, owner, remote, rewrite
+from sao_data import earlier_terms, history, remote, rewrite
 from sao_data.across import compare, heed_tags, match, screen
-from sao_data.commit import FILE as DATASET
+from sao_data.dataset import owner
+from sao_data.dataset.commit import FILE as DATASET
+from sao_data.dataset.publish import Finished, publish
+from sao_data.dataset.summary import Summary
 from sao_data.errors import Later, MatchedNothing, ReadAgain, TooManyRejects, UsageError
 from sao_data.execution.executor import Executor
 from sao_data.filled import fill
@@ -34,7 +37,6 @@ from sao_data.plan import (
     with_objections,
 )
 from sao_data.plugins import Source
-from sao_data.publish import Finished, publish
 from sao_data.records import Objection
 from sao_data.rights import reviews
 from sao_data.rights import takedowns as tombstones
@@ -45,7 +47,6 @@ from sao_data.stages import listing
 from sao_data.stages import refresh as reread
 from sao_data.stages.base import run_stage
 from sao_data.storage.backend import Storage, open_storage
-from sao_data.summary import Summary
 
 log = logging.getLogger(__name__)
 _MOST_READINGS = 3  # listings in one run; what changes under it more often than that is for the next one

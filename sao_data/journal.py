@@ -8,8 +8,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from sao_data.commit import JOURNAL
-from sao_data.dataset_json import Facts
+from sao_data.dataset.commit import JOURNAL
+from sao_data.dataset.facts import Facts
 from sao_data.forms import Digest, ShardName
 from sao_data.ids import bucket_of
 from sao_data.records import CatalogueRow, Sample

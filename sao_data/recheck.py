@@ -22,10 +22,10 @@ from typing import Any, BinaryIO, Protocol, runtime_checkable
 
 from sao_data import config, manifest, plugins
 from sao_data.attribution.sheets import safe_cell
+from sao_data.dataset.verify import Dataset
 from sao_data.errors import MatchedNothing, UsageError
 from sao_data.licences import Policy, Release, normalise_preference, parse_witnesses
 from sao_data.plugins import Source
-from sao_data.provenance import Dataset
 from sao_data.records import CatalogueRow, Offer, Recording, Rejection
 from sao_data.rights import changes as drift
 from sao_data.rights.changes import Change

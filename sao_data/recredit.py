@@ -11,13 +11,14 @@ import difflib
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from sao_data import config, plugins, replay, scrub, selection
+from sao_data import config, plugins, scrub, selection
 from sao_data.attribution.credit import Work, credit, work_from_row
 from sao_data.attribution.plain import one_line
+from sao_data.dataset.checks import replay
+from sao_data.dataset.verify import Dataset
 from sao_data.errors import UsageError
 from sao_data.journal import Change
 from sao_data.plugins import CaptionBuilder
-from sao_data.provenance import Dataset
 from sao_data.records import CaptionField, CatalogueRow, Recording, Sample, SampleRow
 from sao_data.rewrite import CREDIT, Rewritten, plan, rewrite
 from sao_data.rights.credits import Credit, Credits, append, gather, shown_author_id, unnamed

@@ -17,13 +17,16 @@ import json
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from sao_data import catalogue, config, journal, recheck, sample_check, scrub, shard_check
-from sao_data.commit import FILE, JOURNAL, SAMPLES, SCREENING, SHARDS, Contents, commit
+from sao_data import config, journal, recheck, scrub
+from sao_data.dataset import catalogue
+from sao_data.dataset.checks import samples as sample_check
+from sao_data.dataset.checks import shards as shard_check
+from sao_data.dataset.commit import FILE, JOURNAL, SAMPLES, SCREENING, SHARDS, Contents, commit
+from sao_data.dataset.publish import answered, waiting
+from sao_data.dataset.verify import Dataset
 from sao_data.errors import IntegrityError
 from sao_data.journal import Change, Job
 from sao_data.licences import Release
-from sao_data.provenance import Dataset
-from sao_data.publish import answered, waiting
 from sao_data.records import CatalogueRow, Recording, SampleRow, Shard
 from sao_data.reshard import reshard
 from sao_data.rights import known_audio as held

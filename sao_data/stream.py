@@ -30,10 +30,10 @@ import numpy as np
 
 from sao_data import config as configs
 from sao_data.crop import Floats
+from sao_data.dataset.verify import Dataset
 from sao_data.errors import UsageError
 from sao_data.members import Index, Reader
 from sao_data.order import Order, Planned
-from sao_data.provenance import Dataset
 from sao_data.records import NUM_CHANNELS, SAMPLE_RATE
 from sao_data.rights import takedowns as tombstones
 from sao_data.seen import Seen, seen_of

@@ -13,13 +13,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sao_data import config, owner, scrub, selection
-from sao_data.commit import FILE as DATASET
-from sao_data.commit import JOURNAL
+from sao_data import config, scrub, selection
+from sao_data.dataset import owner
+from sao_data.dataset.commit import FILE as DATASET
+from sao_data.dataset.commit import JOURNAL
+from sao_data.dataset.verify import Dataset, open_dataset
 from sao_data.errors import UsageError
 from sao_data.journal import Change
 from sao_data.licences import Policy, Release
-from sao_data.provenance import Dataset, open_dataset
 from sao_data.records import CatalogueRow, Recording
 from sao_data.rewrite import Rewritten, plan, rewrite
 from sao_data.rights import known_audio as held

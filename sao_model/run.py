@@ -26,8 +26,8 @@ from accelerate import Accelerator
 from torch import Tensor, nn
 
 from sao_data import config as configs
+from sao_data.dataset.verify import Dataset
 from sao_data.errors import IntegrityError, UsageError
-from sao_data.provenance import Dataset
 from sao_data.storage import checksums as sums
 from sao_data.storage import documents as stored
 from sao_data.stream import Stream, StreamState

@@ -11,8 +11,8 @@ import numpy as np
 import soundfile
 
 from sao_data import ingest, manifest
+from sao_data.dataset.summary import Summary
 from sao_data.execution.executor import LocalExecutor
-from sao_data.summary import Summary
 
 BY = "https://creativecommons.org/licenses/by/4.0/"
 CC0 = "https://creativecommons.org/publicdomain/zero/1.0/"

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from sao_data.provenance import Dataset, open_dataset
+from sao_data.dataset.verify import Dataset, open_dataset
 from sao_data.records import Sample
 from sao_data.storage.shards import read_sample
 from sao_data.stream import Stream, StreamConfig, StreamState

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from sao_data.dataset.verify import open_dataset, verify
 from sao_data.errors import UsageError
 from sao_data.licences import Release
-from sao_data.provenance import open_dataset, verify
 from sao_data.records import CatalogueRow, Decision, Objection
 from sao_data.rights import reviews
 from sao_data.rights.reviews import Answer, Waiting

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from sao_data.dataset.verify import open_dataset, verify
 from sao_data.matching import metadata as clusters
 from sao_data.matching.metadata import Candidate, Matching, author_key, objections, title_key
-from sao_data.provenance import open_dataset, verify
 from sao_data.records import CatalogueRow
 from tests.datasets_made import BY, CC0, NC, build, load, tone_wav, write_rows
 

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from sao_data import history, recredit, rewrite
+from sao_data.dataset.verify import open_dataset, verify
 from sao_data.errors import MatchedNothing, UsageError
-from sao_data.provenance import open_dataset, verify
 from sao_data.records import Decision, Recording
 from sao_data.rights import credits as wishes
 from sao_data.rights.credits import WITHHELD, Credit, append, gather, read

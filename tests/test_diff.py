@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from sao_data.diff import KINDS, Difference, compare, kinds_of
+from sao_data.dataset.diff import KINDS, Difference, compare, kinds_of
+from sao_data.dataset.verify import Dataset, open_dataset
 from sao_data.errors import IntegrityError
 from sao_data.licences.later import is_stricter
-from sao_data.provenance import Dataset, open_dataset
 from sao_data.records import CatalogueRow, Shard
 from sao_data.storage import tables
 from sao_data.storage.backend import open_storage

@@ -25,14 +25,15 @@ import pytest
 import soundfile
 from accelerate.commands.launch import launch_command_parser
 
-from sao_data import arguments, cli, config, manifest, plugins, records, report, screening
+from sao_data import arguments, cli, config, manifest, plugins, records, screening
 from sao_data.attribution import sheets
 from sao_data.audio.containers.guarded import Guarded
 from sao_data.audio.flac import seek_points
 from sao_data.audio.rejected import Reason
+from sao_data.dataset import report
+from sao_data.dataset.verify import open_dataset, verify
 from sao_data.licences.policy import Policy, Release
 from sao_data.matching import metadata as clusters
-from sao_data.provenance import open_dataset, verify
 from sao_data.rights import known_audio as held
 from sao_data.rights import takedowns as tombstones
 from sao_data.storage import evidence

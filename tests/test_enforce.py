@@ -10,14 +10,16 @@ from pathlib import Path
 
 import pytest
 
-from sao_data import catalogue, config, enforce
-from sao_data.commit import SHARDS
-from sao_data.enforce import Condition, Release, Terms
+from sao_data import config
+from sao_data.dataset import catalogue
+from sao_data.dataset import release as enforce
+from sao_data.dataset.commit import SHARDS
+from sao_data.dataset.release import Condition, Release, Terms
+from sao_data.dataset.verify import Dataset
 from sao_data.errors import UsageError
 from sao_data.licences import Policy, judge, meets, parse
 from sao_data.licences.policy import FAMILIES
 from sao_data.licences.table import table
-from sao_data.provenance import Dataset
 from sao_data.records import CatalogueRow, Shard
 from sao_data.storage import tables
 from sao_data.storage.backend import open_storage

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from sao_data.crop import Crop
+from sao_data.dataset.verify import Dataset, open_dataset
 from sao_data.errors import IntegrityError, UsageError
 from sao_data.members import Index, Reader
-from sao_data.provenance import Dataset, open_dataset
 from sao_data.records import SampleRow
 from sao_data.storage.backend import Storage
 from tests.streams_made import NUM, make_dataset, stream

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from sao_data.provenance import open_dataset, verify
+from sao_data.dataset.verify import open_dataset, verify
 from sao_data.records import CatalogueRow
 from sao_data.rights.credits import Credit, append
 from sao_data.storage.backend import LocalStorage

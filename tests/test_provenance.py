@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from sao_data import catalogue, explain, report
-from sao_data.commit import SAMPLES, SHARDS, root_digest
+from sao_data.dataset import catalogue, explain, report
+from sao_data.dataset.commit import SAMPLES, SHARDS, root_digest
+from sao_data.dataset.verify import Dataset, check, open_dataset, verify
 from sao_data.errors import IntegrityError, UsageError
-from sao_data.provenance import Dataset, check, open_dataset, verify
 from sao_data.records import CatalogueRow, SampleRow, Shard
 from sao_data.rights import takedowns as tombstones
 from sao_data.rights.takedowns import Tombstone

@@ -11,10 +11,10 @@ from typing import BinaryIO
 import pytest
 
 from sao_data import manifest, recheck
+from sao_data.dataset.verify import Dataset
 from sao_data.errors import MatchedNothing, UsageError
 from sao_data.licences import Policy, Release
 from sao_data.licences.later import OnLaterRestriction
-from sao_data.provenance import Dataset
 from sao_data.recheck import Asked, Finding, Report
 from sao_data.records import CatalogueRow, Offer, Recording, Rejection
 from sao_data.storage import tables

@@ -16,12 +16,15 @@ from typing import Any
 
 import pytest
 
-from sao_data import catalogue, manifest, readings, replay
+from sao_data import manifest
 from sao_data.config import Location
+from sao_data.dataset import catalogue
+from sao_data.dataset.checks import evidence_reader as readings
+from sao_data.dataset.checks import replay
+from sao_data.dataset.checks.evidence_reader import Replayed
+from sao_data.dataset.verify import Dataset, open_dataset
 from sao_data.errors import UsageError
 from sao_data.licences import policy
-from sao_data.provenance import Dataset, open_dataset
-from sao_data.readings import Replayed
 from sao_data.records import CatalogueRow, Decision
 from sao_data.sources import folder, freesound
 from sao_data.storage import tables

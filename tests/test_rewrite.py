@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 
 from sao_data import rewrite
-from sao_data.commit import JOURNAL, SCREENING
+from sao_data.dataset.commit import JOURNAL, SCREENING
+from sao_data.dataset.verify import open_dataset, verify
 from sao_data.errors import IntegrityError
 from sao_data.ids import bucket_of
 from sao_data.journal import Change
-from sao_data.provenance import open_dataset, verify
 from sao_data.records import Sample, SampleRow
 from sao_data.reshard import reshard
 from sao_data.rights import takedowns as tombstones

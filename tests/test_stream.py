@@ -90,7 +90,7 @@ def test_a_resume_goes_on_where_it_stopped_on_any_number_of_ranks(
 def test_two_processes_share_the_data(built: Path) -> None:
     code = (
         "import sys\n"
-        "from sao_data.provenance import open_dataset\n"
+        "from sao_data.dataset.verify import open_dataset\n"
         "from sao_data.stream import Stream, StreamConfig\n"
         "c = StreamConfig(window_frames=1000)\n"
         f"data, rank = open_dataset({str(built)!r}), int(sys.argv[1])\n"
@@ -262,8 +262,8 @@ def test_takedowns_jsonl_is_read_when_a_stream_is_made(built: Path, tmp_path: Pa
 
 
 def test_seen_is_what_was_yielded_and_the_report_reads_it(built: Path, tmp_path: Path) -> None:
-    from sao_data import report
-    from sao_data.provenance import open_dataset
+    from sao_data.dataset import report
+    from sao_data.dataset.verify import open_dataset
 
     with stream(built, 5, world_size=5, rank=3) as batches:  # any rank knows what all of them saw
         state = take(batches, 3)[-1].state
@@ -292,7 +292,7 @@ def test_seen_is_what_was_yielded_and_the_report_reads_it(built: Path, tmp_path:
 
 
 def test_an_object_store_streams_the_same(built: Path) -> None:
-    from sao_data.provenance import open_dataset
+    from sao_data.dataset.verify import open_dataset
 
     store = open_storage("memory://streamed")
     for path in built.rglob("*"):

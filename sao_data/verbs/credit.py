@@ -52,7 +52,8 @@ def run(args: argparse.Namespace) -> int:
 
 def change(storage: Storage, wanted: Wanted, given: str, *, apply: bool) -> int:
     """Show what another credit means; with `apply`, give it."""
-    from sao_data import owner, recredit, rewrite
+    from sao_data import recredit, rewrite
+    from sao_data.dataset import owner
 
     name = recredit.name_of(given)
     owner.read(storage)

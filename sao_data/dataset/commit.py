@@ -8,12 +8,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from sao_data import __version__, catalogue, config, licences, owner
+from sao_data import __version__, config, licences
 from sao_data.attribution.card import dataset_card
 from sao_data.attribution.croissant import croissant
 from sao_data.attribution.info import DatasetInfo, info_from
 from sao_data.attribution.policy_text import policy_lines, release_lines, screening_lines
 from sao_data.attribution.report import files
+from sao_data.dataset import catalogue, owner
 from sao_data.licences import Policy, Release
 from sao_data.licences.table import table
 from sao_data.records import CatalogueRow, SampleRow, Shard

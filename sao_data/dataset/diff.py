@@ -15,12 +15,12 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar, get_args
 
-from sao_data import catalogue
 from sao_data.attribution.plain import author_key, one_line, shorten
-from sao_data.commit import SHARDS
+from sao_data.dataset import catalogue
+from sao_data.dataset.commit import SHARDS
+from sao_data.dataset.verify import Dataset
 from sao_data.licences.later import is_stricter
 from sao_data.matching.metadata import NARROWED
-from sao_data.provenance import Dataset
 from sao_data.records import CatalogueRow, Shard
 from sao_data.storage.merge_join import merge
 

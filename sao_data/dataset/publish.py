@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
 
-from sao_data import catalogue
 from sao_data.attribution.info import DatasetInfo
-from sao_data.catalogue import NOT_YET
-from sao_data.commit import Contents, commit
+from sao_data.dataset import catalogue
+from sao_data.dataset.catalogue import NOT_YET
+from sao_data.dataset.commit import Contents, commit
+from sao_data.dataset.summary import Summary
 from sao_data.licences import Release
 from sao_data.licences.policy import idle_author_blocks
 from sao_data.manifest import Manifest, Work
@@ -26,7 +27,6 @@ from sao_data.stages.originals import Originals
 from sao_data.stages.pack import read_shards
 from sao_data.storage import evidence, tables
 from sao_data.storage.backend import Storage
-from sao_data.summary import Summary
 
 Finished = tuple[Bucket, tuple[Objection, ...]]
 Undone = tuple[Bucket, list[Decision]]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from sao_data.dataset_json import Owner
+from sao_data.dataset.facts import Owner
 from sao_data.errors import UsageError
 from sao_data.manifest import Manifest
 from sao_data.storage import documents as stored

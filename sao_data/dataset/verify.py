@@ -9,10 +9,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from sao_data import catalogue, licences, owner, replay, sample_check, shard_check
+from sao_data import licences
 from sao_data.attribution.info import BY_A_PERSON, EARLIER
-from sao_data.commit import FILE, JOURNAL, REPORT, SAMPLES, SHARDS, root_digest
-from sao_data.dataset_json import Facts
+from sao_data.dataset import catalogue, owner
+from sao_data.dataset.checks import replay
+from sao_data.dataset.checks import samples as sample_check
+from sao_data.dataset.checks import shards as shard_check
+from sao_data.dataset.commit import FILE, JOURNAL, REPORT, SAMPLES, SHARDS, root_digest
+from sao_data.dataset.facts import Facts
 from sao_data.errors import Stopped, UsageError
 from sao_data.licences.table import table
 from sao_data.records import CatalogueRow, Sample, SampleRow, Shard

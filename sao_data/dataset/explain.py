@@ -8,9 +8,9 @@ import re
 from collections.abc import Iterator
 from pathlib import PurePosixPath
 
+from sao_data.dataset.verify import Dataset
 from sao_data.errors import MatchedNothing
 from sao_data.ids import named_by
-from sao_data.provenance import Dataset
 from sao_data.records import CatalogueRow
 from sao_data.storage import evidence
 

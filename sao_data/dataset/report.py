@@ -10,12 +10,12 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from sao_data import owner
 from sao_data.attribution.info import DatasetInfo
 from sao_data.attribution.report import files
-from sao_data.commit import info_of
+from sao_data.dataset import owner
+from sao_data.dataset.commit import info_of
+from sao_data.dataset.verify import Dataset
 from sao_data.errors import IntegrityError, UsageError
-from sao_data.provenance import Dataset
 from sao_data.records import SAMPLE_RATE, CatalogueRow, SampleRow, Shard
 from sao_data.seen import read as read_training_data
 from sao_data.storage import documents as stored

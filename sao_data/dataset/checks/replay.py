@@ -13,10 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 
 from sao_data import config
-from sao_data.licences import Policy, Release, decide
-from sao_data.matching import metadata as clusters
-from sao_data.matching.metadata import NARROWED, Candidate, Matching, candidate
-from sao_data.readings import (
+from sao_data.dataset.checks.evidence_reader import (
     Facts,
     Reader,
     Replayed,
@@ -27,6 +24,9 @@ from sao_data.readings import (
     replayed,
     said_of,
 )
+from sao_data.licences import Policy, Release, decide
+from sao_data.matching import metadata as clusters
+from sao_data.matching.metadata import NARROWED, Candidate, Matching, candidate
 from sao_data.records import CatalogueRow, Decision, Offer, Recording, Verdict
 from sao_data.rights.credits import apply as credited
 from sao_data.stages.judge import judge

@@ -15,7 +15,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from sao_data import catalogue, config, plugins
+from sao_data import config, plugins
+from sao_data.dataset import catalogue
 from sao_data.errors import UsageError
 from sao_data.licences import normalise_preference, parse_witnesses
 from sao_data.records import CatalogueRow, Recording
