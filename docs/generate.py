@@ -183,7 +183,7 @@ def sheet(columns: tuple[str, ...], name: str) -> str:
 
 def trainings() -> str:
     """Every key and table of the two training presets, with the defaults of each."""
-    from sao_data.windows import PromptConfig, StreamConfig
+    from sao_data.loading.samples import PromptConfig, StreamConfig
     from sao_model import ema, losses, optimiser, run, train_dit, train_vae
 
     vae, dit = train_vae.Config(), train_dit.Config()

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sao_data.crop import choose
+from sao_data.loading.crop import choose
 from sao_data.records import SAMPLE_RATE
 from tests.streams_made import sample
 

@@ -33,12 +33,12 @@ from sao_data.audio.rejected import Reason
 from sao_data.dataset import report
 from sao_data.dataset.verify import open_dataset, verify
 from sao_data.licences.policy import Policy, Release
+from sao_data.loading.samples import PromptConfig, StreamConfig
 from sao_data.matching import metadata as clusters
 from sao_data.rights import known_audio as held
 from sao_data.rights import takedowns as tombstones
 from sao_data.storage import evidence
 from sao_data.storage.backend import open_storage
-from sao_data.windows import PromptConfig, StreamConfig
 from sao_model import (
     checkpoint,
     codec,

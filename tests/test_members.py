@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from sao_data.crop import Crop
 from sao_data.dataset.verify import Dataset, open_dataset
 from sao_data.errors import IntegrityError, UsageError
-from sao_data.members import Index, Reader
+from sao_data.loading.crop import Crop
+from sao_data.loading.shard_reader import Index, Reader
 from sao_data.records import SampleRow
 from sao_data.storage.backend import Storage
 from tests.streams_made import NUM, make_dataset, stream
@@ -157,7 +157,7 @@ def test_a_sample_of_another_version_is_refused(copied: Path) -> None:
 
 
 def test_many_shards_are_not_all_held_open(built: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sao_data.members._MAX_OPEN", 1)
+    monkeypatch.setattr("sao_data.loading.shard_reader._MAX_OPEN", 1)
     before = set(Path("/proc/self/fd").iterdir()) if Path("/proc/self/fd").exists() else set()
     with stream(built, NUM) as batches:
         batch = next(batches)
@@ -169,7 +169,9 @@ def test_many_shards_are_not_all_held_open(built: Path, monkeypatch: pytest.Monk
 
 
 def test_a_shard_stays_open_while_it_is_read(built: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sao_data.members._MAX_OPEN", 0)  # as if other threads had pushed it out at once
+    monkeypatch.setattr(
+        "sao_data.loading.shard_reader._MAX_OPEN", 0
+    )  # as if other threads had pushed it out at once
     with stream(built, NUM, num_threads=2, num_retries=0, verify="never") as batches:
         assert len(next(batches).samples) == NUM
 

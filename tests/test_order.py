@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sao_data.order import Order, generator
+from sao_data.loading.sampler import Order, generator
 
 ORDERS = st.builds(
     Order,

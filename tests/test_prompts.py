@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sao_data.errors import UsageError
-from sao_data.prompts import PromptConfig, draw, drawable_fields, is_music
+from sao_data.loading.prompts import PromptConfig, draw, drawable_fields, is_music
 from sao_data.records import Sample
 from tests.streams_made import sample
 

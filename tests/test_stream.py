@@ -14,8 +14,15 @@ import pytest
 
 from sao_data import config
 from sao_data.errors import UsageError
+from sao_data.loading.stream import (
+    Stream,
+    StreamBatch,
+    StreamConfig,
+    StreamedSample,
+    StreamState,
+    read_takedowns,
+)
 from sao_data.storage.backend import open_storage
-from sao_data.stream import Stream, StreamBatch, StreamConfig, StreamedSample, StreamState, read_takedowns
 from tests.streams_made import NUM, WINDOW, make_dataset, members, stream
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -91,7 +98,7 @@ def test_two_processes_share_the_data(built: Path) -> None:
     code = (
         "import sys\n"
         "from sao_data.dataset.verify import open_dataset\n"
-        "from sao_data.stream import Stream, StreamConfig\n"
+        "from sao_data.loading.stream import Stream, StreamConfig\n"
         "c = StreamConfig(window_frames=1000)\n"
         f"data, rank = open_dataset({str(built)!r}), int(sys.argv[1])\n"
         "with Stream(data, c, batch_size=6, rank=rank, world_size=2) as s:\n"
@@ -325,7 +332,7 @@ def test_an_error_in_a_thread_is_raised_at_its_batch_and_ends_the_stream(
             raise ValueError(f"no {bad}")
         return made
 
-    monkeypatch.setattr("sao_data.windows.Windows.make", make)
+    monkeypatch.setattr("sao_data.loading.samples.Windows.make", make)
     with stream(built, 4, num_threads=2, num_prefetch=4) as batches:
         take(batches, 2)
         with pytest.raises(ValueError, match=f"no {bad}"):

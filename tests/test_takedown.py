@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 
-from sao_data import exposure, rewrite, takedown
+from sao_data import rewrite, takedown
 from sao_data.dataset.verify import open_dataset, verify
 from sao_data.errors import MatchedNothing, Stopped, UsageError
+from sao_data.loading import exposure
 from sao_data.rights import known_audio as held
 from sao_data.rights import takedowns as tombstones
 from sao_data.selection import Wanted

@@ -16,8 +16,8 @@ from sao_data.dataset import owner
 from sao_data.dataset.commit import info_of
 from sao_data.dataset.verify import Dataset
 from sao_data.errors import IntegrityError, UsageError
+from sao_data.loading.training_data import read as read_training_data
 from sao_data.records import SAMPLE_RATE, CatalogueRow, SampleRow, Shard
-from sao_data.seen import read as read_training_data
 from sao_data.storage import documents as stored
 from sao_data.storage.backend import Storage, write_if_changed
 

@@ -27,7 +27,7 @@ from sao_data.errors import UsageError
 
 if TYPE_CHECKING:
     from sao_data.dataset.verify import Dataset
-    from sao_data.exposure import Exposure
+    from sao_data.loading.exposure import Exposure
     from sao_data.records import CatalogueRow
     from sao_data.rewrite import Rewritten
     from sao_data.storage.backend import Storage
@@ -142,7 +142,7 @@ def _work(row: CatalogueRow) -> str:
 
 
 def _show_checkpoints(dataset: Dataset, effect: Effect, folders: list[Path]) -> list[Exposure]:
-    from sao_data import exposure
+    from sao_data.loading import exposure
 
     if not folders:
         _say("checkpoints  not looked for; give --checkpoints and a folder with trainings below it")

@@ -7,7 +7,7 @@ resume.
             state = batch.state                    # store it: Stream(..., state=state) goes on behind it
 
 Order, crops, flips and prompts follow from the dataset's sample list, the config and the position alone (see
-sao_data/order.py). Do not wrap a Stream in a DataLoader or `accelerator.prepare` it: it has split itself.
+sao_data/loading/sampler.py). Do not wrap a Stream in a DataLoader or `accelerator.prepare` it: it has split itself.
 
 Take-downs: recordings named in takedowns.jsonl when a Stream is made are not drawn any more. Their places
 are passed over, batches are filled with what follows, and the rest keeps its order; the state remembers from
@@ -29,16 +29,16 @@ from types import TracebackType
 import numpy as np
 
 from sao_data import config as configs
-from sao_data.crop import Floats
 from sao_data.dataset.verify import Dataset
 from sao_data.errors import UsageError
-from sao_data.members import Index, Reader
-from sao_data.order import Order, Planned
+from sao_data.loading.crop import Floats
+from sao_data.loading.sampler import Order, Planned
+from sao_data.loading.samples import StreamConfig, StreamedSample, Windows
+from sao_data.loading.shard_reader import Index, Reader
+from sao_data.loading.training_data import Seen, seen_of
 from sao_data.records import NUM_CHANNELS, SAMPLE_RATE
 from sao_data.rights import takedowns as tombstones
-from sao_data.seen import Seen, seen_of
 from sao_data.storage.backend import Storage
-from sao_data.windows import StreamConfig, StreamedSample, Windows
 
 __all__ = ["Stream", "StreamBatch", "StreamConfig", "StreamState", "StreamedSample", "read_takedowns"]
 

@@ -15,8 +15,8 @@ from typing import Any
 
 from sao_data.dataset.verify import Dataset
 from sao_data.errors import SaoError, UsageError
-from sao_data.seen import FILE
-from sao_data.seen import read as read_training_data
+from sao_data.loading.training_data import FILE
+from sao_data.loading.training_data import read as read_training_data
 
 Positions = Mapping[str, tuple[int, ...]]  # by shard: places of the samples asked about
 

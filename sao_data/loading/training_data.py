@@ -15,7 +15,7 @@ import numpy as np
 
 from sao_data.errors import UsageError
 from sao_data.forms import Count, Sha256, ShardName
-from sao_data.order import Indices
+from sao_data.loading.sampler import Indices
 from sao_data.records import Shard
 from sao_data.storage import checksums as sums
 from sao_data.storage import documents as stored

@@ -11,11 +11,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from sao_data.crop import Crop, Floats, Mode, choose
 from sao_data.errors import Stopped, UsageError
-from sao_data.members import Index, Member, Reader, Verify
-from sao_data.order import Planned, generator
-from sao_data.prompts import PromptConfig, draw
+from sao_data.loading.crop import Crop, Floats, Mode, choose
+from sao_data.loading.prompts import PromptConfig, draw
+from sao_data.loading.sampler import Planned, generator
+from sao_data.loading.shard_reader import Index, Member, Reader, Verify
 
 log = logging.getLogger(__name__)
 

@@ -20,10 +20,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import soundfile
 
-from sao_data.crop import Crop, Floats, decode
 from sao_data.dataset.commit import SAMPLES
 from sao_data.dataset.verify import Dataset
 from sao_data.errors import IntegrityError, UsageError
+from sao_data.loading.crop import Crop, Floats, decode
 from sao_data.records import Sample, SampleRow, Shard
 from sao_data.storage import shards, tables
 from sao_data.storage.backend import LocalStorage
