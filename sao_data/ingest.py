@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from sao_data import earlier_terms, history, remote, rewrite
+from sao_data import earlier_terms, history, remote
 from sao_data.across import compare, heed_tags, match, screen
 from sao_data.dataset import owner
 from sao_data.dataset.commit import FILE as DATASET
@@ -38,6 +38,7 @@ from sao_data.plan import (
 )
 from sao_data.plugins import Source
 from sao_data.records import Objection
+from sao_data.revision import rewrite
 from sao_data.rights import reviews
 from sao_data.rights import takedowns as tombstones
 from sao_data.rights.credits import read as read_credits

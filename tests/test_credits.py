@@ -11,14 +11,16 @@ from typing import Any
 
 import pytest
 
-from sao_data import history, recredit, rewrite
+from sao_data import history
 from sao_data.dataset.verify import open_dataset, verify
 from sao_data.errors import MatchedNothing, UsageError
 from sao_data.records import Decision, Recording
+from sao_data.revision import credit_change as recredit
+from sao_data.revision import rewrite
+from sao_data.revision.selection import Wanted
 from sao_data.rights import credits as wishes
 from sao_data.rights.credits import WITHHELD, Credit, append, gather, read
 from sao_data.rights.takedowns import author_hash
-from sao_data.selection import Wanted
 from sao_data.storage.backend import LocalStorage, Storage
 from sao_data.storage.series import Split, series_of
 from sao_data.storage.shards import read_sample

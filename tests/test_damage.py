@@ -16,15 +16,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from sao_data import takedown
 from sao_data.dataset import catalogue, explain
 from sao_data.dataset.commit import SAMPLES, SHARDS, root_digest
 from sao_data.dataset.verify import check, open_dataset
 from sao_data.errors import IntegrityError, SaoError
 from sao_data.loading.stream import Stream, StreamConfig
 from sao_data.records import SampleRow, Shard
+from sao_data.revision import takedown
+from sao_data.revision.selection import Wanted
 from sao_data.rights.takedowns import Tombstone, append
-from sao_data.selection import Wanted
 from sao_data.storage import shards, tables
 from sao_data.verbs import status
 from tests import damaged

@@ -10,10 +10,10 @@ from typing import BinaryIO
 
 import pytest
 
-from sao_data import list_check
 from sao_data.errors import MatchedNothing, UsageError
 from sao_data.licences import Policy, Release
 from sao_data.records import Offer, Recording, Rejection
+from sao_data.revision import list_check
 from sao_data.sources._common.work_list import Entry
 from tests.datasets_made import manifest_text, write_folder
 

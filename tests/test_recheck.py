@@ -10,13 +10,14 @@ from typing import BinaryIO
 
 import pytest
 
-from sao_data import manifest, recheck
+from sao_data import manifest
 from sao_data.dataset.verify import Dataset
 from sao_data.errors import MatchedNothing, UsageError
 from sao_data.licences import Policy, Release
 from sao_data.licences.later import OnLaterRestriction
-from sao_data.recheck import Asked, Finding, Report
 from sao_data.records import CatalogueRow, Offer, Recording, Rejection
+from sao_data.revision import recheck
+from sao_data.revision.recheck import Asked, Finding, Report
 from sao_data.storage import tables
 from sao_data.storage.backend import open_storage
 from tests.attribution.made_rows import dropped, kept

@@ -10,14 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from sao_data import rewrite
 from sao_data.dataset.commit import JOURNAL, SCREENING
 from sao_data.dataset.verify import open_dataset, verify
 from sao_data.errors import IntegrityError
 from sao_data.ids import bucket_of
-from sao_data.journal import Change
 from sao_data.records import Sample, SampleRow
-from sao_data.reshard import reshard
+from sao_data.revision import rewrite
+from sao_data.revision.journal import Change
+from sao_data.revision.rewrite_shard import reshard
+from sao_data.revision.takedown import burial
 from sao_data.rights import takedowns as tombstones
 from sao_data.rights.takedowns import Tombstone
 from sao_data.screening import Sent
@@ -25,7 +26,6 @@ from sao_data.sources import freesound
 from sao_data.storage import evidence, tables
 from sao_data.storage.backend import LocalStorage, Storage
 from sao_data.storage.shards import ShardWriter, read_sample
-from sao_data.takedown import burial
 from tests.sounds_made import Mortal, build, count_decoded, load, opened, rows, sound, write_sounds
 from tests.streams_made import sample
 

@@ -10,15 +10,15 @@ from typing import Any
 
 import pytest
 
-from sao_data import rewrite, takedown
 from sao_data.dataset.verify import open_dataset, verify
 from sao_data.errors import MatchedNothing, Stopped, UsageError
 from sao_data.loading import exposure
+from sao_data.revision import rewrite, takedown
+from sao_data.revision.selection import Wanted
+from sao_data.revision.takedown import Request
 from sao_data.rights import known_audio as held
 from sao_data.rights import takedowns as tombstones
-from sao_data.selection import Wanted
 from sao_data.storage.backend import LocalStorage, Storage
-from sao_data.takedown import Request
 from tests.made import wav_bytes
 from tests.sounds_made import (
     Killed,

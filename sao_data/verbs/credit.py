@@ -21,9 +21,9 @@ from typing import TYPE_CHECKING
 from sao_data.errors import UsageError
 
 if TYPE_CHECKING:
-    from sao_data.recredit import Effect
-    from sao_data.rewrite import Rewritten
-    from sao_data.selection import Wanted
+    from sao_data.revision.credit_change import Effect
+    from sao_data.revision.rewrite import Rewritten
+    from sao_data.revision.selection import Wanted
     from sao_data.storage.backend import Storage
 
 HELP = "credit works by another name, or withhold their authors' names"
@@ -41,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from sao_data.selection import Wanted
+    from sao_data.revision.selection import Wanted
     from sao_data.storage.backend import open_storage
 
     wanted = Wanted(authors=tuple(args.author), ids=tuple(args.id))
@@ -52,8 +52,9 @@ def run(args: argparse.Namespace) -> int:
 
 def change(storage: Storage, wanted: Wanted, given: str, *, apply: bool) -> int:
     """Show what another credit means; with `apply`, give it."""
-    from sao_data import recredit, rewrite
     from sao_data.dataset import owner
+    from sao_data.revision import credit_change as recredit
+    from sao_data.revision import rewrite
 
     name = recredit.name_of(given)
     owner.read(storage)
@@ -69,9 +70,9 @@ def change(storage: Storage, wanted: Wanted, given: str, *, apply: bool) -> int:
 
 
 def _change(storage: Storage, wanted: Wanted, name: str, *, apply: bool) -> None:
-    from sao_data import recredit
     from sao_data.attribution.plain import count
-    from sao_data.takedown import open_published
+    from sao_data.revision import credit_change as recredit
+    from sao_data.revision.takedown import open_published
 
     dataset, when = open_published(storage), today()
     if dataset is None:

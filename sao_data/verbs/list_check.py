@@ -20,9 +20,9 @@ from typing import TYPE_CHECKING
 from sao_data.errors import UsageError
 
 if TYPE_CHECKING:
-    from sao_data.list_check import Report
     from sao_data.manifest import Manifest
     from sao_data.plugins import Source
+    from sao_data.revision.list_check import Report
     from sao_data.storage.backend import Storage
 
 HELP = "what is left of a published list of works"
@@ -55,7 +55,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from sao_data import launch, list_check, manifest, progress
+    from sao_data import launch, manifest, progress
+    from sao_data.revision import list_check
     from sao_data.sources._common import work_list as _attribution_list
 
     storage, name = _target(args)

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 from sao_data.errors import UsageError
 
 if TYPE_CHECKING:
-    from sao_data.recheck import Report
+    from sao_data.revision.recheck import Report
 
 HELP = "compare a dataset with what its sources say now"
 
@@ -43,9 +43,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from sao_data import progress, recheck, remote
+    from sao_data import progress, remote
     from sao_data.dataset.verify import open_dataset
     from sao_data.launch import printable
+    from sao_data.revision import recheck
 
     if args.sample is not None and args.sample < 1:
         raise UsageError(f"--sample {args.sample}: want 1 or more; leave it out to compare all")

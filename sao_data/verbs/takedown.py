@@ -29,9 +29,9 @@ if TYPE_CHECKING:
     from sao_data.dataset.verify import Dataset
     from sao_data.loading.exposure import Exposure
     from sao_data.records import CatalogueRow
-    from sao_data.rewrite import Rewritten
+    from sao_data.revision.rewrite import Rewritten
+    from sao_data.revision.takedown import Copy, Effect, Request
     from sao_data.storage.backend import Storage
-    from sao_data.takedown import Copy, Effect, Request
 
 HELP = "take works out of a dataset and keep them out"
 
@@ -51,11 +51,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from sao_data import rewrite
     from sao_data.dataset import owner
-    from sao_data.selection import Wanted
+    from sao_data.revision import rewrite
+    from sao_data.revision.selection import Wanted
+    from sao_data.revision.takedown import Request
     from sao_data.storage.backend import open_storage
-    from sao_data.takedown import Request
     from sao_data.verbs import credit
 
     wanted = Wanted(authors=tuple(args.author), ids=tuple(args.id), licences=tuple(args.licence))
@@ -81,8 +81,8 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _take(storage: Storage, request: Request, folders: list[Path], *, apply: bool) -> None:
-    from sao_data import takedown
     from sao_data.attribution.plain import count
+    from sao_data.revision import takedown
 
     dataset = takedown.open_published(storage)
     if dataset is None:
@@ -102,8 +102,8 @@ def _take(storage: Storage, request: Request, folders: list[Path], *, apply: boo
 
 
 def _unfinished(storage: Storage, request: Request, *, apply: bool) -> None:
-    from sao_data import takedown
     from sao_data.attribution.plain import count
+    from sao_data.revision import takedown
 
     ids = takedown.apply_unfinished(storage, request, write=apply)
     _say(f"{storage.url} is not finished; {count(len(ids), 'work')} listed in its unfinished work meant")

@@ -68,8 +68,8 @@ def test_then_does_it_once(out: Path, capsys: pytest.CaptureFixture[str]) -> Non
 
 
 def test_what_was_killed_is_said_and_finished_first(out: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    from sao_data import takedown as room
-    from sao_data.selection import Wanted
+    from sao_data.revision import takedown as room
+    from sao_data.revision.selection import Wanted
     from tests.sounds_made import opened
 
     mortal = Mortal(LocalStorage(out), 9)

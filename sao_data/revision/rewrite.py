@@ -17,7 +17,7 @@ import json
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from sao_data import config, journal, recheck, scrub
+from sao_data import config
 from sao_data.dataset import catalogue
 from sao_data.dataset.checks import samples as sample_check
 from sao_data.dataset.checks import shards as shard_check
@@ -25,10 +25,12 @@ from sao_data.dataset.commit import FILE, JOURNAL, SAMPLES, SCREENING, SHARDS, C
 from sao_data.dataset.publish import answered, waiting
 from sao_data.dataset.verify import Dataset
 from sao_data.errors import IntegrityError
-from sao_data.journal import Change, Job
 from sao_data.licences import Release
 from sao_data.records import CatalogueRow, Recording, SampleRow, Shard
-from sao_data.reshard import reshard
+from sao_data.revision import journal, recheck
+from sao_data.revision import purge_work as scrub
+from sao_data.revision.journal import Change, Job
+from sao_data.revision.rewrite_shard import reshard
 from sao_data.rights import known_audio as held
 from sao_data.rights import reviews
 from sao_data.rights.known_audio import Held

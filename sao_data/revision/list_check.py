@@ -18,8 +18,8 @@ from sao_data.attribution.sheets import safe_cell
 from sao_data.errors import MatchedNothing
 from sao_data.licences import Policy, Release, decide, meets, normalise_preference, parse, parse_witnesses
 from sao_data.plugins import Source
-from sao_data.recheck import Tick, now
 from sao_data.records import Recording
+from sao_data.revision.recheck import Tick, now
 from sao_data.sources._common.work_list import Entry
 
 Status = Literal[

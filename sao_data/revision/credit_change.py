@@ -11,22 +11,24 @@ import difflib
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from sao_data import config, plugins, scrub, selection
+from sao_data import config, plugins
 from sao_data.attribution.credit import Work, credit, work_from_row
 from sao_data.attribution.plain import one_line
 from sao_data.dataset.checks import replay
 from sao_data.dataset.verify import Dataset
 from sao_data.errors import UsageError
-from sao_data.journal import Change
 from sao_data.plugins import CaptionBuilder
 from sao_data.records import CaptionField, CatalogueRow, Recording, Sample, SampleRow
-from sao_data.rewrite import CREDIT, Rewritten, plan, rewrite
+from sao_data.revision import purge_work as scrub
+from sao_data.revision import selection
+from sao_data.revision.journal import Change
+from sao_data.revision.rewrite import CREDIT, Rewritten, plan, rewrite
+from sao_data.revision.selection import Wanted
 from sao_data.rights.credits import Credit, Credits, append, gather, shown_author_id, unnamed
 from sao_data.rights.credits import apply as named_as_asked
 from sao_data.rights.credits import read as read_credits
 from sao_data.rights.takedowns import author_hash
 from sao_data.rights.takedowns import read as read_tombstones
-from sao_data.selection import Wanted
 from sao_data.stages.listing import NAME as LIST
 from sao_data.stages.listing import utf8_only
 from sao_data.storage import evidence, shards

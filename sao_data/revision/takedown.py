@@ -13,21 +13,23 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sao_data import config, scrub, selection
+from sao_data import config
 from sao_data.dataset import owner
 from sao_data.dataset.commit import FILE as DATASET
 from sao_data.dataset.commit import JOURNAL
 from sao_data.dataset.verify import Dataset, open_dataset
 from sao_data.errors import UsageError
-from sao_data.journal import Change
 from sao_data.licences import Policy, Release
 from sao_data.records import CatalogueRow, Recording
-from sao_data.rewrite import Rewritten, plan, rewrite
+from sao_data.revision import purge_work as scrub
+from sao_data.revision import selection
+from sao_data.revision.journal import Change
+from sao_data.revision.rewrite import Rewritten, plan, rewrite
+from sao_data.revision.selection import Selected, Wanted
 from sao_data.rights import known_audio as held
 from sao_data.rights import takedowns as tombstones
 from sao_data.rights.known_audio import Held
 from sao_data.rights.takedowns import Tombstone, Tombstones, author_hash, author_hashes
-from sao_data.selection import Selected, Wanted
 from sao_data.stages.decide import Decide
 from sao_data.stages.judge import judge
 from sao_data.stages.listing import NAME as LIST
