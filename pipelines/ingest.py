@@ -25,9 +25,10 @@ exit codes: 0 complete · 2 usage · 3 rejects over the limit · 4 stopped, run 
 
 def main() -> int:
     """Parse, load, wire."""
-    from sao_data import ingest, launch, manifest, progress
+    from sao_data import launch, manifest, progress
     from sao_data.dataset import summary
     from sao_data.execution import executor
+    from sao_data.ingest import run as ingest
 
     args = parse_arguments()
     chosen = manifest.load(Path(args.manifest), settings(args))

@@ -9,10 +9,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from sao_data import ingest, manifest
+from sao_data import manifest
 from sao_data.audio import sandbox as workbench
 from sao_data.dataset.verify import Dataset, open_dataset
 from sao_data.execution.executor import LocalExecutor
+from sao_data.ingest import run as ingest
 from sao_data.records import CatalogueRow
 from sao_data.storage.backend import Storage, open_storage
 from tests.datasets_made import BY, CC0, NC, Quiet, tone_wav

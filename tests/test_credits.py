@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from sao_data import history
 from sao_data.dataset.verify import open_dataset, verify
 from sao_data.errors import MatchedNothing, UsageError
+from sao_data.ingest import standing_requests as history
 from sao_data.records import Decision, Recording
 from sao_data.revision import credit_change as recredit
 from sao_data.revision import rewrite

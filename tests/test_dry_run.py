@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from sao_data import costs, ingest, manifest
-from sao_data.costs import Size
+from sao_data import manifest
 from sao_data.errors import UsageError
 from sao_data.fetch import credentials
+from sao_data.ingest import cost_estimate as costs
+from sao_data.ingest import run as ingest
+from sao_data.ingest.cost_estimate import Size
 from tests.datasets_made import Quiet, load, write_folder
 from tests.fakes.freesound import FakeFreesound, World
 

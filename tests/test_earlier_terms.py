@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from sao_data import ingest
 from sao_data.dataset import diff
 from sao_data.dataset.verify import open_dataset, verify
 from sao_data.execution.executor import LocalExecutor
+from sao_data.ingest import run as ingest
 from sao_data.rights.takedowns import FILE as TAKEDOWNS
 from sao_data.storage.backend import LocalStorage
 from tests.datasets_made import CC0, NC, Quiet

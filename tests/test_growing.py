@@ -9,12 +9,13 @@ from typing import Any
 
 import pytest
 
-from sao_data import ingest, manifest
+from sao_data import manifest
 from sao_data.dataset.summary import Summary
 from sao_data.dataset.verify import open_dataset, verify
 from sao_data.errors import Later
 from sao_data.execution.executor import LocalExecutor
 from sao_data.ids import bucket_of
+from sao_data.ingest import run as ingest
 from sao_data.records import CatalogueRow
 from tests.datasets_made import BY, NC, Quiet, tone_wav, tree
 

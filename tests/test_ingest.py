@@ -304,7 +304,7 @@ def test_weather_is_no_fact(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def chosen_source(chosen: Any) -> Any:
-    from sao_data.ingest import Plan
+    from sao_data.ingest.run import Plan
 
     return Plan(url="", manifest=chosen).sources()[0]
 
@@ -340,7 +340,7 @@ def test_nothing_offered_is_said(tmp_path: Path) -> None:
 
 
 def test_an_object_store_gets_the_same_files(tmp_path: Path) -> None:
-    from sao_data import ingest
+    from sao_data.ingest import run as ingest
     from sao_data.storage.backend import open_storage
     from tests.datasets_made import Quiet
 

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from sao_data import config, ingest, manifest
+from sao_data import config, manifest
 from sao_data.dataset.verify import open_dataset, verify
 from sao_data.execution.executor import LocalExecutor
+from sao_data.ingest import run as ingest
 from sao_data.records import CatalogueRow, Recording
 from sao_data.stages.listing import heard, strictest_wish
 from tests.datasets_made import BY, CC0, NC, PDM, Quiet, tone_wav, write_rows

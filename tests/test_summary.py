@@ -8,10 +8,11 @@ import io
 import pytest
 from rich.console import Console
 
-from sao_data import costs, progress
-from sao_data.costs import Size
+from sao_data import progress
 from sao_data.dataset import summary
 from sao_data.dataset.summary import Summary
+from sao_data.ingest import cost_estimate as costs
+from sao_data.ingest.cost_estimate import Size
 from sao_data.manifest import Manifest
 
 MADE = Summary(

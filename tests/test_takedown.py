@@ -369,7 +369,7 @@ def test_checkpoints_that_saw_the_works_are_found(built: Path, tmp_path: Path) -
 def test_a_dataset_that_was_never_finished_forgets_too(
     built: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from sao_data import ingest
+    from sao_data.ingest import run as ingest
 
     chosen, out = load(built / "in"), tmp_path / "out"
 

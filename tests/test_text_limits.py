@@ -11,12 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from sao_data import ingest, manifest
+from sao_data import manifest
 from sao_data.attribution.sheets import safe_cell
 from sao_data.dataset.verify import open_dataset, verify
 from sao_data.errors import UsageError
 from sao_data.execution.executor import LocalExecutor
 from sao_data.ids import sample_key
+from sao_data.ingest import run as ingest
 from sao_data.records import Recording
 from sao_data.sources._common import work_list as _attribution_list
 from sao_data.stages import text_limits

@@ -12,8 +12,9 @@ import json
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import Any
 
-from sao_data import config, plugins, remote
+from sao_data import config, plugins
 from sao_data.ids import sample_key
+from sao_data.ingest import remote_sources as remote
 from sao_data.records import AudioFile, Clip, Recording, Rejection, SampleRow, Shard
 from sao_data.screening import Sent, Tagged
 from sao_data.stages import originals

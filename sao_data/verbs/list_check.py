@@ -93,7 +93,8 @@ def _target(args: argparse.Namespace) -> tuple[Storage, str]:
 
 def _ready(chosen: Manifest, url: str, *, accept_terms: bool) -> list[Source]:
     """The manifest's sources, able to answer."""
-    from sao_data import plugins, remote
+    from sao_data import plugins
+    from sao_data.ingest import remote_sources as remote
 
     named = [(d.plugin, plugins.load("sources", d.plugin).build(d.config)) for d in chosen.source]
     return list(remote.to_ask(named, chosen.release, url, accept_terms=accept_terms))

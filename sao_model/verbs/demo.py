@@ -37,11 +37,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     from contextlib import closing
 
-    from sao_data import ingest, launch, manifest, progress
+    from sao_data import launch, manifest, progress
     from sao_data.dataset import summary
     from sao_data.dataset.verify import open_dataset, verify
     from sao_data.errors import IntegrityError
     from sao_data.execution import executor
+    from sao_data.ingest import run as ingest
     from sao_data.storage.backend import open_storage
 
     chosen = manifest.load(launch.manifests_folder() / "demo.toml")

@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 import soundfile
 
-from sao_data import ingest, manifest
+from sao_data import manifest
 from sao_data.dataset.commit import SCREENING
 from sao_data.dataset.verify import open_dataset, verify
 from sao_data.errors import UsageError
 from sao_data.execution.executor import LocalExecutor
+from sao_data.ingest import run as ingest
 from sao_data.records import CatalogueRow
 from sao_data.screening import Sent
 from sao_data.storage import tables

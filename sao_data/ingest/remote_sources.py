@@ -14,8 +14,8 @@ from typing import Any, BinaryIO
 from sao_data.execution.executor import Executor, LocalExecutor
 from sao_data.fetch import credentials
 from sao_data.fetch.workspace import Workspace
+from sao_data.ingest.plan import Plan
 from sao_data.licences import Release
-from sao_data.plan import Plan
 from sao_data.plugins import Source
 from sao_data.records import Offer, Recording, Rejection
 from sao_data.storage.backend import Storage, open_storage

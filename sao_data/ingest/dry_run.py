@@ -8,17 +8,19 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from sao_data import costs, earlier_terms, history
-from sao_data.across import compare, heed_tags, match_candidates, screen
-from sao_data.costs import Size
 from sao_data.dataset.summary import Summary
 from sao_data.errors import UsageError
-from sao_data.filled import fill
 from sao_data.ids import bucket_of
+from sao_data.ingest import cost_estimate as costs
+from sao_data.ingest import prior_terms as earlier_terms
+from sao_data.ingest import standing_requests as history
+from sao_data.ingest.cost_estimate import Size
+from sao_data.ingest.fill_from_tags import fill
+from sao_data.ingest.global_steps import compare, heed_tags, match_candidates, screen
+from sao_data.ingest.plan import Plan, Unit, make_units, to_pack, unfinished, with_dropped, with_objections
 from sao_data.manifest import Manifest
 from sao_data.matching import metadata as clusters
 from sao_data.matching.metadata import gravest
-from sao_data.plan import Plan, Unit, make_units, to_pack, unfinished, with_dropped, with_objections
 from sao_data.records import Objection
 from sao_data.rights import reviews
 from sao_data.rights import takedowns as tombstones

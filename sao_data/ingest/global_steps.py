@@ -9,13 +9,13 @@ import dataclasses
 import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
 
+from sao_data.ingest.plan import Unit, decided, planned
 from sao_data.manifest import Manifest
 from sao_data.matching import acoustic as likeness
 from sao_data.matching import metadata as clusters
 from sao_data.matching.acoustic import Known
 from sao_data.matching.exact import Heard, Unwanted, find_duplicates
 from sao_data.matching.metadata import Candidate, forbids
-from sao_data.plan import Unit, decided, planned
 from sao_data.records import SAMPLE_RATE, Clip, Decision, Objection
 from sao_data.rights import embedded_tags as own_tags
 from sao_data.rights import known_audio as held

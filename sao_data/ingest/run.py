@@ -12,19 +12,19 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from sao_data import earlier_terms, history, remote
-from sao_data.across import compare, heed_tags, match, screen
 from sao_data.dataset import owner
 from sao_data.dataset.commit import FILE as DATASET
 from sao_data.dataset.publish import Finished, publish
 from sao_data.dataset.summary import Summary
 from sao_data.errors import Later, MatchedNothing, ReadAgain, TooManyRejects, UsageError
 from sao_data.execution.executor import Executor
-from sao_data.filled import fill
 from sao_data.ids import bucket_of
-from sao_data.manifest import Limits, Manifest
-from sao_data.matching.metadata import gravest
-from sao_data.plan import (
+from sao_data.ingest import prior_terms as earlier_terms
+from sao_data.ingest import remote_sources as remote
+from sao_data.ingest import standing_requests as history
+from sao_data.ingest.fill_from_tags import fill
+from sao_data.ingest.global_steps import compare, heed_tags, match, screen
+from sao_data.ingest.plan import (
     Plan,
     Unit,
     decided,
@@ -36,6 +36,8 @@ from sao_data.plan import (
     with_dropped,
     with_objections,
 )
+from sao_data.manifest import Limits, Manifest
+from sao_data.matching.metadata import gravest
 from sao_data.plugins import Source
 from sao_data.records import Objection
 from sao_data.revision import rewrite
@@ -201,7 +203,7 @@ def check_complete(summary: Summary) -> None:
 
 def dry_run(manifest: Manifest, url: str, progress: Progress) -> Summary:
     """What a run would do, from the listing and the decisions alone; nothing is written."""
-    from sao_data.dryrun import forecast
+    from sao_data.ingest.dry_run import forecast
 
     plan = Plan(url=url, manifest=manifest)
     sources = _checked_sources(plan)

@@ -1,0 +1,4 @@
+"""The way of the data from end to end: list, judge, match, prepare, compare, pack, publish.
+
+It hands out `run.run` and `run.dry_run`; the steps over all buckets are in `global_steps`.
+"""
