@@ -22,10 +22,11 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from sao_data import arguments, config, manifest, plugins, records, screening
+from sao_data import config, manifest, plugins, records, screening
 from sao_data.attribution import sheets
 from sao_data.attribution.card import dataset_card
 from sao_data.attribution.info import info_from
+from sao_data.commands import arguments
 from sao_data.licences import Policy, Release, decide, judge, parse
 from sao_data.licences.table import table as licence_table
 from sao_data.rights import known_audio as held

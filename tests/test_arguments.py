@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from sao_data.arguments import Parser, field_lines
+from sao_data.commands.arguments import Parser, field_lines
 from sao_data.manifest import Manifest
 from sao_model import generation, train_dit, train_vae
 from tests.test_docs import load_script

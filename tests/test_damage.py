@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from sao_data.commands.verbs import status
 from sao_data.dataset import catalogue, explain
 from sao_data.dataset.commit import SAMPLES, SHARDS, root_digest
 from sao_data.dataset.verify import check, open_dataset
@@ -26,7 +27,6 @@ from sao_data.revision import takedown
 from sao_data.revision.selection import Wanted
 from sao_data.rights.takedowns import Tombstone, append
 from sao_data.storage import shards, tables
-from sao_data.verbs import status
 from tests import damaged
 from tests.datasets_made import BY, CC0, NC, SAMPLING, build, load, tree, write_folder
 from tests.test_provenance import reseal

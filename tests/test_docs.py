@@ -25,11 +25,13 @@ import pytest
 import soundfile
 from accelerate.commands.launch import launch_command_parser
 
-from sao_data import arguments, cli, config, manifest, plugins, records, screening
+from sao_data import config, manifest, plugins, records, screening
 from sao_data.attribution import sheets
 from sao_data.audio.containers.guarded import Guarded
 from sao_data.audio.flac import seek_points
 from sao_data.audio.rejected import Reason
+from sao_data.commands import arguments
+from sao_data.commands import main as cli
 from sao_data.dataset import report
 from sao_data.dataset.verify import open_dataset, verify
 from sao_data.licences.policy import Policy, Release
@@ -55,7 +57,7 @@ from sao_model import (
 )
 from sao_model.conditioners import seconds, t5
 from tests.datasets_made import BY, build, tone_wav
-from tests.house.test_walls import ORDER
+from tests.house.test_rooms import ORDER
 from tests.made import flac_bytes, noise, to_pcm
 
 ROOT = Path(__file__).resolve().parents[1]

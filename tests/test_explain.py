@@ -7,10 +7,10 @@ import json
 
 import pytest
 
+from sao_data.commands.verbs import why
 from sao_data.dataset import explain
 from sao_data.dataset.verify import Dataset, open_dataset
 from sao_data.errors import MatchedNothing
-from sao_data.verbs import why
 from tests.datasets_made import BY, NC, build, load, tone_wav
 
 ROWS = (

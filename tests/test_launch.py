@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from sao_data import errors, launch
+from sao_data import errors
+from sao_data.commands import common as launch
 from tests import processes
 
 JOB = Path("/tmp/ray/session_1/runtime_resources/working_dir_files/_ray_pkg_abc")

@@ -113,7 +113,7 @@ def test_the_table_is_safe_to_open_and_complete(tmp_path: Path) -> None:
 
 def listed(tmp: Path, *more: str) -> int:
     """`sao list-check` of a list of one work, against a folder that has it, from the folder tmp."""
-    from sao_data.verbs import list_check as verb
+    from sao_data.commands.verbs import list_check as verb
 
     folder = write_folder(tmp / "in", 1)
     (tmp / "made.toml").write_text(manifest_text(folder))

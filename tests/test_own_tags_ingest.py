@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from sao_data.commands.verbs import why
 from sao_data.dataset.verify import open_dataset, verify
 from sao_data.records import CatalogueRow
 from sao_data.rights.credits import Credit, append
 from sao_data.storage.backend import LocalStorage
-from sao_data.verbs import why
 from tests.datasets_made import BY, build, load, tone_wav, write_rows
 from tests.made import Floats, muxed_bytes, tone
 

@@ -8,7 +8,7 @@ import io
 import pytest
 from rich.console import Console
 
-from sao_data import progress
+from sao_data.commands import progress
 from sao_data.dataset import summary
 from sao_data.dataset.summary import Summary
 from sao_data.ingest import cost_estimate as costs

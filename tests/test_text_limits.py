@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from sao_data import manifest
-from sao_data.attribution.sheets import safe_cell
+from sao_data.attribution.sheets import SHEET_CELL, safe_cell
 from sao_data.dataset.verify import open_dataset, verify
 from sao_data.errors import UsageError
 from sao_data.execution.executor import LocalExecutor
@@ -100,6 +100,6 @@ def test_our_own_tables_are_read_again_whatever_was_ingested(
     for name in ("attribution.csv", "dropped.csv"):
         text = (tmp_path / "out" / "attribution" / name).read_text(encoding="utf-8")
         for row in csv.reader(io.StringIO(text, newline="")):
-            assert max(map(len, row)) <= text_limits.SHEET_CELL
+            assert max(map(len, row)) <= SHEET_CELL
     _attribution_list.read.cache_clear()
     assert len(_attribution_list.read(str(tmp_path / "out" / "attribution" / "attribution.csv"))) == 1 + kept

@@ -2,6 +2,8 @@
 
 It hands out `AudioConfig`, `AudioRejected` and the sandbox, a child process with limits on memory and
 CPU time in which strangers' files are opened. What a file says of itself is read in `containers/`.
+
+Imports: the vocabulary.
 """
 
 from sao_data.audio.limits import AudioConfig

@@ -2,4 +2,7 @@
 
 It hands out `Dataset` (`reader.open_dataset`), `verify`, `explain`, `diff`, `publish` and the declared
 release.
+
+Imports: the vocabulary, audio, licences, storage, matching, rights, screening, attribution, stages,
+loading.
 """

@@ -56,7 +56,7 @@ _MOST_READINGS = 3  # listings in one run; what changes under it more often than
 
 
 class Progress(Protocol):
-    """Shows how far a step is; sao_data/progress.py has one for terminals and one for logs."""
+    """Shows how far a step is; sao_data/commands/progress.py has one for terminals and one for logs."""
 
     def start(self, step: str, total: int | None) -> None: ...
     def advance(self, num: int) -> None: ...

@@ -7,7 +7,7 @@ resume.
             state = batch.state                    # store it: Stream(..., state=state) goes on behind it
 
 Order, crops, flips and prompts follow from the dataset's sample list, the config and the position alone (see
-sao_data/loading/sampler.py). Do not wrap a Stream in a DataLoader or `accelerator.prepare` it: it has split itself.
+sampler.py). Do not wrap a Stream in a DataLoader or `accelerator.prepare` it: it has split itself.
 
 Take-downs: recordings named in takedowns.jsonl when a Stream is made are not drawn any more. Their places
 are passed over, batches are filled with what follows, and the rest keeps its order; the state remembers from

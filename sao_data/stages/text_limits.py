@@ -12,7 +12,6 @@ from sao_data.ids import MOST_MEMBER
 from sao_data.records import Recording
 from sao_data.storage.delimited import MOST_CELL
 
-SHEET_CELL = 32_767  # characters
 _MOST_ITEMS = 10_000
 MOST: dict[str, int] = {  # characters, of each item where there are several
     "title": 2_000,
@@ -53,11 +52,3 @@ def problem(recording: Recording) -> str:
         if longest > most:
             return f"{name}: {longest:,} characters; at most {most:,} are read"
     return ""
-
-
-def sheet_cell(text: str) -> str:
-    """The text as a cell of a spreadsheet holds it; a longer one is cut, and says so."""
-    if len(text) <= SHEET_CELL:
-        return text
-    said = f"… [cut here: {len(text):,} characters]"
-    return text[: SHEET_CELL - len(said)] + said

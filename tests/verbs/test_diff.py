@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from sao_data.commands.verbs import diff
 from sao_data.dataset.diff import GROUPINGS, KINDS
 from sao_data.errors import UsageError
-from sao_data.verbs import diff
 from tests.versions_made import AFTER, BEFORE, version
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from sao_data.commands.verbs import licence
 from sao_data.errors import UsageError
-from sao_data.verbs import licence
 
 HEADER = "claim\tlicense_id\tfamily\tversion\tdecision"
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from sao_data.commands.verbs import list_check
 from sao_data.errors import MatchedNothing, UsageError
 from sao_data.fetch import credentials
-from sao_data.verbs import list_check
 from tests.fakes.freesound import FakeFreesound, World
 
 SHARED = Path(__file__).parents[3] / "shared" / "data"

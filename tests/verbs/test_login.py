@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
+from sao_data.commands.verbs import login
 from sao_data.errors import MatchedNothing, UsageError
 from sao_data.fetch import credentials
-from sao_data.verbs import login
 from tests.fakes.freesound import FakeFreesound
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -138,7 +138,7 @@ def test_the_key_goes_to_no_other_address(assignment: str) -> None:
 def test_another_user_of_the_machine_sees_no_secret(fake: FakeFreesound, tmp_path: Path) -> None:
     """While it waits for the code, `ps` shows the command and nothing else."""
     code = (
-        "import argparse; from sao_data.verbs import login; p = argparse.ArgumentParser()\n"
+        "import argparse; from sao_data.commands.verbs import login; p = argparse.ArgumentParser()\n"
         f"login.add_arguments(p); login.run(p.parse_args(['freesound', '--set', 'base_url={fake.base}']))"
     )
     child = subprocess.Popen(

@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from sao_data.verbs import probe
+from sao_data.commands.verbs import probe
 from tests.made import tone, wav_bytes
 
 KEYS = [
@@ -45,7 +45,8 @@ def test_rejected_files_are_no_failure_of_probe(tmp_path, capsys) -> None:
 
 
 def test_help_needs_no_decoder() -> None:
-    script = "import sys, sao_data.verbs.probe; print(sorted({'av', 'numpy', 'scipy'} & set(sys.modules)))"
+    code = "import sys, sao_data.commands.verbs.probe"
+    script = f"{code}; print(sorted({{'av', 'numpy', 'scipy'}} & set(sys.modules)))"
     done = subprocess.run(
         [sys.executable, "-c", script],
         capture_output=True,

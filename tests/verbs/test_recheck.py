@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from sao_data.commands.verbs import recheck
 from sao_data.errors import MatchedNothing, UsageError
-from sao_data.verbs import recheck
 from tests.datasets_made import tree
 from tests.versions_made import AFTER, BEFORE, version, write_works
 

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from sao_data import launch
+from sao_data.commands import common as launch
+from sao_data.commands.verbs import credit, status, takedown
 from sao_data.dataset.verify import open_dataset
 from sao_data.storage.backend import LocalStorage
-from sao_data.verbs import credit, status, takedown
 from tests.sounds_made import Killed, Mortal, build, load, published, rows, sound, write_sounds
 
 REASON = ("--reason", "author's request")

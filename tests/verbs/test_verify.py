@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from sao_data.verbs import verify
+from sao_data.commands.verbs import verify
 from tests.datasets_made import BY, CC0, NC, build, load, write_folder
 from tests.test_provenance import forge, open_dataset, reseal
 

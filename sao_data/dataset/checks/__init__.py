@@ -1,1 +1,1 @@
-"""What `sao verify` is made of: shards against their index, samples against the catalogue, decisions again."""
+"""What `sao verify` is made of: shards against their index, samples against the catalogue, and decisions."""

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import difflib
 import re
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
 
+from sao_data.config import Location
 from sao_data.errors import UsageError
 from sao_data.fetch.permits import LEVELS, Windows
-from sao_data.fetch.wire import checked_base
+from sao_data.fetch.wire import FREESOUND, checked_base
+from sao_data.records import Rendition
 from sao_data.sources._freesound.listing import Scope
 from sao_data.sources._freesound.search import PAGE_SIZE, created_filter, milliseconds
 from sao_data.sources._freesound.sound import CDN
-
-if TYPE_CHECKING:
-    from sao_data.sources.freesound_api import Config
 
 # What the filter takes, exactly and in this case: a name it does not know gives nothing, silently.
 LICENSES = ("Creative Commons 0", "Attribution", "Attribution NonCommercial", "Sampling+")
@@ -24,7 +23,30 @@ _LOCAL = re.compile(r"http://(?:127\.0\.0\.1|localhost)(?::\d+)?/")
 _DAY = 86_400_000  # ms
 
 
-def check(config: Config) -> None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FreesoundConfig:
+    """Which sounds, as what, and how fast."""
+
+    licenses: tuple[str, ...] = ("Creative Commons 0", "Attribution", "Sampling+")  # paper 3.1; () = any
+    query: str = ""  # words to search for; '' = all sounds
+    extra_filter: str = ""  # in the API's own language, e.g. "duration:[0 TO 600]"
+    created_from: str = "2005-04-01"  # the site opened in April 2005
+    created_to: str = ""  # a date (that day included) or a time, UTC; '' = when the listing begins
+    ids: tuple[int, ...] = ()  # these sounds and no others
+    ids_file: Location = ""  # likewise: a list of works (CSV) that names sounds by id or URL
+    rendition: Rendition = "original"  # preview: lossy, without login and throttling
+    listing: str = "once"  # or a date, "2026-09-01": what was listed before it is listed again
+    max_claim_age_hours: float = 24.0  # for how long what the API said of a sound counts as what it says now
+    level: int = 1  # throttling level of the API key
+    per_minute: int = 0  # a lower limit of your own; 0 = the level's
+    per_day: int = 0
+    page_size: int = 150  # the API gives no more
+    permission: str = ""  # names the written permission to use the API for a commercial release
+    base_url: str = FREESOUND
+    cdn_url: str = CDN
+
+
+def check(config: FreesoundConfig) -> None:
     """UsageError at the first thing that makes no sense."""
     for name in config.licenses:
         if name not in LICENSES:
@@ -45,7 +67,7 @@ def check(config: Config) -> None:
     _check_places(config)
 
 
-def check_date(config: Config, today: str) -> None:
+def check_date(config: FreesoundConfig, today: str) -> None:
     """UsageError for a listing that is to be made anew after today (an ISO date, UTC): until then every run
     would list everything again."""
     if again(config) > today:
@@ -54,7 +76,7 @@ def check_date(config: Config, today: str) -> None:
         )
 
 
-def span(config: Config) -> tuple[int, int | None]:
+def span(config: FreesoundConfig) -> tuple[int, int | None]:
     """First and last millisecond since 1970; None: to be pinned."""
     first = _moment(config.created_from, "created_from")
     if not config.created_to:
@@ -63,7 +85,7 @@ def span(config: Config) -> tuple[int, int | None]:
     return first, _moment(config.created_to, "created_to") + whole_day
 
 
-def again(config: Config) -> str:
+def again(config: FreesoundConfig) -> str:
     """Listings that began before this are made again; '' = none."""
     if config.listing == "once":
         return ""
@@ -72,7 +94,7 @@ def again(config: Config) -> str:
     return config.listing
 
 
-def windows(config: Config) -> Windows | None:
+def windows(config: FreesoundConfig) -> Windows | None:
     """The limits of the API key: those of its level, or the operator's own where they are lower."""
     if config.level not in LEVELS:
         raise _wrong("level", f"{config.level}: want one of {', '.join(map(str, LEVELS))}")
@@ -88,7 +110,7 @@ def windows(config: Config) -> Windows | None:
     )
 
 
-def scope(config: Config) -> Scope:
+def scope(config: FreesoundConfig) -> Scope:
     """What a listing is of: another scope is another listing."""
     return Scope(
         filter=_joined(_licence_filter(config.licenses), config.extra_filter),
@@ -98,7 +120,7 @@ def scope(config: Config) -> Scope:
     )
 
 
-def filters_by_licence(config: Config, now: float) -> dict[str, str]:
+def filters_by_licence(config: FreesoundConfig, now: float) -> dict[str, str]:
     """The whole filter of each licence alone."""
     first, last = span(config)
     created = created_filter([(first, int(now) * 1000 if last is None else last)])
@@ -119,7 +141,7 @@ def _joined(*parts: str) -> str:
     return " ".join(part for part in parts if part)
 
 
-def _check_places(config: Config) -> None:
+def _check_places(config: FreesoundConfig) -> None:
     if checked_base(config.base_url) != config.base_url:
         raise _wrong("base_url", f"{config.base_url!r}: write the last slash")
     if config.cdn_url != CDN and not _LOCAL.fullmatch(config.cdn_url):

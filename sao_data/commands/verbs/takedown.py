@@ -51,12 +51,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    from sao_data.commands.verbs import credit
     from sao_data.dataset import owner
     from sao_data.revision import rewrite
     from sao_data.revision.selection import Wanted
     from sao_data.revision.takedown import Request
     from sao_data.storage.backend import open_storage
-    from sao_data.verbs import credit
 
     wanted = Wanted(authors=tuple(args.author), ids=tuple(args.id), licences=tuple(args.licence))
     if wanted == Wanted():
@@ -194,6 +194,6 @@ def _some(names: tuple[str, ...]) -> str:
 
 
 def _say(line: str) -> None:
-    from sao_data.launch import printable
+    from sao_data.commands.common import printable
 
     sys.stdout.write(f"{printable(line)}\n")

@@ -43,10 +43,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from sao_data import progress
+    from sao_data.commands import progress
+    from sao_data.commands.common import printable
     from sao_data.dataset.verify import open_dataset
     from sao_data.ingest import remote_sources as remote
-    from sao_data.launch import printable
     from sao_data.revision import recheck
 
     if args.sample is not None and args.sample < 1:

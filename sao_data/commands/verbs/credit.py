@@ -124,6 +124,6 @@ def _are(name: str) -> str:
 
 
 def _say(line: str) -> None:
-    from sao_data.launch import printable
+    from sao_data.commands.common import printable
 
     sys.stdout.write(f"{printable(line)}\n")

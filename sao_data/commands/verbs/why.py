@@ -29,9 +29,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    from sao_data.commands.common import printable
     from sao_data.dataset import explain
     from sao_data.dataset.verify import open_dataset
-    from sao_data.launch import printable
 
     dataset = open_dataset(args.dir)
     rows = explain.find(dataset, args.id)

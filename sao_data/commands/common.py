@@ -11,17 +11,10 @@ from pathlib import Path
 from types import FrameType
 
 from sao_data.errors import SaoError, Stopped, UsageError
-
-PACKAGE = Path(__file__).resolve().parent
-ROOT = PACKAGE.parent
+from sao_data.shipped import ROOT
 
 _WEATHER = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.ESTALE, errno.EMFILE, errno.ENFILE, errno.ENOMEM}
 _CLOSED = {errno.EACCES, errno.EPERM, errno.EROFS}
-
-
-def manifests_folder() -> Path:
-    """The manifests: the repository's, or the copy inside an installed wheel."""
-    return ROOT / "manifests" if (ROOT / "pyproject.toml").exists() else PACKAGE / "_manifests"
 
 
 def output(given: str, name: str, root: Path = ROOT) -> str:

@@ -6,8 +6,9 @@ import sys
 from importlib.metadata import entry_points
 from types import ModuleType
 
-from sao_data import __version__, launch
-from sao_data.arguments import Parser
+from sao_data import __version__
+from sao_data.commands import common as launch
+from sao_data.commands.arguments import Parser
 
 GROUP = "sao.verbs"
 _DESCRIPTION = "Openly licensed sound into honest training sets, and Stable Audio Open trained on them."

@@ -55,7 +55,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from sao_data import launch, manifest, progress
+    from sao_data import manifest
+    from sao_data.commands import common as launch
+    from sao_data.commands import progress
     from sao_data.revision import list_check
     from sao_data.sources._common import work_list as _attribution_list
 
@@ -81,7 +83,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _target(args: argparse.Namespace) -> tuple[Storage, str]:
     """Folder and name of the table; UsageError if it is the list itself."""
-    from sao_data import launch
+    from sao_data.commands import common as launch
     from sao_data.storage.backend import open_storage
 
     given = Path(args.csv or f"{Path(args.file).stem}-checked.csv")

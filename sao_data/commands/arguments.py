@@ -15,7 +15,7 @@ import tomllib
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from sao_data.launch import ROOT
+from sao_data.shipped import ROOT
 
 _WIDTH = 96  # of the lines of the help
 _LEADING = {"of", "with", "where", "the", "in", "are"}  # words that a comment goes on from
