@@ -594,3 +594,51 @@ def test_reading_from_a_seek_point_gives_the_same_audio() -> None:
     exec(next(body for body in blocks("docs/dataset.md", "python") if "read_between" in body), names)
     found = names["read_between"](flac, points[1], points[3], points[0])
     assert np.array_equal(found, to_pcm(audio)[points[1]["frame"] : points[3]["frame"]])
+
+
+# --------------------------------------------------------------------------------- hooks, templates, Makefile
+
+FORMS = sorted((ROOT / ".github" / "ISSUE_TEMPLATE").glob("*.yml"))
+HOOKS = ROOT / ".pre-commit-config.yaml"
+NAMED = re.compile(r"(?<![\w./])((?:docs|manifests|tests|benchmarks|pipelines)/[\w./-]*\w|[A-Z]{4,}\.md)")
+
+
+@pytest.mark.parametrize("path", [HOOKS, *FORMS, *(ROOT / ".github").glob("*.md")], ids=lambda p: p.name)
+def test_files_that_hooks_and_templates_name_are_there(path: Path) -> None:
+    named = NAMED.findall(path.read_text(encoding="utf-8"))
+    assert [name for name in named if not (ROOT / name).exists()] == []
+
+
+def test_hooks_are_local_and_run_what_lint_runs() -> None:
+    yaml = pytest.importorskip("yaml")
+    repositories = yaml.safe_load(HOOKS.read_text(encoding="utf-8"))["repos"]
+    assert [repository["repo"] for repository in repositories] == ["local"]
+    hooks = repositories[0]["hooks"]
+    assert {hook["language"] for hook in hooks} == {"system"}
+    entries = {hook["entry"] for hook in hooks}
+    lint = read("Makefile").split("\nlint:", 1)[1].split("\n\n", 1)[0].splitlines()[1:]
+    assert len(lint) == 3
+    assert {line.strip() for line in lint} <= entries
+    assert ".venv/bin/python docs/generate.py --check" in entries
+
+
+@pytest.mark.parametrize("path", FORMS, ids=lambda path: path.name)
+def test_issue_forms_have_what_the_site_asks_of_them(path: Path) -> None:
+    form = pytest.importorskip("yaml").safe_load(path.read_text(encoding="utf-8"))
+    if path.name == "config.yml":
+        assert form == {"blank_issues_enabled": True}
+        return
+    assert {"name", "description", "body"} <= form.keys()
+    for field in form["body"]:
+        assert field["type"] in ("markdown", "textarea", "dropdown")
+        assert field["attributes"]["value" if field["type"] == "markdown" else "label"]
+    asked = [field["id"] for field in form["body"] if field["type"] != "markdown"]
+    assert len(asked) == len(set(asked)) > 1
+
+
+def test_what_the_fast_tests_leave_out_is_there() -> None:
+    makefile = read("Makefile").replace("\\\n", " ")
+    folders = re.findall(r"--ignore=(\S+)", makefile)
+    assert [path for path in folders if not (ROOT / path).exists()] == []
+    names = makefile.split("\nBUILDERS = ", 1)[1].splitlines()[0].split()
+    assert [name for name in names if not list((ROOT / "tests").rglob(f"test_{name}.py"))] == []
