@@ -28,8 +28,8 @@ from sao_data.revision.selection import Wanted
 from sao_data.rights.takedowns import Tombstone, append
 from sao_data.storage import shards, tables
 from tests import damaged
+from tests.dataset.test_verify import reseal
 from tests.datasets_made import BY, CC0, NC, SAMPLING, build, load, tree, write_folder
-from tests.test_provenance import reseal
 
 SEALED = (SHARDS, SAMPLES, catalogue.FILE, "shards/", "evidence/")
 

@@ -59,8 +59,8 @@ from sao_model.conditioners import seconds, t5
 from tests.datasets_made import BY, build, tone_wav
 from tests.house.test_rooms import ORDER
 from tests.made import flac_bytes, noise, to_pcm
+from tests.paths import ROOT
 
-ROOT = Path(__file__).resolve().parents[1]
 FENCE = re.compile(r"^```([^\n`]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 HOLE = "…"
 

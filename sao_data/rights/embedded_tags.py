@@ -2,7 +2,7 @@
 
 Written for few false alarms: a tag that agrees, is empty, is junk, names a program or only an address does
 nothing; one that reserves all rights, names another licence or another author is a question for a person.
-tests/test_own_tags.py has the table.
+tests/rights/test_embedded_tags.py has the table.
 """
 
 from __future__ import annotations

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.datasets_made import BY, NC, manifest_text, tree, write_folder
+from tests.paths import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ["--manifest", "manifests/folder_example.toml"]
 SHARED = ROOT.parent / "shared" / "data"
 

@@ -28,9 +28,10 @@ from sao_data.sources.freesound_api import Config, FreesoundApi
 from sao_data.stages.originals import RemoteSource
 from sao_data.storage.backend import open_storage
 from tests.fakes.freesound import FakeFreesound, Quirks, SimulatedClock, World, as_json, make
+from tests.paths import SHARED
 from tests.sources.freesound_asked import fake_of, ids_of, listed, rejected, source_of
 
-HOSTILE = Path(__file__).parents[3] / "shared" / "data" / "hostile_metadata.jsonl"
+HOSTILE = SHARED / "hostile_metadata.jsonl"
 DAMAGE = ("truncated", "reset_mid", "wrong_md5", "html_200", "empty_200")
 
 

@@ -18,8 +18,8 @@ from sao_data.errors import IntegrityError, Locked, UsageError
 from sao_data.storage.backend import LocalStorage
 from sao_model import checkpoint, generation, optimiser, processes, run, train_dit, train_vae
 from tests.datasets_made import Quiet, build, load, tone_wav, write_folder
+from tests.paths import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 TINY = """
 name = "mini"
 num_latents = 16

@@ -18,8 +18,8 @@ from sao_data.commands.verbs import login
 from sao_data.errors import MatchedNothing, UsageError
 from sao_data.fetch import credentials
 from tests.fakes.freesound import FakeFreesound
+from tests.paths import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 CANARY = "SECRET-canary-0002"
 
 

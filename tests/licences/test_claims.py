@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import csv
 import re
-import sys
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -30,6 +29,7 @@ from sao_data.licences import (
 )
 from sao_data.licences.claims import _id
 from sao_data.licences.table import read, table
+from tests.paths import MANIFESTS
 
 HERE = Path(__file__).parent
 WILD = HERE.parent.parent / "shared" / "data" / "licence_strings.tsv"
@@ -330,7 +330,7 @@ def test_ids_are_shown_in_words_with_their_url(license_id: str, name: str, url: 
 
 
 def test_the_shipped_table_gives_every_group_a_source_and_a_date() -> None:
-    data = tomllib.loads((HERE.parent / "manifests" / "licences.toml").read_text(encoding="utf-8"))
+    data = tomllib.loads((MANIFESTS / "licences.toml").read_text(encoding="utf-8"))
     groups = [group for group in data.values() if isinstance(group, dict)]
     assert len(groups) == 10
     for group in groups:
@@ -338,19 +338,7 @@ def test_the_shipped_table_gives_every_group_a_source_and_a_date() -> None:
         assert re.fullmatch(r"20\d\d-\d\d-\d\d", group["checked"])
 
 
-def test_the_table_is_found_in_a_checkout_and_in_an_installed_wheel(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    module = sys.modules[read.__module__]
-    assert module._path() == HERE.parent / "manifests" / "licences.toml"
-    shipped = tmp_path / "sao_data" / "_manifests" / "licences.toml"
-    shipped.parent.mkdir(parents=True)
-    shipped.touch()
-    monkeypatch.setattr(module, "__file__", str(tmp_path / "sao_data" / "licences" / "table.py"))
-    assert module._path() == shipped
-
-
 def test_a_table_with_an_unknown_key_is_refused() -> None:
-    raw = (HERE.parent / "manifests" / "licences.toml").read_bytes()
+    raw = (MANIFESTS / "licences.toml").read_bytes()
     with pytest.raises(UsageError, match="unknown key 'slugg'; did you mean 'slug'"):
         read(raw.replace(b'slug = "by"\n', b'slugg = "by"\n'))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,8 +15,8 @@ from sao_data.licences import Policy, Release, decide, judge, meets, normalise_p
 from sao_data.licences.contradiction import contradiction
 from sao_data.licences.policy import idle_author_blocks
 from sao_data.records import Recording
+from tests.paths import SHARED
 
-SHARED = Path(__file__).parent.parent.parent / "shared" / "data"
 CC = "https://creativecommons.org/"
 BY, CC0 = f"{CC}licenses/by/3.0/", f"{CC}publicdomain/zero/1.0/"
 SAMPLING_PLUS = f"{CC}licenses/sampling+/1.0/"

@@ -29,9 +29,8 @@ from sao_data.records import CatalogueRow, Decision
 from sao_data.sources import folder, freesound
 from sao_data.storage import tables
 from tests.datasets_made import BY, CC0, NC, PDM, SAMPLING, build, load, tone_wav, write_folder, write_rows
+from tests.paths import ROOT
 from tests.sounds_made import sound, write_sounds
-
-ROOT = Path(__file__).resolve().parents[1]
 
 
 @pytest.fixture(scope="module")

@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 
 from sao_data.audio.chromaprint import WORDS_PER_SECOND, Fingerprinter, Words, decode, encode, fingerprint
 from tests.made import RATE, Floats, mp3_bytes, noise, silence, tone, wav_bytes
+from tests.paths import SHARED
 
-SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 FPCALC = shutil.which("fpcalc")
 SILENT_WORD = 627_964_279  # Chromaprint's word for silence, all differences 0
 

@@ -15,7 +15,7 @@ from sao_data.ingest import run as ingest
 from sao_data.rights.takedowns import FILE as TAKEDOWNS
 from sao_data.storage.backend import LocalStorage
 from tests.datasets_made import CC0, NC, Quiet
-from tests.test_growing import build, catalogue, chosen, fetched, say, world
+from tests.ingest.test_growing import build, catalogue, chosen, fetched, say, world
 
 KEEP = (
     "policy.on_later_restriction.withdrawn=keep",

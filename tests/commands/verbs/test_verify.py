@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from sao_data.commands.verbs import verify
+from tests.dataset.test_verify import forge, open_dataset, reseal
 from tests.datasets_made import BY, CC0, NC, build, load, write_folder
-from tests.test_provenance import forge, open_dataset, reseal
 
 
 @pytest.fixture(scope="module")

@@ -20,9 +20,8 @@ from sao_data.audio import sandbox as workbench
 from sao_data.audio.sandbox import Normalised, Workbench, WorkbenchLost
 from sao_data.audio.segments import Cut
 from tests.made import RATE, flac_bytes, noise, silence, to_pcm, tone, wav_bytes
+from tests.paths import ROOT as REPOSITORY
 from tests.processes import wait_for
-
-REPOSITORY = Path(__file__).resolve().parents[1]
 
 
 @pytest.fixture(scope="module")

@@ -24,8 +24,6 @@ from sao_data.stages import text_limits
 from sao_data.storage import shards
 from tests.datasets_made import CC0, Quiet, tone_wav
 
-ROOT = Path(__file__).parents[1]
-
 
 @pytest.mark.parametrize("name", text_limits.MOST)
 def test_every_text_has_a_limit_that_is_told_with_what_was_measured(name: str) -> None:

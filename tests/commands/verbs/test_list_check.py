@@ -12,8 +12,8 @@ from sao_data.commands.verbs import list_check
 from sao_data.errors import MatchedNothing, UsageError
 from sao_data.fetch import credentials
 from tests.fakes.freesound import FakeFreesound, World
+from tests.paths import SHARED
 
-SHARED = Path(__file__).parents[3] / "shared" / "data"
 FMA = """name = "left"
 [[source]]
 plugin = "fma"

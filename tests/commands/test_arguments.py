@@ -6,16 +6,14 @@ import argparse
 import dataclasses
 import re
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import pytest
 
 from sao_data.commands.arguments import Parser, field_lines
 from sao_data.manifest import Manifest
 from sao_model import generation, train_dit, train_vae
+from tests.paths import ROOT
 from tests.test_docs import load_script
-
-ROOT = Path(__file__).resolve().parents[1]
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from sao_data.revision.takedown import Request
 from sao_data.rights import known_audio as held
 from sao_data.rights import takedowns as tombstones
 from sao_data.storage.backend import LocalStorage, Storage
+from tests.audio.test_chromaprint import melody
 from tests.made import wav_bytes
 from tests.sounds_made import (
     Killed,
@@ -34,7 +35,6 @@ from tests.sounds_made import (
     sound,
     write_sounds,
 )
-from tests.test_fingerprint import melody
 
 
 @pytest.fixture(scope="module")

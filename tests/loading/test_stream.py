@@ -23,9 +23,8 @@ from sao_data.loading.stream import (
     read_takedowns,
 )
 from sao_data.storage.backend import open_storage
+from tests.paths import ROOT
 from tests.streams_made import NUM, WINDOW, make_dataset, members, stream
-
-ROOT = Path(__file__).resolve().parents[1]
 
 
 @pytest.fixture(scope="module")

@@ -15,8 +15,7 @@ from sao_data.ingest import run as ingest
 from sao_data.ingest.cost_estimate import Size
 from tests.datasets_made import Quiet, load, write_folder
 from tests.fakes.freesound import FakeFreesound, World
-
-MANIFESTS = Path(__file__).resolve().parents[1] / "manifests"
+from tests.paths import MANIFESTS
 
 
 @pytest.fixture

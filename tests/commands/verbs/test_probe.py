@@ -6,10 +6,10 @@ import argparse
 import json
 import subprocess
 import sys
-from pathlib import Path
 
 from sao_data.commands.verbs import probe
 from tests.made import tone, wav_bytes
+from tests.paths import ROOT
 
 KEYS = [
     "file", "status", "reason", "detail", "container", "codec", "sample_rate", "num_channels", "num_frames",
@@ -52,6 +52,6 @@ def test_help_needs_no_decoder() -> None:
         capture_output=True,
         text=True,
         check=True,
-        cwd=Path(__file__).parents[2],
+        cwd=ROOT,
     )
     assert done.stdout == "[]\n"

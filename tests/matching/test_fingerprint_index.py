@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import itertools
 from collections.abc import Callable
-from pathlib import Path
 from random import Random
 
 import numpy as np
@@ -17,10 +16,11 @@ from scipy.signal import butter, sosfilt
 
 from sao_data.audio.chromaprint import Words, fingerprint
 from sao_data.matching.fingerprint_index import MAX_SHARED, Likeness, compare, find_matches, find_pairs
+from tests.audio.test_chromaprint import melody
 from tests.made import RATE, Floats, mp3_bytes, noise, silence, tone
-from tests.test_fingerprint import melody
+from tests.paths import SHARED
 
-EXCERPTS = Path(__file__).resolve().parents[2] / "shared" / "data" / "freesound" / "audio"
+EXCERPTS = SHARED / "freesound" / "audio"
 LOST = round(0.37 * RATE)  # frames
 
 
