@@ -15,7 +15,7 @@ from sao_data import config, plugins
 from sao_data.attribution.credit import Work, credit, work_from_row
 from sao_data.attribution.plain import one_line
 from sao_data.dataset.checks import replay
-from sao_data.dataset.verify import Dataset
+from sao_data.dataset.reader import Dataset
 from sao_data.errors import UsageError
 from sao_data.plugins import CaptionBuilder
 from sao_data.records import CaptionField, CatalogueRow, Recording, Sample, SampleRow
@@ -31,7 +31,7 @@ from sao_data.rights.takedowns import author_hash
 from sao_data.rights.takedowns import read as read_tombstones
 from sao_data.stages.listing import NAME as LIST
 from sao_data.stages.listing import utf8_only
-from sao_data.storage import evidence, shards
+from sao_data.storage import evidence, layout, shards
 from sao_data.storage.backend import Storage
 from sao_data.storage.series import is_pseudonym
 
@@ -145,7 +145,7 @@ def _originals(dataset: Dataset, rows: Iterable[CatalogueRow]) -> dict[str, Reco
     for row in rows:
         wanted.setdefault(row.evidence, []).append(row)
     found = {}
-    for name in dataset.storage.names(evidence.FOLDER) if wanted else ():
+    for name in dataset.storage.names(layout.EVIDENCE) if wanted else ():
         raw = evidence.checked_rows(dataset.storage, name)
         for digest in raw.keys() & wanted.keys():
             for row in wanted[digest]:
@@ -168,7 +168,7 @@ def _samples(
 ) -> dict[str, dict[str, Sample]]:
     """By recording and key, what the shards will say."""
     table = dataset.facts["manifest"]["caption"]
-    module = plugins.load("captions", table["plugin"], where="dataset.json")
+    module = plugins.load("captions", table["plugin"], where=layout.DATASET)
     builder = module.build(config.parse(module.Config, table["config"], where="dataset.json: caption"))
     found: dict[str, dict[str, Sample]] = {}
     for row, sample in _read_samples(dataset, changes.keys()):
@@ -180,9 +180,9 @@ def _samples(
 def _read_samples(dataset: Dataset, ids: Collection[str]) -> Iterator[tuple[SampleRow, Sample]]:
     for row in dataset.samples():
         if row.recording_id in ids:
-            with dataset.storage.open(f"{shards.FOLDER}/{row.shard}") as file:
+            with dataset.storage.open(f"{layout.SHARD_FOLDER}/{row.shard}") as file:
                 text = shards.read_member(file, row.json_offset, row.json_size)
-            where = f"{dataset.storage.url}/{shards.FOLDER}/{row.shard}: {row.key}.json"
+            where = f"{dataset.storage.url}/{layout.SHARD_FOLDER}/{row.shard}: {row.key}.json"
             yield row, shards.parse_sample(text, where)
 
 

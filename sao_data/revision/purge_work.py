@@ -14,12 +14,9 @@ from typing import Any
 
 from sao_data import config, plugins
 from sao_data.ids import sample_key
-from sao_data.ingest import remote_sources as remote
 from sao_data.records import AudioFile, Clip, Recording, Rejection, SampleRow, Shard
 from sao_data.screening import Sent, Tagged
-from sao_data.stages import originals
-from sao_data.stages import refresh as reread
-from sao_data.stages.base import WORK, Part, is_complete, publish_rows, recording_of
+from sao_data.stages.base import Part, is_complete, publish_rows, recording_of
 from sao_data.stages.caption import WriteCaptions
 from sao_data.stages.curate import Curate
 from sao_data.stages.decide import Decide
@@ -30,7 +27,7 @@ from sao_data.stages.listing import NAME as LIST
 from sao_data.stages.listing import Listed
 from sao_data.stages.normalise import Normalise
 from sao_data.stages.screen import NAME as SCREEN
-from sao_data.storage import tables
+from sao_data.storage import layout, tables
 from sao_data.storage.backend import Storage
 
 _REMADE = (JUDGE, Decide.name, Curate.name, WriteCaptions.name)  # from tables, in no time
@@ -59,13 +56,13 @@ def forget_listings(storage: Storage, plugin_names: Sequence[str], ids: Collecti
         module = plugins.load("sources", name) if "." not in name else None
         forget_there = getattr(module, "forget", None)
         if forget_there:
-            forget_there(storage, f"{remote.FOLDER}/{place}-{name}", frozenset(ids))
+            forget_there(storage, f"{layout.SOURCES}/{place}-{name}", frozenset(ids))
 
 
 def forget_answers(storage: Storage, sent: Iterable[Sent]) -> None:
     """Delete what a screening service answered about these (screening/identify.py)."""
     for row in sent:
-        name = f"{WORK}/identify/{row.provider}/{hashlib.sha256(row.what.encode()).hexdigest()}.json"
+        name = f"{layout.WORK}/identify/{row.provider}/{hashlib.sha256(row.what.encode()).hexdigest()}.json"
         storage.delete(name)
 
 
@@ -104,7 +101,7 @@ def packed_without(storage: Storage, bucket: int, ids: Collection[str]) -> None:
 
 def listed(storage: Storage) -> Iterator[tuple[int, Listed]]:
     """Every recording that the work lists, with its bucket; one listed anew may come more than once."""
-    for name in storage.names(f"{WORK}/{LIST}"):
+    for name in storage.names(f"{layout.WORK}/{LIST}"):
         if not name.endswith(".rejected.parquet"):
             for row in tables.iterate(storage, name, Listed):
                 yield _bucket_of(name), row
@@ -167,14 +164,14 @@ def _copy_audio(storage: Storage, part: Part, new: Part, clips: list[Clip]) -> l
 def _drop_originals(storage: Storage, bucket: int, gone: frozenset[str]) -> None:
     """Files that were transferred, whole or not, and the notes beside them."""
     keys = {sample_key(key, 0) for key in gone}
-    for name in storage.names(f"{originals.FOLDER}/{bucket:06d}"):
+    for name in storage.names(f"{layout.ORIGINALS}/{bucket:06d}"):
         if name.rsplit("/", 1)[1].split(".", 1)[0] in keys:
             storage.delete(name)
 
 
 def _drop_readings(storage: Storage, bucket: int, gone: frozenset[str]) -> None:
     """What a source said on a second look."""
-    name = f"{reread.FOLDER}/{bucket:06d}.jsonl"
+    name = f"{layout.READINGS}/{bucket:06d}.jsonl"
     if not storage.exists(name):
         return
     lines = storage.read(name).decode().splitlines()
@@ -187,8 +184,8 @@ def _drop_readings(storage: Storage, bucket: int, gone: frozenset[str]) -> None:
 
 def _parts(storage: Storage, bucket: int, stage: str) -> list[Part]:
     """Every part of a stage for a bucket, complete or not."""
-    prefix = f"{WORK}/{stage}/{bucket:06d}-"
-    names = (name for name in storage.names(f"{WORK}/{stage}") if name.startswith(prefix))
+    prefix = f"{layout.WORK}/{stage}/{bucket:06d}-"
+    names = (name for name in storage.names(f"{layout.WORK}/{stage}") if name.startswith(prefix))
     digests = {name.removeprefix(prefix).split(".", 1)[0] for name in names}
     return [Part(stage=stage, bucket=bucket, digest=digest) for digest in sorted(digests)]
 

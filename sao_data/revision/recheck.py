@@ -22,7 +22,7 @@ from typing import Any, BinaryIO, Protocol, runtime_checkable
 
 from sao_data import config, manifest, plugins
 from sao_data.attribution.sheets import safe_cell
-from sao_data.dataset.verify import Dataset
+from sao_data.dataset.reader import Dataset
 from sao_data.errors import MatchedNothing, UsageError
 from sao_data.licences import Policy, Release, normalise_preference, parse_witnesses
 from sao_data.plugins import Source
@@ -33,7 +33,6 @@ from sao_data.rights.credits import apply as credited
 from sao_data.rights.credits import read as read_credits
 from sao_data.stages import listing
 
-FILE = "recheck.csv"
 COLUMNS = ("id", "kind", "before", "after", "restricts", "then")
 NOT_KEPT = "not kept"
 

@@ -21,13 +21,13 @@ from sao_data import config
 from sao_data.dataset import catalogue
 from sao_data.dataset.checks import samples as sample_check
 from sao_data.dataset.checks import shards as shard_check
-from sao_data.dataset.commit import FILE, JOURNAL, SAMPLES, SCREENING, SHARDS, Contents, commit
+from sao_data.dataset.commit import Contents, commit
 from sao_data.dataset.publish import answered, waiting
-from sao_data.dataset.verify import Dataset
+from sao_data.dataset.reader import Dataset
 from sao_data.errors import IntegrityError
 from sao_data.licences import Release
 from sao_data.records import CatalogueRow, Recording, SampleRow, Shard
-from sao_data.revision import journal, recheck
+from sao_data.revision import journal
 from sao_data.revision import purge_work as scrub
 from sao_data.revision.journal import Change, Job
 from sao_data.revision.rewrite_shard import reshard
@@ -36,7 +36,7 @@ from sao_data.rights import reviews
 from sao_data.rights.known_audio import Held
 from sao_data.screening import Sent
 from sao_data.stages.decide import ALLOWED, DENIED
-from sao_data.storage import delimited, evidence, tables
+from sao_data.storage import delimited, evidence, layout, tables
 from sao_data.storage.backend import Storage, write_if_changed
 
 CREDIT = ("author", "author_id", "author_url", "page_url", "copyright_notice", "requested_credit")
@@ -62,7 +62,7 @@ def plan(dataset: Dataset, changes: Iterable[Change]) -> Job:
     removed = {key for key, change in by_id.items() if change.remove}
     going = {row.evidence for row in dataset.catalogue() if row.id in removed} - {""}
     drop = tuple(sorted(going - _staying(dataset.catalogue(), removed)))
-    for name in storage.names(evidence.FOLDER) if drop else ():
+    for name in storage.names(layout.EVIDENCE) if drop else ():
         _raw_rows(storage, name, storage.read(name))  # a damaged one stops it here
     return Job(facts=dataset.facts, shards=tuple(sorted(concerned)), evidence=drop, changes=by_id)
 
@@ -75,7 +75,7 @@ def rewrite(storage: Storage, job: Job) -> Rewritten:
 
 def _examine(dataset: Dataset, names: Collection[str]) -> None:
     lost = [
-        n for n in dataset.facts["files"] if n.startswith(evidence.FOLDER) and not dataset.storage.exists(n)
+        n for n in dataset.facts["files"] if n.startswith(layout.EVIDENCE) and not dataset.storage.exists(n)
     ]
     where, fix = dataset.storage.url, "nothing was changed; `sao verify` lists all that is wrong"
     samples = [row for row in dataset.samples() if row.shard in names]
@@ -95,10 +95,10 @@ def resume(storage: Storage) -> Rewritten | None:
 
 
 def _finish(storage: Storage, job: Job) -> Rewritten:
-    storage.delete(FILE)  # from here on nothing is what it says
+    storage.delete(layout.DATASET)  # from here on nothing is what it says
     packed, samples = _reshard_all(storage, job)
     _scrub(storage, job, packed, samples)
-    known = tables.iterate(storage, catalogue.FILE, CatalogueRow)
+    known = tables.iterate(storage, layout.CATALOGUE, CatalogueRow)
     rows = [job.changes[row.id].row if row.id in job.changes else row for row in known]
     sent = _sent(storage, job)
     contents = Contents(
@@ -114,9 +114,9 @@ def _finish(storage: Storage, job: Job) -> Rewritten:
         warnings=tuple(job.facts.get("warnings", ())),
     )
     info, _ = commit(storage, contents)
-    release = config.parse(Release, job.facts["manifest"]["release"], where=FILE)
+    release = config.parse(Release, job.facts["manifest"]["release"], where=layout.DATASET)
     reviews.write(storage, waiting(rows, release), answered(rows))
-    storage.delete(JOURNAL)
+    storage.delete(layout.JOURNAL)
     return Rewritten(
         before=str(job.facts["version"]),
         after=info.version,
@@ -127,9 +127,9 @@ def _finish(storage: Storage, job: Job) -> Rewritten:
 
 def _reshard_all(storage: Storage, job: Job) -> tuple[dict[str, Shard], dict[str, list[SampleRow]]]:
     """All shards and their samples, by name, the concerned ones brought to their new state."""
-    packed = {shard.name: shard for shard in tables.iterate(storage, SHARDS, Shard)}
+    packed = {shard.name: shard for shard in tables.iterate(storage, layout.SHARDS, Shard)}
     samples: dict[str, list[SampleRow]] = {}
-    for row in tables.iterate(storage, SAMPLES, SampleRow):
+    for row in tables.iterate(storage, layout.SAMPLES, SampleRow):
         samples.setdefault(row.shard, []).append(row)
     new = {key: sample for change in job.changes.values() for key, sample in change.samples.items()}
     for name in job.shards:
@@ -156,14 +156,14 @@ def _scrub(
         scrub.forget_answers(storage, [row for row in _all_sent(storage) if row.recording_id in job.removed])
     if others := job.changes.keys() - job.removed:
         scrub.recredit(storage, job.buckets(others), lambda recording: _credited(recording, job))
-    if storage.exists(recheck.FILE):
-        text = storage.read(recheck.FILE).decode()
+    if storage.exists(layout.RECHECK):
+        text = storage.read(layout.RECHECK).decode()
         lines = delimited.rows(io.StringIO(text, newline=""))
         kept = io.StringIO(newline="")
         terminator = "\r\n" if "\r\n" in text else "\n"
         writer = csv.writer(kept, lineterminator=terminator)
         writer.writerows(line for line in lines if job.changes.keys().isdisjoint(line[:1]))
-        write_if_changed(storage, recheck.FILE, kept.getvalue().encode())
+        write_if_changed(storage, layout.RECHECK, kept.getvalue().encode())
 
 
 def _credited(recording: Recording, job: Job) -> Recording:
@@ -178,7 +178,7 @@ def _evidence(storage: Storage, going: frozenset[str], staying: set[str]) -> Ite
 
     A work's own raw row is followed by other readings of it, whose digests are in no table: they go with it.
     """
-    for name in storage.names(evidence.FOLDER):
+    for name in storage.names(layout.EVIDENCE):
         data = storage.read(name)
         kept, goes = [], False
         rows = _raw_rows(storage, name, data) if going else []
@@ -203,7 +203,7 @@ def _raw_rows(storage: Storage, name: str, data: bytes) -> list[str]:
 def _held(storage: Storage, job: Job) -> Iterator[tuple[str, bytes]]:
     """Every table of fingerprints, without those of what is removed (its tombstone has it)."""
     concerned = {held.name_of(bucket) for bucket in job.buckets(job.changes)}
-    for name in storage.names(held.FOLDER):
+    for name in storage.names(layout.FINGERPRINTS):
         if name not in concerned:
             yield name, storage.read(name)
             continue
@@ -213,7 +213,7 @@ def _held(storage: Storage, job: Job) -> Iterator[tuple[str, bytes]]:
 
 
 def _all_sent(storage: Storage) -> list[Sent]:
-    return tables.read(storage, SCREENING, Sent) if storage.exists(SCREENING) else []
+    return tables.read(storage, layout.SCREENING, Sent) if storage.exists(layout.SCREENING) else []
 
 
 def _sent(storage: Storage, job: Job) -> tuple[Sent, ...]:

@@ -21,9 +21,9 @@ from sao_data.ids import sample_key
 from sao_data.plugins import Source
 from sao_data.records import Offer, Recording, Rendition
 from sao_data.storage import documents as stored
+from sao_data.storage import layout
 from sao_data.storage.backend import LocalStorage, Storage
 
-FOLDER = "work/originals"
 _BLOCK = 1 << 20
 
 
@@ -105,7 +105,7 @@ class Originals:
 
     @property
     def _folder(self) -> str:
-        return f"{FOLDER}/{self.bucket:06d}"
+        return f"{layout.ORIGINALS}/{self.bucket:06d}"
 
     def _name(self, recording_id: str) -> str:
         return f"{self._folder}/{sample_key(recording_id, 0)}"

@@ -14,9 +14,9 @@ import zlib
 from collections.abc import Iterable, Sequence
 
 from sao_data.errors import IntegrityError
+from sao_data.storage import layout
 from sao_data.storage.backend import Storage
 
-FOLDER = "evidence"
 _UNPACKED = 64 << 20  # bytes that any file may unpack to, and …
 _RATIO = 50  # … for each of its own: JSON rows of one form shrink to a tenth
 _GZIP = 31  # zlib's number for one gzip member
@@ -28,7 +28,7 @@ def pack(rows: Iterable[str]) -> tuple[str, bytes]:
     buffer = io.BytesIO()
     with gzip.GzipFile(fileobj=buffer, mode="wb", mtime=0, filename="") as file:
         file.write(lines)
-    return f"{FOLDER}/{hashlib.sha256(lines).hexdigest()}.jsonl.gz", buffer.getvalue()
+    return f"{layout.EVIDENCE}/{hashlib.sha256(lines).hexdigest()}.jsonl.gz", buffer.getvalue()
 
 
 def unpack(data: bytes) -> list[str]:
@@ -68,7 +68,7 @@ def checked_rows(storage: Storage, name: str) -> dict[str, str]:
 
 def digest_of(name: str) -> str:
     """The sha256 in an evidence file's name."""
-    return name.removeprefix(f"{FOLDER}/").removesuffix(".jsonl.gz")
+    return name.removeprefix(f"{layout.EVIDENCE}/").removesuffix(".jsonl.gz")
 
 
 def merkle_root(leaves: Sequence[str]) -> str:
