@@ -9,12 +9,12 @@ from dataclasses import dataclass
 
 from sao_data import licences
 from sao_data.attribution.info import BY_A_PERSON, EARLIER
-from sao_data.dataset import catalogue, reader
+from sao_data.dataset import catalogue
 from sao_data.dataset.checks import replay
 from sao_data.dataset.checks import samples as sample_check
 from sao_data.dataset.checks import shards as shard_check
 from sao_data.dataset.commit import root_digest
-from sao_data.dataset.reader import Dataset
+from sao_data.dataset.reader import Dataset, read_owner
 from sao_data.licences.table import table
 from sao_data.records import CatalogueRow, Sample, SampleRow
 from sao_data.rights import takedowns as tombstones
@@ -178,7 +178,7 @@ def _verify_rules(dataset: Dataset) -> Iterator[str]:
 
 def _verify_names(dataset: Dataset) -> Iterator[str]:
     """Who owns the directory, and whose answers are spoken of."""
-    described, known = dataset.facts["manifest"], reader.read_owner(dataset.storage)
+    described, known = dataset.facts["manifest"], read_owner(dataset.storage)
     plugins = [source["plugin"] for source in described["source"]]
     if (known["name"], known["sources"]) != (described["name"], plugins):
         given = f"{known['name']} of {known['sources']}"

@@ -19,7 +19,6 @@ from sao_data.dataset.reader import Dataset
 from sao_data.errors import UsageError
 from sao_data.plugins import CaptionBuilder
 from sao_data.records import CaptionField, CatalogueRow, Recording, Sample, SampleRow
-from sao_data.revision import purge_work as scrub
 from sao_data.revision import selection
 from sao_data.revision.journal import Change
 from sao_data.revision.rewrite import CREDIT, Rewritten, plan, rewrite
@@ -29,6 +28,7 @@ from sao_data.rights.credits import apply as named_as_asked
 from sao_data.rights.credits import read as read_credits
 from sao_data.rights.takedowns import author_hash
 from sao_data.rights.takedowns import read as read_tombstones
+from sao_data.stages import amend
 from sao_data.stages.listing import NAME as LIST
 from sao_data.stages.listing import utf8_only
 from sao_data.storage import evidence, layout, shards
@@ -96,7 +96,7 @@ def apply_unfinished(
 ) -> tuple[str, ...]:
     """Record the request for a dataset that was never finished: ids of the works meant. The next ingest
     credits them so. Without `write` nothing is changed."""
-    listed = list(scrub.listed(storage))
+    listed = list(amend.listed(storage))
     rows = {row.recording.id: row.recording for _, row in listed if row.raw}
     found = selection.select(selection.of_listed(row for _, row in listed if row.raw), wanted)
     selection.refuse(storage.url, found, found.missing)
@@ -105,7 +105,7 @@ def apply_unfinished(
         append(storage, dict.fromkeys(lines))
         asked = read_credits(storage)
         buckets = {bucket for bucket, row in listed if row.recording.id in found.ids}
-        scrub.recredit(storage, buckets, lambda recording: _among(recording, found.ids, asked))
+        amend.recredit(storage, buckets, lambda recording: _among(recording, found.ids, asked))
     return tuple(sorted(found.ids))
 
 

@@ -32,6 +32,8 @@ from sao_data.rights.changes import Change
 from sao_data.rights.credits import apply as credited
 from sao_data.rights.credits import read as read_credits
 from sao_data.stages import listing
+from sao_data.storage import delimited, layout
+from sao_data.storage.backend import Storage, write_if_changed
 
 COLUMNS = ("id", "kind", "before", "after", "restricts", "then")
 NOT_KEPT = "not kept"
@@ -285,3 +287,15 @@ def _locations(cls: type) -> list[str]:
     fields = dataclasses.fields(cls)
     required = [item.name for item in fields if item.default is dataclasses.MISSING]
     return [name for name in required if config.is_location(hints[name])]
+
+
+def forget(storage: Storage, ids: Collection[str]) -> None:
+    """Take what was found of these recordings out of recheck.csv."""
+    if not storage.exists(layout.RECHECK):
+        return
+    text = storage.read(layout.RECHECK).decode()
+    lines = delimited.rows(io.StringIO(text, newline=""))
+    kept = io.StringIO(newline="")
+    writer = csv.writer(kept, lineterminator="\r\n" if "\r\n" in text else "\n")
+    writer.writerows(line for line in lines if not line or line[0] not in ids)
+    write_if_changed(storage, layout.RECHECK, kept.getvalue().encode())

@@ -14,20 +14,20 @@ from dataclasses import dataclass
 from typing import Any
 
 from sao_data import config
-from sao_data.dataset import reader
-from sao_data.dataset.reader import Dataset, open_dataset
+from sao_data.dataset.reader import Dataset, open_dataset, read_owner
 from sao_data.errors import UsageError
 from sao_data.licences import Policy, Release
 from sao_data.records import CatalogueRow, Recording
-from sao_data.revision import purge_work as scrub
 from sao_data.revision import selection
 from sao_data.revision.journal import Change
+from sao_data.revision.purge_work import purge
 from sao_data.revision.rewrite import Rewritten, plan, rewrite
 from sao_data.revision.selection import Selected, Wanted
 from sao_data.rights import known_audio as held
 from sao_data.rights import takedowns as tombstones
 from sao_data.rights.known_audio import Held
 from sao_data.rights.takedowns import Tombstone, Tombstones, author_hash, author_hashes
+from sao_data.stages import amend
 from sao_data.stages.decide import Decide
 from sao_data.stages.judge import judge
 from sao_data.stages.listing import NAME as LIST
@@ -76,7 +76,7 @@ class Effect:
 
 def open_published(storage: Storage) -> Dataset | None:
     """The dataset; None if it was never finished. Stopped if a rewrite was killed half-way."""
-    reader.read_owner(storage)
+    read_owner(storage)
     if not storage.exists(layout.DATASET) and not storage.exists(layout.JOURNAL):
         return None
     return dataclasses.replace(open_dataset(storage.url), storage=storage)
@@ -157,7 +157,7 @@ def apply_unfinished(storage: Storage, request: Request, *, write: bool) -> tupl
 
     The unfinished work forgets them; the next ingest leaves them out. Without `write` nothing is changed.
     """
-    known, listed = tombstones.read(storage), list(scrub.listed(storage))
+    known, listed = tombstones.read(storage), list(amend.listed(storage))
     rows = {row.recording.id: row for _, row in listed}
     found = selection.select(selection.of_listed(rows.values()), request.wanted)
     _add_all_by(found, (row.recording for row in rows.values()))
@@ -173,10 +173,9 @@ def apply_unfinished(storage: Storage, request: Request, *, write: bool) -> tupl
         tombstones.append(storage, lines)
         buckets = {bucket for bucket, row in listed if row.recording.id in ids}
         for bucket in sorted(buckets):
-            scrub.packed_without(storage, bucket, ids)
-        scrub.forget(storage, buckets, ids)
-        sources: Any = reader.read_owner(storage)["sources"]
-        scrub.forget_listings(storage, sources, ids)
+            amend.packed_without(storage, bucket, ids)
+        sources: Any = read_owner(storage)["sources"]
+        purge(storage, buckets, ids, sources)
     return tuple(sorted(ids))
 
 

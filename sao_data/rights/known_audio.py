@@ -64,3 +64,19 @@ def merged(
         if key not in forget
     )
     return sorted(kept, key=lambda row: id_hash(row.recording_id))
+
+
+def without(
+    storage: Storage, buckets: Collection[int], ids: Collection[str], authors: Mapping[str, str]
+) -> Iterator[tuple[str, bytes]]:
+    """Every table, by name, those of the buckets without these recordings (their tombstones remember them);
+    `authors`: by recording, the author's id as it is shown now."""
+    concerned = {name_of(bucket) for bucket in buckets}
+    for name in storage.names(layout.FINGERPRINTS):
+        if name not in concerned:
+            yield name, storage.read(name)
+            continue
+        rows = [row for row in tables.iterate(storage, name, Held) if row.recording_id not in ids]
+        renamed = (dataclasses.replace(r, author_id=authors.get(r.recording_id, r.author_id)) for r in rows)
+        if rows:
+            yield name, tables.to_bytes(Held, list(renamed))

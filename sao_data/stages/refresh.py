@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from sao_data import config
@@ -78,6 +78,19 @@ def overlay(listing: Listing, storage: Storage) -> int:
                 )
                 num += 1
     return num
+
+
+def forget(storage: Storage, bucket: int, ids: Collection[str]) -> None:
+    """Take these recordings out of what sources said on a second look."""
+    name = f"{layout.READINGS}/{bucket:06d}.jsonl"
+    if not storage.exists(name):
+        return
+    lines = storage.read(name).decode().splitlines()
+    kept = [line for line in lines if json.loads(line)["recording"]["id"] not in ids]
+    if not kept:
+        storage.delete(name)
+    elif len(kept) < len(lines):
+        storage.write(name, ("\n".join(kept) + "\n").encode())
 
 
 def _same(before: Recording, now: Recording) -> bool:

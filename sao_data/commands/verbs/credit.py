@@ -18,7 +18,6 @@ import argparse
 import sys
 from typing import TYPE_CHECKING
 
-from sao_data.dataset import reader
 from sao_data.errors import UsageError
 
 if TYPE_CHECKING:
@@ -53,11 +52,12 @@ def run(args: argparse.Namespace) -> int:
 
 def change(storage: Storage, wanted: Wanted, given: str, *, apply: bool) -> int:
     """Show what another credit means; with `apply`, give it."""
+    from sao_data.dataset.reader import read_owner
     from sao_data.revision import credit_change as recredit
     from sao_data.revision import rewrite
 
     name = recredit.name_of(given)
-    reader.read_owner(storage)
+    read_owner(storage)
     if not apply:
         _change(storage, wanted, name, apply=False)
         return 0

@@ -6,7 +6,6 @@ import argparse
 import sys
 from typing import TYPE_CHECKING
 
-from sao_data.dataset import reader
 from sao_data.storage import layout
 
 if TYPE_CHECKING:
@@ -20,11 +19,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    from sao_data.dataset.reader import read_owner
     from sao_data.rights import reviews
     from sao_data.storage.backend import open_storage
 
     storage = open_storage(args.dir)
-    facts = reader.read_owner(storage)
+    facts = read_owner(storage)
     lines = [f"{facts['name']} at {storage.url}"]
     holder = _holder(storage)
     if holder:

@@ -23,7 +23,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sao_data.dataset import reader
 from sao_data.errors import UsageError
 from sao_data.storage import layout
 
@@ -54,6 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     from sao_data.commands.verbs import credit
+    from sao_data.dataset.reader import read_owner
     from sao_data.revision import rewrite
     from sao_data.revision.selection import Wanted
     from sao_data.revision.takedown import Request
@@ -68,7 +68,7 @@ def run(args: argparse.Namespace) -> int:
     if not args.reason.strip():
         raise UsageError('--reason is missing; give it without names: it is published ("author\'s request")')
     request = Request(wanted=wanted, reason=args.reason.strip(), when=credit.today())
-    reader.read_owner(storage)
+    read_owner(storage)
     folders = [Path(folder) for folder in args.checkpoints]
     if not args.apply:
         _take(storage, request, folders, apply=False)
