@@ -11,24 +11,20 @@ from typing import Any
 from sao_data.dataset.summary import Summary
 from sao_data.errors import UsageError
 from sao_data.ids import bucket_of
-from sao_data.ingest import cost_estimate as costs
-from sao_data.ingest import prior_terms as earlier_terms
-from sao_data.ingest import standing_requests as history
+from sao_data.ingest import cost_estimate, prior_terms, standing_requests
 from sao_data.ingest.cost_estimate import Size
 from sao_data.ingest.fill_from_tags import fill
 from sao_data.ingest.global_steps import compare, heed_tags, match_candidates, screen
 from sao_data.ingest.plan import Plan, Unit, make_units, to_pack, unfinished, with_dropped, with_objections
 from sao_data.manifest import Manifest
-from sao_data.matching import metadata as clusters
+from sao_data.matching import metadata
 from sao_data.matching.metadata import gravest
 from sao_data.records import Objection
-from sao_data.rights import reviews
-from sao_data.rights import takedowns as tombstones
+from sao_data.rights import reviews, takedowns
 from sao_data.rights.credits import read as read_credits
 from sao_data.screening import Screening
 from sao_data.screening.music import build_tagger
-from sao_data.stages import listing
-from sao_data.stages import refresh as reread
+from sao_data.stages import listing, refresh
 from sao_data.stages.decide import final
 from sao_data.stages.judge import judge
 from sao_data.storage.backend import Storage
@@ -41,14 +37,14 @@ def forecast(plan: Plan, storage: Storage, listed: listing.Listing, foreseen: Se
     lines).
     """
     manifest = plan.manifest
-    answers, taken = reviews.read(storage), tombstones.read(storage)
-    reread.overlay(listed, storage)
+    answers, taken = reviews.read(storage), takedowns.read(storage)
+    refresh.overlay(listed, storage)
     fill(listed, plan.sources(), manifest)
-    held = earlier_terms.hold(listed, storage, manifest, taken)
-    history.recredit(listed, read_credits(storage))
-    buried = history.bury(listed, taken)
+    held = prior_terms.hold(listed, storage, manifest, taken)
+    standing_requests.recredit(listed, read_credits(storage))
+    buried = standing_requests.bury(listed, taken)
     judged = {key: judge(row, manifest.policy, manifest.release, buried) for key, row in listed.rows.items()}
-    candidates = (clusters.candidate(row.recording, judged[key]) for key, row in listed.rows.items())
+    candidates = (metadata.candidate(row.recording, judged[key]) for key, row in listed.rows.items())
     matched = gravest(match_candidates(candidates, manifest, taken), held)
     objections = {item.recording_id: item for item in matched}
     reasons: Counter[tuple[str, str]] = Counter()
@@ -121,10 +117,10 @@ def _foreseen(manifest: Manifest, here: Size, foreseen: Sequence[Any]) -> Iterat
         num_bytes=sum(item.num_bytes for item in foreseen),
         num_unstated=here.num_unstated + sum(item.num_sounds for item in foreseen if not item.seconds),
     )
-    yield from costs.lines(size, manifest, os.cpu_count() or 1)
+    yield from cost_estimate.lines(size, manifest, os.cpu_count() or 1)
 
 
-def _compared(units: list[Unit], storage: Storage, taken: tombstones.Tombstones) -> list[Unit]:
+def _compared(units: list[Unit], storage: Storage, taken: takedowns.Tombstones) -> list[Unit]:
     """Units that know what the comparison of their audio finds. Nobody outside is asked: without that the
     shards that a screening may change count as they are."""
     found = compare(units, storage, taken)

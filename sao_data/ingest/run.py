@@ -18,9 +18,7 @@ from sao_data.dataset.summary import Summary
 from sao_data.errors import Later, MatchedNothing, ReadAgain, TooManyRejects, UsageError
 from sao_data.execution.executor import Executor
 from sao_data.ids import bucket_of
-from sao_data.ingest import prior_terms as earlier_terms
-from sao_data.ingest import remote_sources as remote
-from sao_data.ingest import standing_requests as history
+from sao_data.ingest import prior_terms, remote_sources, standing_requests
 from sao_data.ingest.fill_from_tags import fill
 from sao_data.ingest.global_steps import compare, heed_tags, match, screen
 from sao_data.ingest.plan import (
@@ -40,13 +38,11 @@ from sao_data.matching.metadata import gravest
 from sao_data.plugins import Source
 from sao_data.records import Objection
 from sao_data.revision import rewrite
-from sao_data.rights import reviews
-from sao_data.rights import takedowns as tombstones
+from sao_data.rights import reviews, takedowns
 from sao_data.rights.credits import read as read_credits
 from sao_data.rights.takedowns import Tombstones
 from sao_data.screening import Sent, check_ready
-from sao_data.stages import listing
-from sao_data.stages import refresh as reread
+from sao_data.stages import listing, refresh
 from sao_data.stages.base import run_stage
 from sao_data.storage import layout
 from sao_data.storage.backend import Storage, open_storage
@@ -97,7 +93,7 @@ def pack(unit: Unit) -> int:
     return unit.num_rows
 
 
-def run(
+def ingest(
     manifest: Manifest, url: str, executor: Executor, progress: Progress, *, accept_terms: bool = False
 ) -> Summary:
     """Build the dataset at `url`, or continue or extend the one that is there; return what it holds.
@@ -114,8 +110,8 @@ def run(
         storage.sweep()
         rewrite.resume(storage)
         owner.claim(storage, manifest)
-        plan = remote.attach(plan, sources, storage, executor, accept_terms=accept_terms)
-        taken = tombstones.read(storage)
+        plan = remote_sources.attach(plan, sources, storage, executor, accept_terms=accept_terms)
+        taken = takedowns.read(storage)
         units, later, remarks = _prepared(plan, storage, executor, progress, taken)
         late = unfinished(units, storage)
         done = [unit for unit in units if unit not in late]
@@ -210,8 +206,8 @@ def dry_run(manifest: Manifest, url: str, progress: Progress) -> Summary:
     storage = open_storage(url)
     owner.check(storage, manifest)
     progress.start("list", None)
-    foreseen = dict(remote.forecasts(plan, sources))
-    here = [remote.Silent() if place in foreseen else source for place, source in enumerate(sources)]
+    foreseen = dict(remote_sources.forecasts(plan, sources))
+    here = [remote_sources.Silent() if place in foreseen else source for place, source in enumerate(sources)]
     listed = listing.ask(manifest, here)
     progress.finish()
     return forecast(plan, storage, listed, tuple(foreseen.values()))
@@ -240,11 +236,11 @@ def _list(
             f"{plan.manifest.name}: the sources offer no recordings; check their path and listing"
         )
     num_buckets = plan.manifest.num_buckets
-    reread.overlay(listed, storage)
+    refresh.overlay(listed, storage)
     fill(listed, sources, plan.manifest)
-    held = earlier_terms.hold(listed, storage, plan.manifest, taken)
-    history.recredit(listed, read_credits(storage))
-    buried = history.bury(listed, taken)
+    held = prior_terms.hold(listed, storage, plan.manifest, taken)
+    standing_requests.recredit(listed, read_credits(storage))
+    buried = standing_requests.bury(listed, taken)
     parts = listing.publish(storage, listed, num_buckets)
     progress.finish()
     nums = [0] * num_buckets

@@ -19,8 +19,7 @@ from urllib.parse import unquote, urlsplit
 from sao_data.errors import UsageError
 from sao_data.records import Recording
 from sao_data.rights.takedowns import author_hash
-from sao_data.storage import documents as stored
-from sao_data.storage import layout
+from sao_data.storage import documents, layout
 from sao_data.storage.backend import Storage
 from sao_data.storage.series import is_pseudonym, pseudonym
 
@@ -150,7 +149,7 @@ def _plain(line: Credit) -> dict[str, str]:
 def _line(where: str, line: bytes) -> Credit:
     """Unknown keys are a later version's business."""
     try:
-        plain = stored.plain(line, where=where, fix="mend the line", error=UsageError)
+        plain = documents.plain(line, where=where, fix="mend the line", error=UsageError)
         texts = {key: str(value) for key, value in plain.items() if key in _KEYS}
         name = texts.pop("as")
         if bool(texts.get("id")) == bool(texts.get("author")):

@@ -16,15 +16,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from sao_data.audio import chromaprint as fingerprint
+from sao_data.audio import chromaprint
 from sao_data.errors import UsageError
 from sao_data.records import Recording
-from sao_data.storage import documents as stored
-from sao_data.storage import layout
+from sao_data.storage import documents, layout
 from sao_data.storage.backend import Storage
 from sao_data.storage.series import pseudonym
 
-_problem = functools.lru_cache(maxsize=65_536)(fingerprint.problem)  # 1 ms each
+_problem = functools.lru_cache(maxsize=65_536)(chromaprint.problem)  # 1 ms each
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,7 +124,7 @@ def _names() -> frozenset[str]:
 def _line(where: str, line: bytes) -> Tombstone:
     """Unknown keys are a later version's business; an id is needed."""
     try:
-        plain = stored.plain(line, where=where, fix="mend the line", error=UsageError)
+        plain = documents.plain(line, where=where, fix="mend the line", error=UsageError)
         named = {key: value for key, value in plain.items() if key in _names()}
         shards = tuple(map(str, named.pop("shards", ())))
         texts = {key: str(value) for key, value in named.items()}

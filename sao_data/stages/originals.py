@@ -20,8 +20,7 @@ from typing import BinaryIO, Protocol, cast, runtime_checkable
 from sao_data.ids import sample_key
 from sao_data.plugins import Source
 from sao_data.records import Offer, Recording, Rendition
-from sao_data.storage import documents as stored
-from sao_data.storage import layout
+from sao_data.storage import documents, layout
 from sao_data.storage.backend import LocalStorage, Storage
 
 _BLOCK = 1 << 20
@@ -73,7 +72,7 @@ class Originals:
         if not self.storage.exists(f"{name}.json") or not self.storage.exists(name):
             return None
         where, note = f"{self.storage.url}/{name}.json", self.storage.read(f"{name}.json")
-        original = stored.read(Original, note, where=where, fix="delete it and run the same command again")
+        original = documents.read(Original, note, where=where, fix="delete it and run the same command again")
         whole = self.storage.size(name) == original.num_bytes
         return original if whole and original.stated == stated else None
 

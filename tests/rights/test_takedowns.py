@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sao_data.audio import chromaprint as fingerprint
+from sao_data.audio import chromaprint
 from sao_data.errors import UsageError
 from sao_data.records import Recording
-from sao_data.rights import takedowns as tombstones
+from sao_data.rights import takedowns
 from sao_data.rights.credits import credited
 from sao_data.rights.takedowns import Tombstone, author_hash, gather
 from sao_data.storage.backend import LocalStorage
@@ -18,7 +18,7 @@ from sao_data.storage.backend import LocalStorage
 ANN = Recording(id="folder:1", source="folder", author="Ann Ode")
 
 
-def stone(author: str) -> tombstones.Tombstones:
+def stone(author: str) -> takedowns.Tombstones:
     return gather([Tombstone(id="folder:9", when="", reason="", author=author)])
 
 
@@ -56,10 +56,10 @@ def test_names_that_are_no_text_do_not_stop_it() -> None:
 
 
 def test_a_fingerprint_that_cannot_be_compared_is_said_with_its_line(tmp_path: Path) -> None:
-    good = fingerprint.encode(np.arange(40, dtype=np.uint32) * 77)
+    good = chromaprint.encode(np.arange(40, dtype=np.uint32) * 77)
     file = tmp_path / "takedowns.jsonl"
     file.write_text(f'{{"id": "a:1", "fingerprint": "{good}"}}\n{{"id": "a:2"}}\n')
-    assert tombstones.read(LocalStorage(tmp_path)).fingerprints == (("a:1", good),)
+    assert takedowns.read(LocalStorage(tmp_path)).fingerprints == (("a:1", good),)
     file.write_text(f'{{"id": "a:1"}}\n{{"id": "a:2", "fingerprint": "{good[:-9]}"}}\n')
     with pytest.raises(UsageError, match=r"takedowns\.jsonl:2: the fingerprint cannot be compared"):
-        tombstones.read(LocalStorage(tmp_path))
+        takedowns.read(LocalStorage(tmp_path))

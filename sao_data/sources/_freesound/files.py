@@ -16,7 +16,7 @@ from sao_data.audio.containers.guarded import Guarded
 from sao_data.audio.rejected import AudioRejected
 from sao_data.plugins import DamagedFile
 from sao_data.records import Recording, Rendition
-from sao_data.sources._freesound.search import Asks
+from sao_data.sources._freesound.search import Api
 from sao_data.sources._freesound.sound import TYPES
 
 _ID = re.compile(r"freesound:([1-9][0-9]{0,18})")
@@ -32,7 +32,7 @@ class Fetched:
     suffix: str  # ".wav", of the file's name at the source; '' = not stated
 
 
-def fetch(web: Asks, recording: Recording, partial: Path, rendition: Rendition) -> Fetched:
+def fetch(web: Api, recording: Recording, partial: Path, rendition: Rendition) -> Fetched:
     """Fetch to `partial`, going on from what is there. FileNotFoundError and DamagedFile are facts, other
     OSErrors weather."""
     match = _ID.fullmatch(recording.id)
