@@ -42,7 +42,7 @@ DATA = declared.DATA
 _READING = ("num_threads", "num_prefetch", "verify", "num_retries", "retry_seconds")
 
 
-class Progress(Protocol):
+class RunProgress(Protocol):
     """Shows how far a run is."""
 
     def start(self, step: str, total: int | None, unit: str = ...) -> None: ...
@@ -86,7 +86,7 @@ class Run:
     """One run's folder, seen from one of its processes; only the main one writes."""
 
     def __init__(
-        self, out: Path, accelerator: Accelerator, config: Any, pace: Pace, progress: Progress
+        self, out: Path, accelerator: Accelerator, config: Any, pace: Pace, progress: RunProgress
     ) -> None:
         self.out = out.absolute()
         self.pace = pace

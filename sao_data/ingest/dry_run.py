@@ -6,31 +6,31 @@ import dataclasses
 import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 from sao_data.dataset.summary import Summary
 from sao_data.errors import UsageError
-from sao_data.ids import bucket_of
-from sao_data.ingest import cost_estimate, prior_terms, standing_requests
+from sao_data.fetch.remote import SourceForecast
+from sao_data.ingest import cost_estimate
 from sao_data.ingest.cost_estimate import Size
-from sao_data.ingest.fill_from_tags import fill
 from sao_data.ingest.global_steps import compare, heed_tags, match_candidates, screen
+from sao_data.ingest.listing import complete, nums_by_bucket
 from sao_data.ingest.plan import Plan, Unit, make_units, to_pack, unfinished, with_dropped, with_objections
 from sao_data.manifest import Manifest
 from sao_data.matching import metadata
 from sao_data.matching.metadata import gravest
 from sao_data.records import Objection
 from sao_data.rights import reviews, takedowns
-from sao_data.rights.credits import read as read_credits
 from sao_data.screening import Screening
 from sao_data.screening.music import build_tagger
-from sao_data.stages import listing, refresh
+from sao_data.stages import listing
 from sao_data.stages.decide import final
 from sao_data.stages.judge import judge
 from sao_data.storage.backend import Storage
 
 
-def forecast(plan: Plan, storage: Storage, listed: listing.Listing, foreseen: Sequence[Any] = ()) -> Summary:
+def forecast(
+    plan: Plan, storage: Storage, listed: listing.Listing, foreseen: Sequence[SourceForecast] = ()
+) -> Summary:
     """Counts after listing and deciding; `warnings` say how much work a run would be.
 
     `foreseen`: what remote sources say of themselves without being listed (num_sounds, seconds, num_bytes,
@@ -38,20 +38,16 @@ def forecast(plan: Plan, storage: Storage, listed: listing.Listing, foreseen: Se
     """
     manifest = plan.manifest
     answers, taken = reviews.read(storage), takedowns.read(storage)
-    refresh.overlay(listed, storage)
-    fill(listed, plan.sources(), manifest)
-    held = prior_terms.hold(listed, storage, manifest, taken)
-    standing_requests.recredit(listed, read_credits(storage))
-    buried = standing_requests.bury(listed, taken)
-    judged = {key: judge(row, manifest.policy, manifest.release, buried) for key, row in listed.rows.items()}
+    standing = complete(listed, plan.sources(), manifest, storage, taken)
+    gone, held = standing.taken_down, standing.under_earlier_terms
+    judged = {key: judge(row, manifest.policy, manifest.release, gone) for key, row in listed.rows.items()}
     candidates = (metadata.candidate(row.recording, judged[key]) for key, row in listed.rows.items())
     matched = gravest(match_candidates(candidates, manifest, taken), held)
     objections = {item.recording_id: item for item in matched}
     reasons: Counter[tuple[str, str]] = Counter()
-    nums = [0] * manifest.num_buckets
+    nums = nums_by_bucket(listed, manifest.num_buckets)
     seconds, num_unstated = 0.0, 0
     for row in listed.rows.values():
-        nums[bucket_of(row.recording.id, manifest.num_buckets)] += 1
         key = row.recording.id
         decision = final(judged[key], objections.get(key), answers.get(key, ()), manifest.release)
         if decision.verdict == "allow":
@@ -64,7 +60,7 @@ def forecast(plan: Plan, storage: Storage, listed: listing.Listing, foreseen: Se
     for rejection in listed.rejections:
         reasons[(listing.NAME, rejection.reason)] += 1
     plan, note = _without_weights(plan)
-    units = make_units(plan, listing.parts(listed, manifest.num_buckets), nums, answers, buried)
+    units = make_units(plan, listing.parts(listed, manifest.num_buckets), nums, answers, gone)
     units = with_objections(units, objections.values())
     todo = unfinished(units, storage)
     num_packed = "some" if todo else len(to_pack(_compared(units, storage, taken), storage))
@@ -107,7 +103,7 @@ def _without_weights(plan: Plan) -> tuple[Plan, tuple[str, ...]]:
     return plan, ()
 
 
-def _foreseen(manifest: Manifest, here: Size, foreseen: Sequence[Any]) -> Iterator[str]:
+def _foreseen(manifest: Manifest, here: Size, foreseen: Sequence[SourceForecast]) -> Iterator[str]:
     """What the sources hold and what a first run over them costs."""
     for item in foreseen:
         yield from item.lines()

@@ -24,13 +24,14 @@ import io
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO, ClassVar, cast
 
 from sao_data.config import WHEN_SET, Location
 from sao_data.errors import UsageError
+from sao_data.fetch.remote import Fetched, Services
 from sao_data.fetch.workspace import Workspace
 from sao_data.licences import Release
 from sao_data.licences.address import normal
@@ -44,7 +45,7 @@ from sao_data.sources._common import fields as _fields
 from sao_data.sources._common import rows as _rows
 from sao_data.sources._common.archive import Archive, is_safe
 from sao_data.sources._common.cells import Remarks
-from sao_data.sources._common.download import Fetched, Manners, Pacer, Stated
+from sao_data.sources._common.download import Manners, Pacer, Stated
 from sao_data.sources._common.fields import Refused
 from sao_data.storage.backend import Storage
 
@@ -115,12 +116,12 @@ class RemoteCatalogue:
     def check_terms(self, storage: Storage, release: Release, *, accept: bool) -> None:
         """There are none that this program could show: every server has its own."""
 
-    def services(self, storage: Storage) -> dict[str, Callable[[], Any]]:
+    def services(self, storage: Storage | None) -> Mapping[str, Callable[[], Any]]:
         """What all workers share, for executor.service: the turns."""
         rate = self.config.requests_per_second
         return {_service(self.config): functools.partial(Pacer, rate)}
 
-    def attached(self, workspace: Workspace, services: dict[str, Any]) -> RemoteCatalogue:
+    def attached(self, workspace: Workspace, services: Services) -> RemoteCatalogue:
         """The same source, taking turns with all other workers."""
         return dataclasses.replace(self, pace=services[_service(self.config)])
 

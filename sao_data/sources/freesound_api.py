@@ -24,7 +24,7 @@ import dataclasses
 import functools
 import tempfile
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -34,6 +34,7 @@ from sao_data import __version__
 from sao_data.errors import Stopped, UsageError
 from sao_data.fetch import credentials, terms
 from sao_data.fetch.permits import Permits
+from sao_data.fetch.remote import Fetched, Services
 from sao_data.fetch.tokens import Tokens
 from sao_data.fetch.web import Web
 from sao_data.fetch.wire import Weather, checked_base
@@ -46,7 +47,6 @@ from sao_data.sources._freesound import config as _freesound_config
 from sao_data.sources._freesound import files
 from sao_data.sources._freesound import offers as _freesound_rows
 from sao_data.sources._freesound.config import FreesoundConfig
-from sao_data.sources._freesound.files import Fetched
 from sao_data.sources._freesound.forecast import Forecast, forecast
 from sao_data.sources._freesound.listing import Pin, Pins, Scope, by_ids, numbers_of, walk
 from sao_data.sources._freesound.search import Api, Ledger, ResultPage, Search
@@ -85,7 +85,7 @@ class FreesoundApi:
         """UsageError unless the API's terms of use were accepted for this release, or are with `accept`."""
         terms.check(storage, release, permission=self.config.permission, accept=accept, clock=self.clock)
 
-    def services(self, storage: Storage) -> dict[str, Callable[[], Any]]:
+    def services(self, storage: Storage | None) -> Mapping[str, Callable[[], Any]]:
         """What all workers share, for executor.service: the permits of the one API key, and its secrets."""
         windows = _freesound_config.windows(self.config)
         return {
@@ -94,7 +94,7 @@ class FreesoundApi:
         }
 
     def attached(
-        self, workspace: Workspace, services: dict[str, Any], *, only_listing: bool = False
+        self, workspace: Workspace, services: Services, *, only_listing: bool = False
     ) -> FreesoundApi:
         """The same source, able to ask; it pickles. Call it where the run was started: the secrets are there.
 

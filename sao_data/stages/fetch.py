@@ -14,12 +14,13 @@ from typing import BinaryIO, ClassVar
 
 from sao_data import config
 from sao_data.errors import ReadAgain
+from sao_data.fetch.remote import RemoteSource
 from sao_data.plugins import DamagedFile, Source
 from sao_data.records import AudioFile, Decision, Recording, Rendition
 from sao_data.stages.base import Bucket, RowSink, earlier
 from sao_data.stages.listing import NAME as LIST
 from sao_data.stages.listing import Listed
-from sao_data.stages.originals import Originals, RemoteSource
+from sao_data.stages.originals import Originals
 from sao_data.stages.refresh import reread
 from sao_data.storage import tables
 

@@ -14,12 +14,12 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from sao_data import config
+from sao_data.fetch.remote import RemoteSource
 from sao_data.plugins import Source
 from sao_data.records import Offer, Recording, Rejection
 from sao_data.stages import text_limits
 from sao_data.stages.base import RowSink
 from sao_data.stages.listing import NAME, Listed, Listing, heard_of
-from sao_data.stages.originals import RemoteSource
 from sao_data.storage import documents, layout
 from sao_data.storage.backend import Storage
 

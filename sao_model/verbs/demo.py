@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from sao_data.dataset.reader import Dataset
     from sao_data.storage.backend import Storage
-    from sao_model.run import Progress
+    from sao_model.run import RunProgress
 
 HELP = "the whole job in small: dataset, report, a tiny model, a sound"
 
@@ -88,7 +88,7 @@ def _leave_recordings(storage: Storage) -> None:
     write_if_changed(storage, f"{_FOLDER}/metadata.csv", table.getvalue().encode())
 
 
-def _train_and_generate(dataset: Dataset, out: Path, shown: Progress) -> list[str]:
+def _train_and_generate(dataset: Dataset, out: Path, shown: RunProgress) -> list[str]:
     """Train the tiny VAE, the tiny DiT, generate; return what the box says of them."""
     import torch
 

@@ -11,12 +11,12 @@ from typing import Any, BinaryIO, ClassVar
 
 from sao_data.config import Location
 from sao_data.errors import Later
+from sao_data.fetch.remote import Fetched
 from sao_data.fetch.workspace import Workspace
 from sao_data.licences import Release
 from sao_data.plugins import DamagedFile
 from sao_data.records import Offer, Recording, Rejection
 from sao_data.sources._common import rows
-from sao_data.stages.originals import Fetched
 from sao_data.storage.backend import Storage
 
 

@@ -20,6 +20,7 @@ from sao_data.dataset.reader import open_dataset
 from sao_data.dataset.verify import verify
 from sao_data.errors import Later
 from sao_data.execution.executor import LocalExecutor
+from sao_data.fetch.remote import RemoteSource
 from sao_data.fetch.wire import Timeouts, Weather
 from sao_data.fetch.workspace import Workspace
 from sao_data.ingest import run
@@ -28,7 +29,6 @@ from sao_data.records import Offer, Recording, Rejection
 from sao_data.sources import catalogue
 from sao_data.sources._common import urls as _urls
 from sao_data.sources._common.download import Manners, Pacer, Stated, download
-from sao_data.stages.originals import RemoteSource
 from tests.datasets_made import BY, Quiet, tone_wav
 
 DATA = bytes(range(256)) * 40

@@ -17,7 +17,7 @@ from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Protocol
 from urllib.parse import urljoin
 
 import requests
@@ -64,13 +64,6 @@ class Pacer:
             turn = max(now, self._next)
             self._next = turn + self._apart
             return turn - now
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fetched:
-    """What was transferred."""
-
-    rendition: Literal["original"] = "original"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
