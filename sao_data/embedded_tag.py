@@ -1,4 +1,4 @@
-"""What a file's own tags say of its rights: a value, read in audio/embedded.py and weighed in own_tags.py."""
+"""What a file's own tags say of its rights: a value, read in audio/ and judged in rights/."""
 
 from __future__ import annotations
 

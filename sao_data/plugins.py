@@ -20,7 +20,7 @@ KINDS = ("sources", "filters", "captions", "embedders")
 
 
 class DamagedFile(Exception):
-    """A file that is there but is not what was promised, or must not be opened: a fact, not weather."""
+    """A file that is there but is not what was promised, or must not be opened: a fact that stays."""
 
 
 class Source(Protocol):
@@ -41,7 +41,7 @@ class Source(Protocol):
 
     def open(self, recording: Recording) -> BinaryIO:
         """The recording's bytes. FileNotFoundError: there are none; DamagedFile, also while reading: they are
-        not what was promised. Both are facts. Other OSErrors are weather."""
+        not what was promised. Both are facts. Other OSErrors are transient."""
 
 
 class Filter(Protocol):

@@ -138,7 +138,7 @@ def test_the_command_for_copies_that_a_take_down_gives_runs(demo_dataset: Path, 
     (line,) = [line for line in said.splitlines() if line.startswith("  sao takedown ")]
     status, said = ran(line, tmp_path)
     assert status == 0, said
-    assert "buried       1 work" in said
+    assert "taken down   1 work" in said
 
 
 def ran(line: str, home: Path) -> tuple[int, str]:

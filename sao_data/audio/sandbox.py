@@ -2,7 +2,7 @@
 
 The child is started on first use and kept; it has no environment of ours, a cap on memory and on CPU time,
 and dies with its parent. What it says of a file is a fact (AudioRejected); a child that is killed from
-outside, or a machine that stands still, is weather (WorkbenchLost, an OSError) and never a verdict.
+outside, or a machine that stands still, is transient (WorkbenchLost, an OSError) and never a verdict.
 """
 
 from __future__ import annotations

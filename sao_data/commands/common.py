@@ -13,7 +13,7 @@ from types import FrameType
 from sao_data.errors import SaoError, Stopped, UsageError
 from sao_data.shipped import ROOT
 
-_WEATHER = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.ESTALE, errno.EMFILE, errno.ENFILE, errno.ENOMEM}
+_TRANSIENT = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.ESTALE, errno.EMFILE, errno.ENFILE, errno.ENOMEM}
 _CLOSED = {errno.EACCES, errno.EPERM, errno.EROFS}
 
 
@@ -75,9 +75,9 @@ def _say(error: SaoError) -> int:
 
 
 def _meaning(error: OSError) -> SaoError | None:
-    """A full disk is weather, a folder without permission is usage; the rest is ours to explain."""
+    """A full disk is transient, a folder without permission is usage; the rest is ours to explain."""
     what = f"{error.filename}: {error.strerror}" if error.filename else str(error.strerror)
-    if error.errno in _WEATHER:
+    if error.errno in _TRANSIENT:
         return Stopped(f"{what}; nothing is lost: mend it and run the same command again")
     if error.errno in _CLOSED:
         return UsageError(f"{what}; may this user read and write there?")

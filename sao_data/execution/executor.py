@@ -1,7 +1,8 @@
 """Where units of work run: in this process, or as Ray tasks on a cluster. The only file that knows Ray.
 
 A unit must be a pure function of its argument that publishes atomically, because Ray may run it twice and a
-killed driver's tasks live on for about a second. Weather (OSError) is retried; a verdict (SaoError) is not.
+killed driver's tasks live on for about a second. A transient failure (OSError) is retried; a verdict
+(SaoError) is not.
 """
 
 from __future__ import annotations
@@ -201,7 +202,8 @@ def _call(unit: Callable[..., B], *arguments: Any) -> B:
 
 
 def _result(ray: Any, reference: Any) -> Any:
-    """What a task returned; its SaoError as it was raised; Stopped for weather that outlasted the retries."""
+    """What a task returned; its SaoError as it was raised; Stopped where a transient failure outlasted the
+    retries."""
     errors = ray.exceptions
     try:
         with ray_cluster.signals_heard():

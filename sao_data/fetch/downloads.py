@@ -17,7 +17,7 @@ from typing import Literal, Protocol, TypeVar
 import requests
 
 from sao_data.fetch import wire
-from sao_data.fetch.wire import Foreign, Timeouts, Weather
+from sao_data.fetch.wire import Foreign, Timeouts, TransientError
 from sao_data.plugins import DamagedFile
 
 _MOST = 8 << 30  # bytes of a file whose size nobody stated
@@ -69,7 +69,7 @@ class _Transfer:
         self._num_wrong = 0
 
     def attempt(self) -> None:
-        """Ask once; Weather if it did not come to an end."""
+        """Ask once; TransientError if it did not come to an end."""
         have = self._usable()
         if have and have == self._expected:
             return
@@ -101,11 +101,11 @@ class _Transfer:
         return self._web.opened(self._url, self._auth, headers, may_leave=True)
 
     def _start(self, response: requests.Response, have: int) -> int:
-        """Where the body goes; Weather, and nothing kept, if it continues something else."""
+        """Where the body goes; TransientError, and nothing kept, if it continues something else."""
         kind = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
         if response.status_code == 200:
             if kind in _PAGES:
-                raise Weather(f"{wire.host(response.url)}: a page in place of a file")
+                raise TransientError(f"{wire.host(response.url)}: a page in place of a file")
             return 0
         match = _RANGE.fullmatch(response.headers.get("Content-Range", ""))
         same = not self._etag or self._etag == response.headers.get("ETag", "")
@@ -115,7 +115,7 @@ class _Transfer:
                 return have
         self._partial.unlink(missing_ok=True)
         self._etag = ""
-        raise Weather(f"{wire.host(response.url)}: cannot continue the file; it is begun anew")
+        raise TransientError(f"{wire.host(response.url)}: cannot continue the file; it is begun anew")
 
     def _write(self, response: requests.Response, start: int) -> None:
         most = _MOST if self._expected is None else self._expected
@@ -134,25 +134,25 @@ class _Transfer:
     def _check(self, end: int | None) -> None:
         size = self._partial.stat().st_size
         if end is not None and size != end:
-            raise Weather(f"{wire.host(self._url)}: the file broke off at byte {size} of {end}")
+            raise TransientError(f"{wire.host(self._url)}: the file broke off at byte {size} of {end}")
         if self._expected is not None and size != self._expected:
             if end is None:
-                raise Weather(
+                raise TransientError(
                     f"{wire.host(self._url)}: the file broke off at byte {size} of {self._expected}"
                 )
             patience = _NUM_WRONG if size else _NUM_EMPTY
             self._wrong(f"{size} bytes where {self._expected} were stated", patience)
         if self._expected is None and size == 0:
-            raise Weather(f"{wire.host(self._url)}: an empty file")
+            raise TransientError(f"{wire.host(self._url)}: an empty file")
 
     def _wrong(self, what: str, patience: int = _NUM_WRONG) -> None:
-        """The body is whole and has the wrong size: once is weather, twice is a fact."""
+        """The body is whole and has the wrong size: once is transient, twice is a fact."""
         self._partial.unlink(missing_ok=True)
         self._etag = ""
         self._num_wrong += 1
         if self._num_wrong >= patience:
             raise DamagedFile(f"the server sends {what}")
-        raise Weather(f"{wire.host(self._url)}: {what}")
+        raise TransientError(f"{wire.host(self._url)}: {what}")
 
 
 def _strong(etag: str) -> str:

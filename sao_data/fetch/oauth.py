@@ -17,7 +17,7 @@ from sao_data import __version__
 from sao_data.errors import UsageError
 from sao_data.fetch import wire
 from sao_data.fetch.credentials import APPLY_URL, Grant, Secrets
-from sao_data.fetch.wire import Weather
+from sao_data.fetch.wire import TransientError
 
 USER_AGENT = f"sao/{__version__}"
 _NUM_ATTEMPTS = 5
@@ -89,11 +89,11 @@ def _persistently(
     for attempt in range(1, _NUM_ATTEMPTS + 1):
         try:
             return _once(url, form, clock)
-        except Weather as error:
+        except TransientError as error:
             last = error
         if attempt < _NUM_ATTEMPTS:
             sleep(2.0 ** (attempt - 1))
-    raise Weather(f"freesound: {last} ({_NUM_ATTEMPTS} attempts); check the network and run again")
+    raise TransientError(f"freesound: {last} ({_NUM_ATTEMPTS} attempts); check the network and run again")
 
 
 def _once(url: str, form: Mapping[str, str], clock: Clock) -> tuple[int, dict[str, Any]]:
@@ -109,5 +109,5 @@ def _once(url: str, form: Mapping[str, str], clock: Clock) -> tuple[int, dict[st
     except ValueError:
         answer = None
     if status >= 500 or not isinstance(answer, dict):
-        raise Weather(f"{wire.host(url)}: status {status} from the login")
+        raise TransientError(f"{wire.host(url)}: status {status} from the login")
     return status, answer

@@ -1,4 +1,5 @@
-"""What the API means when it says no: a fact, weather, or something a person must do (with the next step)."""
+"""What the API means when it says no: a fact, a transient failure, or something a person must do (with the
+next step)."""
 
 from __future__ import annotations
 
@@ -7,7 +8,7 @@ from dataclasses import dataclass
 
 from sao_data.errors import UsageError
 from sao_data.fetch.credentials import APPLY_URL
-from sao_data.fetch.wire import NotFound, Overloaded, Throttled, Weather, cleaned
+from sao_data.fetch.wire import NotFound, Overloaded, Throttled, TransientError, cleaned
 
 _OVERLOADED = "Search is overloaded"
 _SUSPENDED = (
@@ -64,9 +65,9 @@ class Refusal:
         """The exception it amounts to."""
         said = f"{self.where}: {self.status} {self.detail}".rstrip()
         if self.status >= 500 or self.status == 408:
-            return Overloaded(said) if self.detail.startswith(_OVERLOADED) else Weather(said)
+            return Overloaded(said) if self.detail.startswith(_OVERLOADED) else TransientError(said)
         if not self.is_api:
-            return NotFound(said) if self.status == 404 else Weather(said)
+            return NotFound(said) if self.status == 404 else TransientError(said)
         if self.is_suspended:
             return UsageError(_SUSPENDED)
         if self.status == 429:
@@ -76,7 +77,7 @@ class Refusal:
         if self.status == 404 and self.detail:
             return NotFound(said)
         if not self.detail:
-            return Weather(f"{said} (not in the API's own words)")
+            return TransientError(f"{said} (not in the API's own words)")
         return UsageError(f"freesound: the API refuses the request: {said}")
 
     def _unauthorized(self) -> str:

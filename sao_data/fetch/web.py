@@ -1,8 +1,8 @@
 """GET from the Freesound API and its CDN: with permits, patience and credentials, in that order.
 
-Weather (timeouts, broken connections, 5xx, pages in place of JSON) is tried again a few times and then
-raised as Weather; what a person must mend is a UsageError; a wait longer than `max_wait_s` is Later. The
-credential goes to the API's own address only: a redirect elsewhere is followed without it.
+A transient failure (timeouts, broken connections, 5xx, pages in place of JSON) is tried again a few times
+and then raised as TransientError; what a person must mend is a UsageError; a wait longer than `max_wait_s` is
+Later. The credential goes to the API's own address only: a redirect elsewhere is followed without it.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ from sao_data.errors import Later, UsageError
 from sao_data.fetch import downloads, wire
 from sao_data.fetch.credentials import NO_KEY, NO_LOGIN
 from sao_data.fetch.refusals import Refusal
-from sao_data.fetch.wire import NotFound, Overloaded, Secret, Throttled, Timeouts, Weather
+from sao_data.fetch.wire import NotFound, Overloaded, Secret, Throttled, Timeouts, TransientError
 from sao_data.fetch.workspace import Credentials, PermitsLike
 
-__all__ = ["NotFound", "Overloaded", "Response", "Timeouts", "Weather", "Web"]
+__all__ = ["NotFound", "Overloaded", "Response", "Timeouts", "TransientError", "Web"]
 
 Auth = Literal["token", "oauth", "none"]
 T = TypeVar("T")
@@ -84,7 +84,7 @@ class Web:
     def get_json(
         self, path_or_url: str, params: Sequence[tuple[str, str]] = (), *, auth: Auth = "token"
     ) -> Response:
-        """An answer of the API. Raises NotFound, Overloaded, other Weather, UsageError, Stopped."""
+        """An answer of the API. Raises NotFound, Overloaded, other TransientError, UsageError, Stopped."""
         query = "&".join(f"{quote(name, safe='')}={quote(value, safe='')}" for name, value in params)
         url = urljoin(self.base, path_or_url) + ("?" + query if query else "")
         return self.persevere(lambda: self._json(url, auth))
@@ -96,9 +96,9 @@ class Web:
         downloads.download(self, _joined(self.base, url), partial, expected_bytes=expected_bytes, auth=auth)
 
     def persevere(self, once: Callable[[], T]) -> T:
-        """Try again after weather, each time a little later; anything else passes through."""
+        """Try again after a transient failure, each time a little later; anything else passes through."""
         num_throttled = num_overloaded = num_failed = 0
-        last: Weather
+        last: TransientError
         while True:
             try:
                 return once()
@@ -109,12 +109,12 @@ class Web:
                 pause = self._pause(num_overloaded)
                 if num_overloaded == _MAX_OVERLOADED:
                     raise
-            except Weather as error:
+            except TransientError as error:
                 num_failed, last = num_failed + 1, error
                 pause = self._pause(num_failed)
             if num_failed == self._attempts or num_throttled == _MAX_THROTTLED:
                 num = num_failed + num_throttled + num_overloaded
-                raise Weather(f"freesound: {last} ({num} attempts); check the network and run again")
+                raise TransientError(f"freesound: {last} ({num} attempts); check the network and run again")
             log.info("freesound: %s; trying again", last)
             if last.after > pause:
                 self._wait(last.after, "the server asks to be left alone")
@@ -137,8 +137,10 @@ class Web:
             if not self.is_api(url):
                 auth = "none"
                 if not may_leave:
-                    raise Weather(f"{wire.host(self.base)}: redirected to {wire.cleaned(wire.host(url))!r}")
-        raise Weather(f"{wire.host(url)}: more than {_MAX_HOPS} redirects")
+                    raise TransientError(
+                        f"{wire.host(self.base)}: redirected to {wire.cleaned(wire.host(url))!r}"
+                    )
+        raise TransientError(f"{wire.host(url)}: more than {_MAX_HOPS} redirects")
 
     def is_api(self, url: str) -> bool:
         """Does this URL lie below the API's base?"""
@@ -153,7 +155,7 @@ class Web:
         except (ValueError, RecursionError):
             value = None
         if response.status_code != 200 or not isinstance(value, dict | list):
-            raise Weather(f"{wire.host(url)}: a page in place of JSON")
+            raise TransientError(f"{wire.host(url)}: a page in place of JSON")
         return Response(status=200, json=value, body=body, url=url, retrieved_at=retrieved_at)
 
     def _sent(self, url: str, auth: Auth, headers: Mapping[str, str] | None) -> requests.Response:
@@ -201,7 +203,7 @@ class Web:
         if refusal.status == 429 and refusal.is_api:
             self._permits.told(refusal.detail)
         error = refusal.error()
-        if isinstance(error, Weather):
+        if isinstance(error, TransientError):
             error.after = wire.retry_after(response, self.clock())
         return error
 

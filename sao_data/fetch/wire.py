@@ -38,17 +38,17 @@ _FAILURES = {
 }
 
 
-class Weather(OSError):
+class TransientError(OSError):
     """No answer, or none that can be used: try again later. `after` is how long the server asks to wait."""
 
     after = 0.0  # s
 
 
-class Overloaded(Weather):
+class Overloaded(TransientError):
     """The search server gave up on this query more than once: ask for less at a time."""
 
 
-class Throttled(Weather):
+class Throttled(TransientError):
     """429: refused for the rate; the permits have been told."""
 
 
@@ -149,17 +149,17 @@ def send(
         return pool.get_adapter(url).send(prepared, timeout=(timeouts.connect, timeouts.read), **settings)
     except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
         failure = _words(error)
-    raise Weather(f"{host(url)}: {failure}")
+    raise TransientError(f"{host(url)}: {failure}")
 
 
 def pieces(response: requests.Response, timeouts: Timeouts, clock: Callable[[], float]) -> Iterator[bytes]:
-    """The body as it arrives; Weather where it breaks off or merely trickles."""
+    """The body as it arrives; TransientError where it breaks off or merely trickles."""
     since, num = clock(), 0
     while piece := _piece(response):
         num += len(piece)
         if (now := clock()) - since >= timeouts.read:
             if num < timeouts.slowest * timeouts.read:
-                raise Weather(f"{host(response.url)}: less than {timeouts.slowest:.0f} bytes/s")
+                raise TransientError(f"{host(response.url)}: less than {timeouts.slowest:.0f} bytes/s")
             since, num = now, 0
         yield piece
 
@@ -172,7 +172,7 @@ def body(
     for piece in pieces(response, timeouts, clock):
         whole += piece
         if len(whole) > max_bytes:
-            raise Weather(f"{host(response.url)}: an answer of more than {max_bytes} bytes")
+            raise TransientError(f"{host(response.url)}: an answer of more than {max_bytes} bytes")
     return bytes(whole)
 
 
@@ -198,7 +198,7 @@ def _piece(response: requests.Response) -> bytes:
         return piece
     except (urllib3.exceptions.HTTPError, requests.RequestException) as error:
         failure = _words(error)
-    raise Weather(f"{host(response.url)}: {failure}")
+    raise TransientError(f"{host(response.url)}: {failure}")
 
 
 def _words(error: Exception) -> str:

@@ -17,7 +17,7 @@ from sao_data.ingest.listing import complete, nums_by_bucket
 from sao_data.ingest.plan import Plan, Unit, make_units, to_pack, unfinished, with_dropped, with_objections
 from sao_data.manifest import Manifest
 from sao_data.matching import metadata
-from sao_data.matching.metadata import gravest
+from sao_data.matching.metadata import most_severe
 from sao_data.records import Objection
 from sao_data.rights import reviews, takedowns
 from sao_data.screening import Screening
@@ -42,7 +42,7 @@ def forecast(
     gone, held = standing.taken_down, standing.under_earlier_terms
     judged = {key: judge(row, manifest.policy, manifest.release, gone) for key, row in listed.rows.items()}
     candidates = (metadata.candidate(row.recording, judged[key]) for key, row in listed.rows.items())
-    matched = gravest(match_candidates(candidates, manifest, taken), held)
+    matched = most_severe(match_candidates(candidates, manifest, taken), held)
     objections = {item.recording_id: item for item in matched}
     reasons: Counter[tuple[str, str]] = Counter()
     nums = nums_by_bucket(listed, manifest.num_buckets)
@@ -124,4 +124,4 @@ def _compared(units: list[Unit], storage: Storage, taken: takedowns.Tombstones) 
     hits: list[Objection] = []
     if units[0].plan.manifest.screening.provider in ("dry-run", "catalogue"):
         hits, _ = screen(units, storage, found)
-    return with_dropped(units, gravest(hits, reversed(found)))
+    return with_dropped(units, most_severe(hits, reversed(found)))

@@ -33,7 +33,7 @@ from sao_data.ingest.plan import (
     with_objections,
 )
 from sao_data.manifest import Limits, Manifest
-from sao_data.matching.metadata import gravest
+from sao_data.matching.metadata import most_severe
 from sao_data.plugins import Source
 from sao_data.records import Objection
 from sao_data.revision import rewrite
@@ -128,7 +128,7 @@ def _prepared(
     for _ in range(_MOST_READINGS):
         units, held, remarks = _list(plan, plan.sources(), storage, progress, taken)
         _map(executor, judge, unjudged(units, storage), units, "judge", progress)
-        units = with_objections(units, gravest(match(units, taken, storage, held), held))
+        units = with_objections(units, most_severe(match(units, taken, storage, held), held))
         outcomes = _prepare_all(units, storage, executor, progress)
         late = [outcome for outcome in outcomes if outcome.later]
         if not any(outcome.read_again for outcome in late):
@@ -153,7 +153,9 @@ def _publish(
     progress.finish()
     found += heed_tags(done, storage, found)
     hits, sent = _screened(done, storage, found, progress)
-    done = with_dropped(done, gravest(hits, reversed(found)))  # of equal ones the last tells of all answers
+    done = with_dropped(
+        done, most_severe(hits, reversed(found))
+    )  # of equal ones the last tells of all answers
     _pack_all(done, storage, executor, progress)
     progress.start("publish", None)
     summary = publish(

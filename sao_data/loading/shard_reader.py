@@ -119,8 +119,8 @@ class Index:
 class ShardReader:
     """Reads samples and windows of audio, each member checked against its sha256 when `verify` says so.
 
-    May be used by several threads. Weather (OSError) is raised as it is; what cannot be mended by trying
-    again is an IntegrityError that names shard and key.
+    May be used by several threads. A transient failure (OSError) is raised as it is; what cannot be mended by
+    trying again is an IntegrityError that names shard and key.
     """
 
     def __init__(self, dataset: Dataset, index: Index, verify: Verify) -> None:

@@ -1,4 +1,4 @@
-"""Who sounds like whom: recordings whose fingerprints lie on each other, among very many.
+"""Finding similar recordings: those whose fingerprints lie on each other, among very many.
 
 Two fingerprints match where, aligned, far fewer bits differ than would by chance. Chance is what the same
 words give in any other order; it is small where a sound stays alike (two hisses differ in a sixth of their

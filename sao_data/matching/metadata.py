@@ -136,18 +136,18 @@ def objections(
     taken_down: frozenset[str] = frozenset(),  # checksums of files
     blocked: frozenset[str] = frozenset(),  # checksums that the policy blocks
 ) -> tuple[Objection, ...]:
-    """At most one objection to each work that is not denied, the gravest, sorted by id."""
+    """At most one objection to each work that is not denied, the most severe, sorted by id."""
     works = list(candidates)
     found: dict[str, Objection] = {}
-    _keep_gravest(found, _by_checksum(works, taken_down, "taken_down", "the file of a work taken down"))
-    _keep_gravest(found, _by_checksum(works, blocked, "blocked_fingerprint", "the policy blocks this file"))
+    _keep_severest(found, _by_checksum(works, taken_down, "taken_down", "the file of a work taken down"))
+    _keep_severest(found, _by_checksum(works, blocked, "blocked_fingerprint", "the policy blocks this file"))
     if matching.file == "on":
         for group in _groups((digest, work) for work in works for digest in work.files):
-            _keep_gravest(found, _same_file(group))
+            _keep_severest(found, _same_file(group))
     if matching.title == "review":
         common = _common_lengths(works)
         for group in _groups(_title_keys(works)):
-            _keep_gravest(found, _same_title(group, common))
+            _keep_severest(found, _same_title(group, common))
     return tuple(found[key] for key in sorted(found))
 
 
@@ -163,15 +163,15 @@ def author_key(author: str) -> str:
     return " ".join(unicodedata.normalize("NFKC", author).casefold().split())
 
 
-def gravest(*objections: Iterable[Objection]) -> tuple[Objection, ...]:
+def most_severe(*objections: Iterable[Objection]) -> tuple[Objection, ...]:
     """At most one objection to each work: deny before review before allow, then the first."""
     found: dict[str, Objection] = {}
     for more in objections:
-        _keep_gravest(found, more)
+        _keep_severest(found, more)
     return tuple(found[key] for key in sorted(found))
 
 
-def _keep_gravest(found: dict[str, Objection], more: Iterable[Objection]) -> None:
+def _keep_severest(found: dict[str, Objection], more: Iterable[Objection]) -> None:
     for item in more:
         known = found.get(item.recording_id)
         if known is None or _GRAVITY[item.verdict] > _GRAVITY[known.verdict]:

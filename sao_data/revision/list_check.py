@@ -38,7 +38,7 @@ class Checked:
 
     entry: ListedWork
     id: str  # '' = the line names no work
-    status: Status  # the gravest, where there are several
+    status: Status  # the most severe, where there are several
     license: str = ""  # of today
     ai_preference: str = ""
     usable: str = ""  # allow, review, deny under the manifest's policy; '' = it is not there

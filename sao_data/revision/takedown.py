@@ -88,10 +88,10 @@ def examine(dataset: Dataset, request: Request) -> TakedownEffect:
     _add_all_by(found, map(_person, dataset.catalogue()))
     before = _taken_before(storage, found, request, known)
     rows, done = [], len(before - found.ids)
-    grave = burial(dataset)
+    blank = as_taken_down(dataset)
     for row in dataset.catalogue():
         if row.id in found.ids:
-            if row.id in known.ids and grave.of(row) == row:
+            if row.id in known.ids and blank.of(row) == row:
                 done += 1
             else:
                 rows.append(row)
@@ -106,11 +106,11 @@ def examine(dataset: Dataset, request: Request) -> TakedownEffect:
 
 
 def apply(dataset: Dataset, request: Request, effect: TakedownEffect) -> Rewritten | None:
-    """Bury the works and rewrite the dataset, under the storage's lock; None if there is nothing to do."""
+    """Take the works down and rewrite the dataset, under the storage's lock; None if all is done already."""
     if not effect.rows:
         return None
-    storage, grave = dataset.storage, burial(dataset)
-    job = plan(dataset, [Change(row=grave.of(row), remove=True) for row in effect.rows])
+    storage, blank = dataset.storage, as_taken_down(dataset)
+    job = plan(dataset, [Change(row=blank.of(row), remove=True) for row in effect.rows])
     _remember(storage, request)
     ids = {row.id for row in effect.rows}
     heard = {item.recording_id: item for item in known_audio.read(storage) if item.recording_id in ids}
@@ -123,7 +123,7 @@ def apply(dataset: Dataset, request: Request, effect: TakedownEffect) -> Rewritt
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Burial:
+class TakenDownRow:
     """What a catalogue row becomes."""
 
     policy: Policy
@@ -142,17 +142,17 @@ class Burial:
         return CatalogueRow(**_blank() | known | {"detail": decision.detail})
 
 
-def burial(dataset: Dataset) -> Burial:
+def as_taken_down(dataset: Dataset) -> TakenDownRow:
     """As this dataset's manifest and persons' answers have it."""
     manifest = dataset.facts["manifest"]
-    return Burial(
+    return TakenDownRow(
         policy=config.parse(Policy, manifest["policy"], where=layout.DATASET),
         release=config.parse(Release, manifest["release"], where=layout.DATASET),
     )
 
 
 def apply_unfinished(storage: Storage, request: Request, *, write: bool) -> tuple[str, ...]:
-    """Bury works of a dataset that was never finished, under the storage's lock: ids of those meant.
+    """Take down works of a dataset that was never finished, under the storage's lock: ids of those meant.
 
     The unfinished work forgets them; the next ingest leaves them out. Without `write` nothing is changed.
     """

@@ -9,7 +9,7 @@ Checked 2026-11-22 against the server's code and descriptions of the service (ht
   licensed music is in there too.
 - It compares whole recordings: music in the background of a field recording will mostly not be found.
 
-Timeouts, 5xx, pages that are no JSON and the rate limit (error 14) are weather: tried again, then Stopped.
+Timeouts, 5xx, pages that are no JSON and the rate limit (error 14) are transient: tried again, then Stopped.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ Sleep = Callable[[float], None]
 log = logging.getLogger(__name__)
 
 
-class _Weather(Exception):
+class _TransientError(Exception):
     """A failure that another try may mend."""
 
 
@@ -102,14 +102,14 @@ class AcoustId:
         while True:
             try:
                 return self._judged(*self._post(form_without_key))
-            except _Weather as weather:
+            except _TransientError as error:
                 wait = next(waits, None)
                 if wait is None:
                     raise Stopped(
-                        f"acoustid: {host_of(self._url)}: {weather}; tried {len(_WAITS) + 1} times; "
+                        f"acoustid: {host_of(self._url)}: {error}; tried {len(_WAITS) + 1} times; "
                         "what was answered is kept: run the same command again later"
-                    ) from weather
-                log.info("acoustid: %s; next try in %.0f s", weather, wait)
+                    ) from error
+                log.info("acoustid: %s; next try in %.0f s", error, wait)
                 self._sleep(wait)
 
     def _post(self, form_without_key: str) -> tuple[int, bytes]:
@@ -123,7 +123,7 @@ class AcoustId:
             with error:
                 return error.code, error.read(_MAX_BYTES)
         except (OSError, http.client.HTTPException) as error:  # URLError and timeouts are OSErrors
-            raise _Weather(f"no answer ({error})") from error
+            raise _TransientError(f"no answer ({error})") from error
 
     def _pause(self) -> None:
         now = self._clock()
@@ -142,7 +142,7 @@ class AcoustId:
         if not isinstance(said, dict) or "status" not in said:
             if status == 404:
                 raise UsageError(f"acoustid: {self._url}: not found; mend screening.acoustid_url")
-            raise _Weather(f"HTTP {status} and no JSON")
+            raise _TransientError(f"HTTP {status} and no JSON")
         code, message = _error(said)
         if (status == 200 and said["status"] == "ok") or code == _INVALID_FINGERPRINT:
             return self._redacted(body)
@@ -154,7 +154,7 @@ class AcoustId:
             )
         if code in _BAD_REQUEST:
             raise UsageError(f"acoustid: {message} (error {code}); is {self._url} the lookup address?")
-        raise _Weather(f"HTTP {status}, {message} (error {code})")
+        raise _TransientError(f"HTTP {status}, {message} (error {code})")
 
     def _redacted(self, text: bytes) -> bytes:
         return text.replace(self._key.encode(), b"[key]")

@@ -150,7 +150,7 @@ class RemoteCatalogue:
 
     def fetch(self, recording: Recording, partial: Path) -> Fetched:
         """Transfer the file to `partial`, going on from what is there. FileNotFoundError and DamagedFile are
-        facts; Stopped: not now; other OSErrors are weather."""
+        facts; Stopped: not now; other OSErrors are transient."""
         if not urls.is_url(recording.audio_url):
             with _open(recording.audio_url, self.config) as file, partial.open("wb") as copy:
                 shutil.copyfileobj(file, copy)

@@ -37,7 +37,7 @@ from sao_data.fetch.permits import Permits
 from sao_data.fetch.remote import Fetched, Services
 from sao_data.fetch.tokens import Tokens
 from sao_data.fetch.web import Web
-from sao_data.fetch.wire import Weather, checked_base
+from sao_data.fetch.wire import TransientError, checked_base
 from sao_data.fetch.workspace import Workspace
 from sao_data.licences import Release
 from sao_data.records import Offer, Recording, Rejection
@@ -114,7 +114,7 @@ class FreesoundApi:
         self.tally.clear()
         try:
             yield from self._named() if self._is_named else self._listed()
-        except Weather as error:
+        except TransientError as error:
             raise Stopped(f"{error}; what was listed is kept: run the same command again") from error
 
     def remarks(self) -> tuple[str, ...]:
@@ -136,7 +136,7 @@ class FreesoundApi:
 
     def fetch(self, recording: Recording, partial: Path) -> Fetched:
         """Fetch a sound's bytes to `partial`, going on from what is there, and check them. FileNotFoundError
-        and DamagedFile are facts; Stopped: quota, full disk; other OSErrors are weather."""
+        and DamagedFile are facts; Stopped: quota, full disk; other OSErrors are transient."""
         return files.fetch(self._web(), recording, partial, self.config.rendition)
 
     def open(self, recording: Recording) -> BinaryIO:

@@ -31,7 +31,7 @@ T = TypeVar("T")
 
 
 class Stage(Protocol):
-    """One step of the road over one bucket."""
+    """One step of the data's way, over one bucket."""
 
     name: ClassVar[str]
     version: ClassVar[int]  # raise it when the same settings give another result

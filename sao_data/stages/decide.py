@@ -63,8 +63,8 @@ def by_id(answers: Iterable[Answer]) -> dict[str, tuple[Answer, ...]]:
 def final(
     judgement: Decision, objection: Objection | None, answers: Sequence[Answer], release: Release
 ) -> Decision:
-    """The gravest of judgement and objection; a person may deny anything, and allow what is up for review,
-    each question by its own answer."""
+    """The most severe of judgement and objection; a person may deny anything, and allow what is up for
+    review, each question by its own answer."""
     if judgement.rule == "taken_down":
         return judgement
     if reviews.denial(answers):

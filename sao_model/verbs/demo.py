@@ -119,6 +119,6 @@ def _train_and_generate(dataset: Dataset, out: Path, shown: RunProgress) -> list
         f"[bold]sound[/bold]        {sound}   [dim]“{_PROMPT}”[/dim]",
         "",
         f"{vae_config.pace.steps} steps of a tiny VAE and {dit_config.pace.steps} of a tiny DiT: "
-        "good for seeing the road, for nothing else yet.",
+        "good for seeing that it works, for nothing else yet.",
         "The real one: manifests/training/vae.toml and dit.toml on many GPUs (README, “The real thing”).",
     ]

@@ -15,7 +15,7 @@ from sao_data.errors import UsageError
 from sao_data.fetch import credentials, oauth
 from sao_data.fetch.credentials import Secrets
 from sao_data.fetch.tokens import Tokens
-from sao_data.fetch.wire import FREESOUND, Weather
+from sao_data.fetch.wire import FREESOUND, TransientError
 from tests.fakes.freesound import FakeFreesound, SimulatedClock
 from tests.fetch.made_web import log_in
 
@@ -160,7 +160,7 @@ def test_renewing_outlasts_weather(fake: FakeFreesound, clock: SimulatedClock) -
     assert tokens(fake).expired(old.access_token) != old.access_token
     fake.faults.clear()
     fake.faults.add("reset", "access_token", at_most=0)
-    with pytest.raises(Weather, match=r"the connection broke \(5 attempts\); check the network"):
+    with pytest.raises(TransientError, match=r"the connection broke \(5 attempts\); check the network"):
         tokens(fake).expired(tokens(fake).bearer())
 
 

@@ -1,4 +1,4 @@
-"""Files to disk: going on, beginning anew, what is weather and what a fact, and a disk that is full."""
+"""Files to disk: going on, beginning anew, what is transient and what a fact, and a disk that is full."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 
 from sao_data.errors import Stopped, UsageError
 from sao_data.fetch import downloads
-from sao_data.fetch.web import NotFound, Weather
+from sao_data.fetch.web import NotFound, TransientError
 from sao_data.plugins import DamagedFile
 from tests.fakes.freesound import FakeFreesound, Quirks, make
 from tests.fakes.freesound.things import file_bytes
@@ -71,7 +71,7 @@ def test_the_next_run_continues_what_this_one_left(
     fake: FakeFreesound, original: bytes, partial: Path
 ) -> None:
     fake.faults.add("truncated", "download", requests={1})
-    with pytest.raises(Weather, match=r"the connection broke \(1 attempts\)"):
+    with pytest.raises(TransientError, match=r"the connection broke \(1 attempts\)"):
         fetch(fake, partial, len(original), attempts=1)
     assert partial.read_bytes() == original[: len(original) // 2]
     fetch(fake, partial, len(original))
@@ -169,7 +169,7 @@ def test_a_short_body_without_a_length_is_weather_for_ever(
     short = make(200, "audio/wav", original[:100])
     headers = {key: value for key, value in short.headers.items() if key != "Content-Length"}
     fake.faults.answer(short._replace(headers=headers | {"Connection": "close"}, body=iter([])), "download")
-    with pytest.raises(Weather, match="broke off"):
+    with pytest.raises(TransientError, match="broke off"):
         fetch(fake, partial, len(original), attempts=3)
 
 
@@ -250,7 +250,7 @@ def test_a_preview_that_breaks_off_is_continued_only_by_who_knows_its_etag(
     whole = partial.read_bytes()
     partial.unlink()
     assert [bool(r.range) for r in fake.record.of("preview")] == [False, True]
-    with pytest.raises(Weather):
+    with pytest.raises(TransientError):
         fetch(fake, partial, None, url, auth="none", attempts=1)
     fetch(fake, partial, None, url, auth="none")
     assert partial.read_bytes() == whole

@@ -14,7 +14,7 @@ from sao_data.errors import Stopped, UsageError
 from sao_data.fetch import web as web_module
 from sao_data.fetch import wire
 from sao_data.fetch.permits import LEVELS, Permits, QuotaWindows
-from sao_data.fetch.web import NotFound, Overloaded, Weather, Web
+from sao_data.fetch.web import NotFound, Overloaded, TransientError, Web
 from tests.fakes.freesound import FakeFreesound, SimulatedClock, as_json, make
 from tests.fetch.made_web import log_in, web
 
@@ -57,7 +57,9 @@ def test_weather_passes(fake: FakeFreesound, clock: SimulatedClock, kind: str) -
 
 def test_weather_that_stays_is_raised_after_so_many_attempts(fake: FakeFreesound) -> None:
     fake.faults.add("bad_gateway", at_most=0)
-    with pytest.raises(Weather, match=r"/apiv2/search/: 502 \(5 attempts\); check the network and run again"):
+    with pytest.raises(
+        TransientError, match=r"/apiv2/search/: 502 \(5 attempts\); check the network and run again"
+    ):
         web(fake).get_json("search/", SEARCH)
     assert len(fake.record.entries) == 5
 
@@ -65,7 +67,7 @@ def test_weather_that_stays_is_raised_after_so_many_attempts(fake: FakeFreesound
 def test_pauses_grow_and_end_at_a_minute(fake: FakeFreesound) -> None:
     pauses: list[float] = []
     fake.faults.add("bad_gateway", at_most=0)
-    with pytest.raises(Weather):
+    with pytest.raises(TransientError):
         web(fake, attempts=10, sleep=pauses.append, rng=random.Random(2)).get_json("search/")
     full = [1, 2, 4, 8, 16, 32, 60, 60, 60]
     assert len(pauses) == len(full)
@@ -76,7 +78,7 @@ def test_no_network_is_weather_in_words(clock: SimulatedClock) -> None:
     permits = Permits(None, None, "", clock)
     client = Web("http://127.0.0.1:9/apiv2/", None, permits, user_agent="x", attempts=2, sleep=clock.sleep)
     with pytest.raises(
-        Weather, match=r"^freesound: 127.0.0.1:9: the connection is refused \(2 attempts\); check"
+        TransientError, match=r"^freesound: 127.0.0.1:9: the connection is refused \(2 attempts\); check"
     ):
         client.get_json("search/", auth="none")
 
@@ -97,7 +99,7 @@ def test_what_is_not_there_is_a_fact(fake: FakeFreesound) -> None:
 
 
 def test_a_404_that_is_not_the_apis_own_is_weather(fake: FakeFreesound) -> None:
-    with pytest.raises(Weather, match="not in the API's own words"):
+    with pytest.raises(TransientError, match="not in the API's own words"):
         web(fake, attempts=1).get_json("nothing/here/")
 
 
@@ -153,7 +155,7 @@ def test_a_day_used_up_elsewhere_stops_after_one_request(fake: FakeFreesound, cl
 
 def test_endless_429s_are_weather(fake: FakeFreesound) -> None:
     fake.faults.add("throttled_minute", at_most=0)
-    with pytest.raises(Weather, match="429"):
+    with pytest.raises(TransientError, match="429"):
         web(fake, windows=None).get_json("search/")
     assert len(fake.record.entries) == 10
 
@@ -284,14 +286,14 @@ def test_a_missing_slash_is_followed_with_the_credential(fake: FakeFreesound) ->
 def test_an_answer_of_the_api_is_not_looked_for_elsewhere(fake: FakeFreesound, where: str) -> None:
     elsewhere = make(302, "text/html", b"", {"Location": where.replace("CDN", fake.cdn)})
     fake.faults.answer(elsewhere, "search")
-    with pytest.raises(Weather, match="redirected to "):
+    with pytest.raises(TransientError, match="redirected to "):
         web(fake, attempts=2).get_json("search/")
     assert {r.host for r in fake.record.entries} == {"api"}
 
 
 def test_circles_end(fake: FakeFreesound) -> None:
     fake.faults.answer(make(302, "text/html", b"", {"Location": fake.base + "search/"}), "search")
-    with pytest.raises(Weather, match="more than 5 redirects"):
+    with pytest.raises(TransientError, match="more than 5 redirects"):
         web(fake, attempts=1).get_json("search/")
 
 
@@ -359,7 +361,7 @@ def test_a_body_too_large_is_not_read_to_its_end(
     fake: FakeFreesound, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(web_module, "_MAX_JSON", 1000)
-    with pytest.raises(Weather, match="more than 1000 bytes"):
+    with pytest.raises(TransientError, match="more than 1000 bytes"):
         web(fake, attempts=1).get_json("search/")
 
 
@@ -367,7 +369,7 @@ def test_a_bomb_is_not_unpacked_to_its_end(fake: FakeFreesound, monkeypatch: pyt
     monkeypatch.setattr(web_module, "_MAX_JSON", 1 << 20)
     bomb = gzip.compress(b"[" + b" " * (64 << 20) + b"]", compresslevel=1)
     fake.faults.answer(make(200, "application/json", bomb, {"Content-Encoding": "gzip"}), "search")
-    with pytest.raises(Weather, match="more than 1048576 bytes"):
+    with pytest.raises(TransientError, match="more than 1048576 bytes"):
         web(fake, attempts=1).get_json("search/")
 
 
@@ -376,7 +378,7 @@ def test_a_bomb_is_not_unpacked_to_its_end(fake: FakeFreesound, monkeypatch: pyt
 )
 def test_what_is_no_json_object_is_weather(fake: FakeFreesound, body: bytes) -> None:
     fake.faults.answer(make(200, "application/json", body), "search")
-    with pytest.raises(Weather, match="a page in place of JSON"):
+    with pytest.raises(TransientError, match="a page in place of JSON"):
         web(fake, attempts=1).get_json("search/")
 
 
@@ -393,6 +395,6 @@ def test_a_servers_words_are_cut_and_made_harmless(fake: FakeFreesound) -> None:
 def test_a_reply_with_odd_details_is_still_an_error(fake: FakeFreesound) -> None:
     for body in ({"detail": {"x": 1}}, ["x"], {}):
         fake.faults.answer(as_json(body, 400), "sound", path="1000")
-        with pytest.raises(Weather, match="not in the API's own words"):
+        with pytest.raises(TransientError, match="not in the API's own words"):
             web(fake, attempts=1).get_json("sounds/1000/")
         fake.faults.clear()

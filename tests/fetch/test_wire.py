@@ -11,7 +11,7 @@ import requests
 import urllib3
 
 from sao_data.fetch import wire
-from sao_data.fetch.wire import Secret, Timeouts, Weather
+from sao_data.fetch.wire import Secret, Timeouts, TransientError
 from tests.fakes.freesound import SimulatedClock
 
 
@@ -29,7 +29,7 @@ def trickle(clock: SimulatedClock, *, num: int, size: int, seconds: float) -> An
 
 def test_a_body_that_trickles_is_given_up(clock: SimulatedClock) -> None:
     before = clock()
-    with pytest.raises(Weather, match="less than 1000 bytes/s"):
+    with pytest.raises(TransientError, match="less than 1000 bytes/s"):
         wire.body(trickle(clock, num=10_000, size=1, seconds=0.1), Timeouts(), clock, max_bytes=10**6)
     assert clock() - before == pytest.approx(30, abs=0.2)
 

@@ -175,4 +175,4 @@ def test_gravest_keeps_one_objection_to_each() -> None:
         objections([FREE, DENIED], Matching(file=file))  # type: ignore[arg-type]
         for file in ("off", "on")
     )
-    assert metadata.gravest(review, deny) == deny == metadata.gravest(deny, review)
+    assert metadata.most_severe(review, deny) == deny == metadata.most_severe(deny, review)

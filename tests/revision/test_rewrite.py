@@ -18,7 +18,7 @@ from sao_data.records import Sample, SampleRow
 from sao_data.revision import rewrite
 from sao_data.revision.journal import Change
 from sao_data.revision.rewrite_shard import reshard
-from sao_data.revision.takedown import burial
+from sao_data.revision.takedown import as_taken_down
 from sao_data.rights import takedowns
 from sao_data.rights.takedowns import Tombstone
 from sao_data.screening import Sent
@@ -43,8 +43,8 @@ def remove(storage: Storage, ids: Collection[str]) -> rewrite.Rewritten:
     """What a take-down does, with the barest of tombstones."""
     dataset = opened(storage)
     takedowns.append(storage, [Tombstone(id=key, when="2026-11-22", reason="test") for key in sorted(ids)])
-    grave = burial(dataset)
-    changes = [Change(row=grave.of(row), remove=True) for row in dataset.catalogue() if row.id in ids]
+    blank = as_taken_down(dataset)
+    changes = [Change(row=blank.of(row), remove=True) for row in dataset.catalogue() if row.id in ids]
     with storage.lock():
         return rewrite.rewrite(dataset.storage, rewrite.plan(dataset, changes))
 

@@ -23,27 +23,27 @@ def stone(author: str) -> takedowns.Tombstones:
 
 
 def test_an_author_without_an_id_is_known_by_name_in_any_case() -> None:
-    buried = stone(author_hash("folder", "", "Ann Ode"))
+    taken = stone(author_hash("folder", "", "Ann Ode"))
     for author, wanted in (("Ann Ode", True), ("ANN  ODE ", True), ("Ann", False), ("", False)):
         recording = Recording(id="folder:2", source="folder", author=author)
-        assert buried.covers(recording) is wanted, author
-    assert not buried.covers(Recording(id="other:2", source="other", author="Ann Ode"))
+        assert taken.covers(recording) is wanted, author
+    assert not taken.covers(Recording(id="other:2", source="other", author="Ann Ode"))
 
 
 def test_an_author_with_an_id_is_known_by_it_alone() -> None:
-    buried = stone(author_hash("folder", "7", "Ann Ode"))
-    assert buried.authors == {author_hash("folder", "7")}
-    assert buried.covers(Recording(id="folder:2", source="folder", author="Now Else", author_id="7"))
-    assert not buried.covers(Recording(id="folder:2", source="folder", author="Ann Ode", author_id="8"))
-    assert not buried.covers(ANN)
+    taken = stone(author_hash("folder", "7", "Ann Ode"))
+    assert taken.authors == {author_hash("folder", "7")}
+    assert taken.covers(Recording(id="folder:2", source="folder", author="Now Else", author_id="7"))
+    assert not taken.covers(Recording(id="folder:2", source="folder", author="Ann Ode", author_id="8"))
+    assert not taken.covers(ANN)
 
 
 def test_who_is_credited_in_another_way_is_known_by_the_name_of_old() -> None:
     renamed = credited(ANN, "J. New")
-    buried = stone(author_hash(renamed.source, renamed.author_id, renamed.author))
-    assert buried.covers(ANN)
-    assert buried.covers(renamed)
-    assert not buried.covers(Recording(id="folder:2", source="folder", author="J. New"))
+    taken = stone(author_hash(renamed.source, renamed.author_id, renamed.author))
+    assert taken.covers(ANN)
+    assert taken.covers(renamed)
+    assert not taken.covers(Recording(id="folder:2", source="folder", author="J. New"))
 
 
 def test_nobody_has_no_hash() -> None:

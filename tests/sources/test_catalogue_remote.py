@@ -1,4 +1,4 @@
-"""Audio at web addresses: what is transferred, what is a fact, what is weather, and where nothing is sent."""
+"""Audio at web addresses: what is transferred, what is a fact, what passes, and where nothing is sent."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from sao_data.dataset.verify import verify
 from sao_data.errors import Later
 from sao_data.execution.executor import LocalExecutor
 from sao_data.fetch.remote import RemoteSource
-from sao_data.fetch.wire import Timeouts, Weather
+from sao_data.fetch.wire import Timeouts, TransientError
 from sao_data.fetch.workspace import Workspace
 from sao_data.ingest import run
 from sao_data.plugins import DamagedFile
@@ -186,7 +186,7 @@ def test_a_range_that_is_not_the_rest_is_not_appended(
     [
         (len(DATA), b"0\r\n\r\n", None),
         (len(DATA) + 1, b"0\r\n\r\n", (DamagedFile, "10240 bytes where 10241 were stated")),
-        (len(DATA), b"", (Weather, "4 attempts")),
+        (len(DATA), b"", (TransientError, "4 attempts")),
     ],
 )
 def test_a_body_in_chunks_is_whole_when_the_last_one_has_come(
@@ -230,7 +230,7 @@ def test_trouble_of_the_server_is_weather_after_some_patience(
 ) -> None:
     server.answers["/a.wav"] = always(status, Retry_After="7")
     waits = Waits()
-    with pytest.raises(Weather, match=rf"{status} \(4 attempts\)"):
+    with pytest.raises(TransientError, match=rf"{status} \(4 attempts\)"):
         fetch(server.url("/a.wav"), tmp_path / "part", waits)
     assert waits.slept == [7.0, 7.0, 7.0]
 
@@ -255,7 +255,7 @@ def test_no_server_and_a_slow_one_are_weather(server: Server, tmp_path: Path) ->
         closed = f"http://127.0.0.1:{free.getsockname()[1]}/a.wav"
         for url, said in ((server.url("/slow.wav"), "no answer in time"), (closed, "connection is refused")):
             manners = Waits().manners(timeouts=Timeouts(connect=1, read=0.05), attempts=2)
-            with pytest.raises(Weather, match=said):
+            with pytest.raises(TransientError, match=said):
                 download(Stated(url=url), tmp_path / "part", manners)
     release.set()
 

@@ -27,7 +27,7 @@ ROW = {
     "title": "Rain_02 (C#).wav",
     "description": 'Rain on <b>tin</b> roof.\r\n"loud", and long',
     "tags": "rain field-recording Rain",
-    "pack_name": "Weather",
+    "pack_name": "TransientError",
     "bst_category": "Sound effects -> Natural elements and explosions",
     "geotag": "24.75 59.43",
     "license": "Attribution",
@@ -84,7 +84,7 @@ def test_a_row_is_read_verbatim(tmp_path: Path) -> None:
     assert recording.page_url == "https://freesound.org/s/1001/"
     assert (recording.license_claim, recording.license_url) == ("Attribution", "")
     assert recording.ai_preference == "open-source-models"
-    assert (recording.album, recording.category) == ("Weather", "fx-n")
+    assert (recording.album, recording.category) == ("TransientError", "fx-n")
     assert recording.audio_url == "1/1001.wav"
     media = recording.media
     assert (media.container, media.num_bytes, media.seconds) == ("wav", 1764044, 10.5)

@@ -286,7 +286,7 @@ def test_a_dataset_that_cannot_be_had_is_a_usage_error_with_the_way_round(
     source = hub.build(hub.Config(dataset="org/name", revision="v1", cache=str(tmp_path)))
     with pytest.raises(UsageError, match="hf download org/name --repo-type dataset --local-dir DIR"):
         source.check()
-    with pytest.raises(ConnectionError):  # while a bucket is worked on, it is weather
+    with pytest.raises(ConnectionError):  # while a bucket is worked on, it is transient
         source.open(Recording(id="hub:1", source="hub", audio_url="train/0"))
     assert source.notes() == ()
     assert "no named revision" in hub.build(hub.Config(dataset="org/name")).notes()[0]

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 HELP = "compare a dataset with what its sources say now"
 
 _NUM_SHOWN = 50  # changes in the text; recheck.csv has all of them
-_GRAVEST = ("drop", "ask", "keep", "not kept")  # shown first
+_SEVEREST_FIRST = ("drop", "ask", "keep", "not kept")  # shown first
 _WORDS = {
     "withdrawn": "withdrawn",
     "relicensed": "relicensed",
@@ -83,7 +83,9 @@ def _lines(report: RecheckReport) -> Iterator[str]:
     if report.unreadable:
         yield f"{'not readable now':17s} {len(report.unreadable):>9,}  {_some(report.unreadable)}"
     kinds = list(_WORDS)
-    findings = sorted(report.findings, key=lambda f: (_GRAVEST.index(f.then), kinds.index(f.change.kind)))
+    findings = sorted(
+        report.findings, key=lambda f: (_SEVEREST_FIRST.index(f.then), kinds.index(f.change.kind))
+    )
     if findings:
         yield ""
     for finding in findings[:_NUM_SHOWN]:

@@ -113,7 +113,7 @@ def _unfinished(storage: Storage, request: Request, *, apply: bool) -> None:
     if not apply:
         _say("nothing was changed; add --apply to do it")
         return
-    _say("buried: the next ingest leaves them out")
+    _say("taken down: the next ingest leaves them out")
     if storage.names(layout.SHARD_FOLDER):
         _say("left to do   shards/ and evidence/ of the version being rebuilt may hold them: run the ingest")
 
@@ -182,7 +182,7 @@ def _tell(done: Rewritten | None, effect: TakedownEffect, exposed: list[Exposure
     _say(
         f"rewritten    {len(done.written):,} shards, {len(done.deleted):,} deleted for want of other samples"
     )
-    _say(f"buried       {count(len(effect.rows), 'work')} (takedowns.jsonl): no ingest takes that in again")
+    _say(f"taken down   {count(len(effect.rows), 'work')} (takedowns.jsonl): no ingest takes that in again")
     if exposed:
         _say("left to do   checkpoints above were trained on them: retrain, or say so where they are offered")
     _say(

@@ -3,7 +3,7 @@
 An Archive holds no open file, so it pickles; a zip's directory is read once per process. A member is streamed
 (stored, deflated or bzip2), and while it is read its size and crc32 are held against the zip's directory.
 What is there but damaged, or must not be opened, raises DamagedFile: a fact about the recording. What is not
-there raises FileNotFoundError. An archive that vanished as a whole raises OSError: weather.
+there raises FileNotFoundError. An archive that vanished as a whole raises OSError: a transient failure.
 """
 
 from __future__ import annotations

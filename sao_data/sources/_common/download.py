@@ -2,9 +2,9 @@
 
 Facts are 404 and 410 (FileNotFoundError), other refusals, pages in place of files, redirects to where nothing
 may be sent, and what contradicts its stated size or checksum twice (DamagedFile). Timeouts, broken
-connections, 403, 429 and 5xx are weather: tried again a few times, then raised. What is on disk is continued
-if the server says that it is the same file (206 under the same ETag), or if a stated size or checksum can
-tell.
+connections, 403, 429 and 5xx are transient: tried again a few times, then raised. What is on disk is
+continued if the server says that it is the same file (206 under the same ETag), or if a stated size or
+checksum can tell.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ import requests
 from sao_data import __version__
 from sao_data.errors import Later
 from sao_data.fetch import wire
-from sao_data.fetch.wire import Timeouts, Weather
+from sao_data.fetch.wire import Timeouts, TransientError
 from sao_data.plugins import DamagedFile
 from sao_data.sources._common import urls
 
@@ -36,7 +36,7 @@ _NUM_WRONG = 2  # whole files that are not what was stated, before that is belie
 _LONGEST_WAIT = 300.0  # s that a server may ask for before the run stops instead
 _REDIRECTS = (301, 302, 303, 307, 308)
 _GONE = (404, 410)
-_WEATHER = (403, 408, 425, 429)  # and 5xx; 403 is what floods and shared addresses are answered with
+_TRANSIENT = (403, 408, 425, 429)  # and 5xx; 403 is what floods and shared addresses are answered with
 _PAGES = ("text/html", "application/xhtml+xml")
 _ETAG = re.compile(r'"[\x21\x23-\x7e]{0,200}"')
 _RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
@@ -101,13 +101,13 @@ def download(stated: Stated, partial: Path, manners: Manners) -> None:
         for attempt in range(1, manners.attempts + 1):
             try:
                 transfer.attempt()
-            except Weather as error:
+            except TransientError as error:
                 last = error
             else:
                 return
             if attempt < manners.attempts:
                 _pause(last, attempt, manners, stated.url)
-    raise Weather(
+    raise TransientError(
         f"{last} ({manners.attempts} attempts); run again later, or take the row out if it is gone for good"
     )
 
@@ -121,7 +121,7 @@ class _Transfer:
         self._num_wrong = 0
 
     def attempt(self) -> None:
-        """Ask once; Weather if it did not come to an end."""
+        """Ask once; TransientError if it did not come to an end."""
         have = self._usable()
         if have and self._stated.is_told and not self._contradiction():
             return
@@ -174,15 +174,15 @@ class _Transfer:
                 self._wrong(f"a web page ({kind}) in place of a file")
             if status == 416:
                 self._anew()
-                raise Weather(f"{where}: cannot continue the file; it is begun anew")
-            if status in _WEATHER or status >= 500:
-                error = Weather(f"{where}: {status}")
+                raise TransientError(f"{where}: cannot continue the file; it is begun anew")
+            if status in _TRANSIENT or status >= 500:
+                error = TransientError(f"{where}: {status}")
                 error.after = wire.retry_after(response, time.time())  # an HTTP date is wall-clock time
                 raise error
         raise DamagedFile(f"{where}: the server refuses it ({status})")
 
     def _start(self, response: requests.Response, have: int) -> int:
-        """Where the body goes; Weather, and nothing kept, if it continues something else."""
+        """Where the body goes; TransientError, and nothing kept, if it continues something else."""
         if response.status_code == 200:
             return 0
         match = _RANGE.fullmatch(response.headers.get("Content-Range", ""))
@@ -192,7 +192,7 @@ class _Transfer:
             if first == have and last + 1 == whole and self._stated.num_bytes in (None, whole):
                 return have
         self._anew()
-        raise Weather(f"{wire.host(response.url)}: cannot continue the file; it is begun anew")
+        raise TransientError(f"{wire.host(response.url)}: cannot continue the file; it is begun anew")
 
     def _write(self, response: requests.Response, start: int) -> None:
         most = _MOST if self._stated.num_bytes is None else self._stated.num_bytes
@@ -213,7 +213,9 @@ class _Transfer:
         size = self._partial.stat().st_size
         most = end if end is not None or is_whole else self._stated.num_bytes
         if most is not None and size < most:
-            raise Weather(f"{wire.host(self._stated.url)}: the file broke off at byte {size} of {most}")
+            raise TransientError(
+                f"{wire.host(self._stated.url)}: the file broke off at byte {size} of {most}"
+            )
         if what := self._contradiction() or ("" if size else "an empty file"):
             self._wrong(what)
 
@@ -229,19 +231,19 @@ class _Transfer:
         return ""
 
     def _wrong(self, what: str) -> None:
-        """The answer is whole and is not the file: once is weather, twice is a fact."""
+        """The answer is whole and is not the file: once is transient, twice is a fact."""
         self._anew()
         self._num_wrong += 1
         if self._num_wrong >= _NUM_WRONG:
             raise DamagedFile(f"{wire.host(self._stated.url)} sends {what}")
-        raise Weather(f"{wire.host(self._stated.url)}: {what}")
+        raise TransientError(f"{wire.host(self._stated.url)}: {what}")
 
     def _anew(self) -> None:
         self._partial.unlink(missing_ok=True)
         self._etag = ""
 
 
-def _pause(error: Weather, attempt: int, manners: Manners, url: str) -> None:
+def _pause(error: TransientError, attempt: int, manners: Manners, url: str) -> None:
     if error.after > _LONGEST_WAIT:
         raise Later(
             f"{wire.host(url)} asks to be left alone for {error.after:.0f} s; run again after that"

@@ -26,7 +26,7 @@ _ATTEMPTS = 2
 
 def fetch(web: Api, recording: Recording, partial: Path, rendition: Rendition) -> Fetched:
     """Fetch to `partial`, going on from what is there. FileNotFoundError and DamagedFile are facts, other
-    OSErrors weather."""
+    OSErrors are transient."""
     match = _ID.fullmatch(recording.id)
     if match is None:
         raise FileNotFoundError(f"freesound: {recording.id[:80]!r} is no id of Freesound")

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 from sao_data.fetch.web import Response
-from sao_data.fetch.wire import NotFound, Overloaded, Weather
+from sao_data.fetch.wire import NotFound, Overloaded, TransientError
 from sao_data.sources._common import rows as _rows
 from sao_data.storage.backend import Storage
 
@@ -140,7 +140,7 @@ class Search:
         self._not_before = not_before  # ISO 8601 UTC: older answers are none
 
     def ask(self, query: Query) -> ResultPage:
-        """The answer; Overloaded: ask for less at a time; other OSErrors are weather."""
+        """The answer; Overloaded: ask for less at a time; other OSErrors are transient."""
         known = self._ledger.find(query) if self._ledger else None
         return known if known and known.retrieved_at >= self._not_before else self._asked(query)
 
@@ -154,7 +154,7 @@ class Search:
                     self._ledger.keep(query, "", "", b"null")
                 raise
             except NotFound:
-                continue  # beyond the last page, or weather in disguise
+                continue  # beyond the last page, or a transient failure in disguise
             page = _page_in(response)
             if page is not None:
                 if self._ledger:
@@ -162,7 +162,9 @@ class Search:
                 return page
         if query.page > 1:  # the set has shrunk: nothing is there any more
             return ResultPage(count=0, results=(), request="", retrieved_at="")
-        raise Weather(f"freesound: {_ATTEMPTS} times no page of results came for a search; try again later")
+        raise TransientError(
+            f"freesound: {_ATTEMPTS} times no page of results came for a search; try again later"
+        )
 
 
 def page_of(body: object, request: str, retrieved_at: str) -> ResultPage | None:

@@ -67,7 +67,7 @@ class Loaded:
 
 
 def load(spec: Spec) -> Loaded:
-    """Prepare and map the split. UsageError: it is not there, or not like this; other OSErrors: weather."""
+    """Prepare and map the split. UsageError: not there, or not like this; other OSErrors are transient."""
     if spec.path and not os.path.isdir(spec.path):
         raise UsageError(f"hub: {spec.path}: no such folder; set source.path (or --set source.N.path=…)")
     datasets = _library()

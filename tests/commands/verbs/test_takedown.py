@@ -59,7 +59,7 @@ def test_then_does_it_once(out: Path, capsys: pytest.CaptureFixture[str]) -> Non
         text = capsys.readouterr().out
         new = open_dataset(str(out)).facts["version"]
         assert f"version      {old} → {new}" in text
-        assert "buried" in text
+        assert "taken down" in text
         assert "copies elsewhere" in text
         assert run(takedown, out, *arguments, *REASON, "--apply") == 0
         assert "already done" in capsys.readouterr().out
