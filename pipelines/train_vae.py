@@ -6,10 +6,8 @@ The same command continues from the run's last checkpoint, on any number of proc
 
 from __future__ import annotations
 
-import argparse
 import os
 import sys
-from contextlib import closing
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -26,35 +24,12 @@ EPILOG = """examples:
 
 def main() -> int:
     """Parse, load, wire."""
-    args = parse_arguments()
-    from sao_data import config as configs
-    from sao_data.commands import common, progress
-    from sao_data.dataset.reader import open_dataset
+    from sao_data.commands import training
+
+    args = training.parser(__doc__, EPILOG, defaults, preset="vae").parse_args()
     from sao_model import train_vae
 
-    table = configs.read_toml(Path(args.config))
-    configs.apply_set(table, args.set)
-    config = configs.parse(train_vae.Config, table, where=args.config)
-    out = common.output_folder(args.out, "vae", ROOT)
-    with closing(progress.make()) as shown:
-        last = train_vae.train(config, open_dataset(args.data), out, resume=args.resume, progress=shown)
-    common.note(f"checkpoint {last}")
-    return 0
-
-
-def parse_arguments() -> argparse.Namespace:
-    from sao_data.commands.arguments import Parser
-
-    parser = Parser(description=__doc__, epilog=EPILOG, config=defaults)
-    add = parser.add_argument
-    preset = "training preset (TOML), e.g. manifests/training/vae.toml"
-    add("--config", metavar="FILE", required=True, help=preset)
-    add("--data", metavar="DIR", required=True, help="dataset directory or URL")
-    add("--out", metavar="RUN", required=True, help="run folder: log, checkpoints")
-    add("--set", metavar="KEY=VALUE", action="append", default=[], help="override a field of the config")
-    where = "from the last checkpoint (auto, the default), not at all, or from this one"
-    add("--resume", metavar="auto|never|PATH", default="auto", help=where)
-    return parser.parse_args()
+    return training.train(args, train_vae.Config, train_vae.train, name="vae", root=ROOT)
 
 
 def defaults() -> object:

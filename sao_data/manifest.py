@@ -50,8 +50,8 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Manifest:
-    """Everything that decides the bytes of a dataset (and `work`, which does not)."""
+class _Plain:
+    """The part of Manifest that is not plugins, as pydantic checks it."""
 
     name: str
     description: str = ""
@@ -69,6 +69,12 @@ class Manifest:
     split: Split = field(default_factory=Split)
     limits: Limits = field(default_factory=Limits)
     work: WorkConfig = field(default_factory=WorkConfig)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manifest(_Plain):
+    """Everything that decides the bytes of a dataset (and `work`, which does not)."""
+
     source: tuple[Plugin, ...] = ()
     filter: tuple[Plugin, ...] = ()
     caption: Plugin = field(default_factory=lambda: _plugin("captions", {"plugin": "metadata"}, "caption"))
@@ -123,28 +129,6 @@ def _build(table: config.Table, *, where: str) -> Manifest:
     _check(manifest, where)
     values = {name: getattr(manifest, name) for name in _Plain.__dataclass_fields__}
     return Manifest(**values, **built)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Plain:
-    """The part of Manifest that is not plugins, as pydantic checks it."""
-
-    name: str
-    description: str = ""
-    contact: str = ""
-    num_buckets: int = 16
-    limit: int = 0
-    release: Release = field(default_factory=Release)
-    policy: Policy = field(default_factory=Policy)
-    audio: AudioConfig = field(default_factory=AudioConfig)
-    cut: Cut = field(default_factory=Cut)
-    dedupe: Dedupe = field(default_factory=Dedupe)
-    matching: Matching = field(default_factory=Matching)
-    screening: Screening = field(default_factory=Screening)
-    rights: Rights = field(default_factory=Rights)
-    split: Split = field(default_factory=Split)
-    limits: Limits = field(default_factory=Limits)
-    work: WorkConfig = field(default_factory=WorkConfig)
 
 
 def _check(manifest: _Plain, where: str) -> None:

@@ -91,7 +91,15 @@ def written() -> dict[str, dict[str, str]]:
 
 @functools.cache
 def comments(cls: type) -> dict[str, str]:
-    """The comments beside, within or above each field of a dataclass."""
+    """The comments beside, within or above each field of a dataclass, those of its bases too."""
+    found: dict[str, str] = {}
+    for base in reversed(cls.__mro__):
+        if dataclasses.is_dataclass(base):
+            found |= _own_comments(base)
+    return found
+
+
+def _own_comments(cls: type) -> dict[str, str]:
     source = textwrap.dedent(inspect.getsource(cls))
     by_line = dict(_comment_lines(source))
     found, last = {}, 0

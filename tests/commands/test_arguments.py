@@ -79,8 +79,14 @@ CONFIGS = {
 @pytest.mark.parametrize("name", CONFIGS)
 def test_help_has_every_field(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     caught: list[argparse.ArgumentParser] = []
-    monkeypatch.setattr(Parser, "parse_args", lambda parser: caught.append(parser))
-    load_script(ROOT / "pipelines" / f"{name}.py").parse_arguments()
+
+    def catch(parser: argparse.ArgumentParser) -> None:
+        caught.append(parser)
+        raise SystemExit
+
+    monkeypatch.setattr(Parser, "parse_args", catch)
+    with pytest.raises(SystemExit):
+        load_script(ROOT / "pipelines" / f"{name}.py").main()
     shown = set(re.findall(r"^  ([a-z_.]+) = ", caught[0].format_help(), re.MULTILINE))
     assert shown == set(keys(CONFIGS[name]))
 
