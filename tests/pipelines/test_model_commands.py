@@ -29,7 +29,7 @@ LAUNCH = [
     "--num_cpu_threads_per_process", "1", "--mixed_precision", "no", "--dynamo_backend", "no",
 ]  # fmt: skip
 ENVIRONMENT = processes.environment(OMP_NUM_THREADS="1", CUDA_VISIBLE_DEVICES="", HF_HUB_OFFLINE="1")
-VAE_STEPS, SAVE_EVERY = 40, 10
+VAE_STEPS, SAVE_EVERY = 6, 3
 VAE = """
 model = "{model}"
 batch_size = 2
