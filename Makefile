@@ -4,7 +4,7 @@ PIP = .venv/bin/python -m pip --disable-pip-version-check install --progress-bar
 UV ?= $(shell command -v uv)
 INSTALLED = .venv/.installed
 
-.PHONY: help install demo test test-slow lint bench docs clean
+.PHONY: help install demo test test-fast test-slow lint bench docs clean
 
 help:            ## what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/:/' | awk -F': +' '{ printf "  make %-10s %s\n", $$1, $$2 }'
@@ -37,6 +37,14 @@ demo: install    ## build the demo dataset into out/demo
 
 test: install lint  ## lint, types and the whole test suite (under five minutes)
 	.venv/bin/python -m pytest -n 2 --dist loadfile -m 'not slow and not gpu'
+
+# left out: what trains, what runs whole commands, and files in which nearly every test builds a dataset or loads weights
+BUILDERS = answers checkpoint credits damage diff prior_terms freesound_api_listing growing messages odd_audio \
+  fill_from_tags rewrite run takedown
+test-fast: install  ## the tests without Ray, training and repeated builds (150 s of CPU time, two processes)
+	.venv/bin/python -m pytest -n 2 --dist loadfile -m 'not slow and not gpu and not ray_cluster' \
+	  --ignore=tests/parity --ignore=tests/pipelines --ignore=tests/training --ignore=tests/test_first_hour.py \
+	  $(foreach name,$(BUILDERS),--ignore-glob='*/test_$(name).py')
 
 test-slow: install  ## the long forms: 20 kills, the whole odd-audio corpus
 	.venv/bin/python -m pytest -m slow

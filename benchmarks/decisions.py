@@ -30,10 +30,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # run from a checkout
 
-from sao_data import tables
 from sao_data.licences import Policy, Release, decide
 from sao_data.records import Recording
-from sao_data.storage import open_storage
+from sao_data.storage import tables
+from sao_data.storage.backend import open_storage
 
 PART = 50_000  # rows in memory at a time
 FMA_SHARE = 0.15  # 106,574 of some 710,000

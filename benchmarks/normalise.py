@@ -13,24 +13,24 @@ import os
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 os.environ.update(dict.fromkeys(THREADS, "1"))  # before numpy is imported
 
-import argparse  # noqa: E402
-import datetime  # noqa: E402
-import statistics  # noqa: E402
-import sys  # noqa: E402
-import tempfile  # noqa: E402
-import time  # noqa: E402
-from collections.abc import Callable, Iterator  # noqa: E402
-from dataclasses import dataclass  # noqa: E402
-from importlib.metadata import version  # noqa: E402
-from pathlib import Path  # noqa: E402
+import argparse
+import datetime
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
 
-import numpy as np  # noqa: E402
-import numpy.typing as npt  # noqa: E402
-import soundfile  # noqa: E402
+import numpy as np
+import numpy.typing as npt
+import soundfile
 
-from sao_data.audio import AudioConfig, convert  # noqa: E402
-from sao_data.cut import Cut  # noqa: E402
-from sao_data.spool import ClipSink  # noqa: E402
+from sao_data.audio import AudioConfig, convert
+from sao_data.audio.segments import Cut
+from sao_data.audio.sinks import ClipSink
 
 RATE = 44_100
 TOOLS = ("numpy", "scipy", "soundfile", "soxr", "pyloudnorm", "librosa", "av")

@@ -28,11 +28,12 @@ import soundfile
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # run from a checkout
 
-from sao_data import ingest, manifest
-from sao_data.crop import Floats
-from sao_data.executor import LocalExecutor
-from sao_data.provenance import open_dataset
-from sao_data.stream import Stream, StreamConfig
+from sao_data import manifest
+from sao_data.dataset.verify import open_dataset
+from sao_data.execution.executor import LocalExecutor
+from sao_data.ingest import run as ingest
+from sao_data.loading.crop import Floats
+from sao_data.loading.stream import Stream, StreamConfig
 
 RATE = 44_100
 SHORT, LONG = 65_536, 2_097_152  # frames

@@ -22,12 +22,16 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from sao_data import arguments, config, held, manifest, plugins, records, screening, tables, tombstones
+from sao_data import config, manifest, plugins, records, screening
 from sao_data.attribution import sheets
 from sao_data.attribution.card import dataset_card
 from sao_data.attribution.info import info_from
+from sao_data.commands import arguments
 from sao_data.licences import Policy, Release, decide, judge, parse
 from sao_data.licences.table import table as licence_table
+from sao_data.rights import known_audio as held
+from sao_data.rights import takedowns as tombstones
+from sao_data.storage import tables
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCUMENTS = (
@@ -180,7 +184,7 @@ def sheet(columns: tuple[str, ...], name: str) -> str:
 
 def trainings() -> str:
     """Every key and table of the two training presets, with the defaults of each."""
-    from sao_data.windows import PromptConfig, StreamConfig
+    from sao_data.loading.samples import PromptConfig, StreamConfig
     from sao_model import ema, losses, optimiser, run, train_dit, train_vae
 
     vae, dit = train_vae.Config(), train_dit.Config()

@@ -22,7 +22,7 @@ def main() -> int:
     """Parse, load, wire."""
     args = parse_arguments()
     from sao_data import config as configs
-    from sao_data import progress
+    from sao_data.commands import progress
     from sao_model import generation
 
     table = configs.read_toml(Path(args.config)) if args.config else {}
@@ -40,7 +40,7 @@ def main() -> int:
 
 
 def parse_arguments() -> argparse.Namespace:
-    from sao_data.arguments import Parser
+    from sao_data.commands.arguments import Parser
 
     parser = Parser(description=__doc__, epilog=EPILOG, config=defaults)
     add = parser.add_argument
@@ -62,6 +62,6 @@ def defaults() -> object:
 
 
 if __name__ == "__main__":
-    from sao_data.launch import guard
+    from sao_data.commands.common import guard
 
     sys.exit(guard(main))

@@ -25,7 +25,12 @@ exit codes: 0 complete · 2 usage · 3 rejects over the limit · 4 stopped, run 
 
 def main() -> int:
     """Parse, load, wire."""
-    from sao_data import executor, ingest, launch, manifest, progress, summary
+    from sao_data import manifest
+    from sao_data.commands import common as launch
+    from sao_data.commands import progress
+    from sao_data.dataset import summary
+    from sao_data.execution import executor
+    from sao_data.ingest import run as ingest
 
     args = parse_arguments()
     chosen = manifest.load(Path(args.manifest), settings(args))
@@ -47,7 +52,7 @@ def settings(args: argparse.Namespace) -> list[str]:
 
 
 def parse_arguments() -> argparse.Namespace:
-    from sao_data.arguments import Parser
+    from sao_data.commands.arguments import Parser
 
     parser = Parser(description=__doc__, epilog=EPILOG, config=defaults)
     add = parser.add_argument
@@ -70,6 +75,6 @@ def defaults() -> object:
 
 
 if __name__ == "__main__":
-    from sao_data.launch import guard
+    from sao_data.commands.common import guard
 
     sys.exit(guard(main))

@@ -16,10 +16,11 @@ sys.path.insert(0, str(ROOT))  # a Ray job or a fresh clone runs this without in
 
 def main() -> int:
     """Parse, load, wire."""
-    from sao_data import launch, report
-    from sao_data.arguments import Parser
-    from sao_data.provenance import open_dataset
-    from sao_data.storage import open_storage
+    from sao_data.commands import common as launch
+    from sao_data.commands.arguments import Parser
+    from sao_data.dataset import report
+    from sao_data.dataset.verify import open_dataset
+    from sao_data.storage.backend import open_storage
 
     parser = Parser(description=__doc__)
     parser.add_argument("--data", metavar="DIR", required=True, help="dataset directory or URL")
@@ -35,6 +36,6 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    from sao_data.launch import guard
+    from sao_data.commands.common import guard
 
     sys.exit(guard(main))

@@ -28,8 +28,9 @@ def main() -> int:
     """Parse, load, wire."""
     args = parse_arguments()
     from sao_data import config as configs
-    from sao_data import launch, progress
-    from sao_data.provenance import open_dataset
+    from sao_data.commands import common as launch
+    from sao_data.commands import progress
+    from sao_data.dataset.verify import open_dataset
     from sao_model import train_vae
 
     table = configs.read_toml(Path(args.config))
@@ -43,7 +44,7 @@ def main() -> int:
 
 
 def parse_arguments() -> argparse.Namespace:
-    from sao_data.arguments import Parser
+    from sao_data.commands.arguments import Parser
 
     parser = Parser(description=__doc__, epilog=EPILOG, config=defaults)
     add = parser.add_argument
@@ -65,6 +66,6 @@ def defaults() -> object:
 
 
 if __name__ == "__main__":
-    from sao_data.launch import guard
+    from sao_data.commands.common import guard
 
     sys.exit(guard(main))

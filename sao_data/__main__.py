@@ -2,6 +2,6 @@
 
 import sys
 
-from sao_data.cli import main
+from sao_data.commands.main import main
 
 sys.exit(main())

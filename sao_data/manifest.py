@@ -6,17 +6,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from sao_data import config, fingerprint, plugins
+from sao_data import config, plugins
 from sao_data.audio import AudioConfig
-from sao_data.clusters import Matching
-from sao_data.cut import Cut
-from sao_data.dedupe import Dedupe
+from sao_data.audio import chromaprint as fingerprint
+from sao_data.audio.segments import Cut
 from sao_data.errors import UsageError
 from sao_data.licences import Policy, Release
 from sao_data.licences.policy import is_checksum
-from sao_data.own_tags import Rights
+from sao_data.matching.exact import Dedupe
+from sao_data.matching.metadata import Matching
+from sao_data.rights.embedded_tags import Rights
 from sao_data.screening import Screening
-from sao_data.split import Split
+from sao_data.storage.series import Split
 
 _DECLARE = ("folder", "catalogue")  # sources whose rows may leave out what the manifest says for all of them
 _PLUGIN_TABLES = {"source": "sources", "filter": "filters", "caption": "captions"}

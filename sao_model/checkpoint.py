@@ -29,9 +29,10 @@ import torch
 from torch import Tensor, nn
 
 from sao_data import config as configs
-from sao_data import stored, sums
 from sao_data.errors import IntegrityError, UsageError
 from sao_data.forms import Count, Digest, Form, Sha256
+from sao_data.storage import checksums as sums
+from sao_data.storage import documents as stored
 from sao_model import codec, preset, weights
 from sao_model.model import StableAudio, build, conditioner, fetch_text, parts
 from sao_model.preset import Config, parse, to_table

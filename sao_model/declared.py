@@ -15,10 +15,12 @@ from pathlib import Path
 from typing import Any
 
 from sao_data import config as configs
-from sao_data import enforce, seen, sums
-from sao_data.enforce import Release, Terms
+from sao_data.dataset import release as enforce
+from sao_data.dataset.release import Release, Terms
+from sao_data.dataset.verify import Dataset
 from sao_data.errors import IntegrityError, UsageError
-from sao_data.provenance import Dataset
+from sao_data.loading import training_data as seen
+from sao_data.storage import checksums as sums
 
 log = logging.getLogger(__name__)
 

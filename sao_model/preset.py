@@ -9,6 +9,7 @@ from typing import Any, cast
 
 from sao_data import config as configs
 from sao_data.errors import UsageError
+from sao_data.shipped import manifests_folder
 from sao_model import codec, conditioners, dit
 from sao_model.conditioners import seconds, t5
 
@@ -16,8 +17,6 @@ CONDITIONERS = ("prompt", "seconds_start", "seconds_total")  # in the order of t
 
 _MOST = 1 << 20  # of any size of a model
 _MOST_OF = {"num_layers": 1024, "max_tokens": 8192, "seed": (1 << 63) - 1}
-
-_ROOT = Path(__file__).resolve().parents[1]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,8 +48,7 @@ class Config:
 
 def presets() -> dict[str, Path]:
     """The presets that ship: manifests/models, or the copy inside an installed wheel."""
-    manifests = _ROOT / ("manifests" if (_ROOT / "pyproject.toml").exists() else "sao_data/_manifests")
-    return {path.stem: path for path in sorted((manifests / "models").glob("*.toml"))}
+    return {path.stem: path for path in sorted((manifests_folder() / "models").glob("*.toml"))}
 
 
 def read(name: str) -> Config:

@@ -11,7 +11,7 @@ import torch
 from accelerate import Accelerator
 
 from sao_data.errors import UsageError
-from sao_data.storage import LocalStorage
+from sao_data.storage.backend import LocalStorage
 
 _OURS = {"config.json", "log.jsonl", "checkpoints", "lock"}  # what a run's folder holds (run.py)
 # What `accelerate launch` or its config file may ask for, and where it is asked for here.

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sao_data import stored
 from sao_data.errors import UsageError
 from sao_data.forms import Positive
+from sao_data.storage import documents as stored
 from sao_model import codec, dit, preset
 from sao_model import published_settings as settings
 from sao_model.conditioners import seconds, t5

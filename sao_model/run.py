@@ -26,10 +26,11 @@ from accelerate import Accelerator
 from torch import Tensor, nn
 
 from sao_data import config as configs
-from sao_data import stored, sums
+from sao_data.dataset.verify import Dataset
 from sao_data.errors import IntegrityError, UsageError
-from sao_data.provenance import Dataset
-from sao_data.stream import Stream, StreamState
+from sao_data.loading.stream import Stream, StreamState
+from sao_data.storage import checksums as sums
+from sao_data.storage import documents as stored
 from sao_model import declared, optimiser, weights
 from sao_model.declared import Declared
 from sao_model.ema import Ema

@@ -14,8 +14,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from sao_data import stored
 from sao_data.errors import IntegrityError, SaoError
+from sao_data.storage import documents as stored
 
 INDEX = (
     ".index.json"  # behind the name of a file that lies in several (the layout of transformers and diffusers)

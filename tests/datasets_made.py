@@ -10,9 +10,10 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from sao_data import ingest, manifest
-from sao_data.executor import LocalExecutor
-from sao_data.summary import Summary
+from sao_data import manifest
+from sao_data.dataset.summary import Summary
+from sao_data.execution.executor import LocalExecutor
+from sao_data.ingest import run as ingest
 
 BY = "https://creativecommons.org/licenses/by/4.0/"
 CC0 = "https://creativecommons.org/publicdomain/zero/1.0/"

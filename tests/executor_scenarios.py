@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from sao_data.errors import IntegrityError, SaoError, UsageError
-from sao_data.executor import Executor, make
+from sao_data.execution.executor import Executor, make
 from tests.processes import wait_for
 
 

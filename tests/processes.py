@@ -10,7 +10,8 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
+from tests.paths import ROOT
+
 BIN = Path(sys.executable).parent
 INGEST = [sys.executable, str(ROOT / "pipelines" / "ingest.py")]
 _PATIENCE = 600.0  # seconds until a wait is a failure: a guard against hanging, on any machine under any load

@@ -9,11 +9,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from sao_data import ingest, manifest, workbench
-from sao_data.executor import LocalExecutor
-from sao_data.provenance import Dataset, open_dataset
+from sao_data import manifest
+from sao_data.audio import sandbox as workbench
+from sao_data.dataset.verify import Dataset, open_dataset
+from sao_data.execution.executor import LocalExecutor
+from sao_data.ingest import run as ingest
 from sao_data.records import CatalogueRow
-from sao_data.storage import Storage, open_storage
+from sao_data.storage.backend import Storage, open_storage
 from tests.datasets_made import BY, CC0, NC, Quiet, tone_wav
 
 PEOPLE = ("ada", "bo", "cyn")  # their numbers: 70, 71, 72

@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from sao_data.provenance import Dataset, open_dataset
+from sao_data.dataset.verify import Dataset, open_dataset
+from sao_data.loading.stream import Stream, StreamConfig, StreamState
 from sao_data.records import Sample
-from sao_data.shards import read_sample
-from sao_data.stream import Stream, StreamConfig, StreamState
+from sao_data.storage.shards import read_sample
 from tests.datasets_made import BY, CC0, SAMPLING, build, load, write_folder
 from tests.made import Floats, noise, wav_bytes
 

@@ -16,18 +16,20 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from sao_data import catalogue, explain, shards, tables, takedown
-from sao_data.commit import SAMPLES, SHARDS, root_digest
+from sao_data.commands.verbs import status
+from sao_data.dataset import catalogue, explain
+from sao_data.dataset.commit import SAMPLES, SHARDS, root_digest
+from sao_data.dataset.verify import check, open_dataset
 from sao_data.errors import IntegrityError, SaoError
-from sao_data.provenance import check, open_dataset
+from sao_data.loading.stream import Stream, StreamConfig
 from sao_data.records import SampleRow, Shard
-from sao_data.selection import Wanted
-from sao_data.stream import Stream, StreamConfig
-from sao_data.tombstones import Tombstone, append
-from sao_data.verbs import status
+from sao_data.revision import takedown
+from sao_data.revision.selection import Wanted
+from sao_data.rights.takedowns import Tombstone, append
+from sao_data.storage import shards, tables
 from tests import damaged
+from tests.dataset.test_verify import reseal
 from tests.datasets_made import BY, CC0, NC, SAMPLING, build, load, tree, write_folder
-from tests.test_provenance import reseal
 
 SEALED = (SHARDS, SAMPLES, catalogue.FILE, "shards/", "evidence/")
 

@@ -25,28 +25,22 @@ import pytest
 import soundfile
 from accelerate.commands.launch import launch_command_parser
 
-from sao_data import (
-    arguments,
-    cli,
-    clusters,
-    config,
-    evidence,
-    held,
-    manifest,
-    plugins,
-    records,
-    report,
-    screening,
-    tombstones,
-)
+from sao_data import config, manifest, plugins, records, screening
 from sao_data.attribution import sheets
+from sao_data.audio.containers.guarded import Guarded
 from sao_data.audio.flac import seek_points
-from sao_data.audio.guarded import Guarded
 from sao_data.audio.rejected import Reason
+from sao_data.commands import arguments
+from sao_data.commands import main as cli
+from sao_data.dataset import report
+from sao_data.dataset.verify import open_dataset, verify
 from sao_data.licences.policy import Policy, Release
-from sao_data.provenance import open_dataset, verify
-from sao_data.storage import open_storage
-from sao_data.windows import PromptConfig, StreamConfig
+from sao_data.loading.samples import PromptConfig, StreamConfig
+from sao_data.matching import metadata as clusters
+from sao_data.rights import known_audio as held
+from sao_data.rights import takedowns as tombstones
+from sao_data.storage import evidence
+from sao_data.storage.backend import open_storage
 from sao_model import (
     checkpoint,
     codec,
@@ -63,10 +57,10 @@ from sao_model import (
 )
 from sao_model.conditioners import seconds, t5
 from tests.datasets_made import BY, build, tone_wav
-from tests.house.test_walls import ORDER
+from tests.house.test_rooms import ORDER
 from tests.made import flac_bytes, noise, to_pcm
+from tests.paths import ROOT
 
-ROOT = Path(__file__).resolve().parents[1]
 FENCE = re.compile(r"^```([^\n`]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 HOLE = "…"
 
@@ -600,3 +594,51 @@ def test_reading_from_a_seek_point_gives_the_same_audio() -> None:
     exec(next(body for body in blocks("docs/dataset.md", "python") if "read_between" in body), names)
     found = names["read_between"](flac, points[1], points[3], points[0])
     assert np.array_equal(found, to_pcm(audio)[points[1]["frame"] : points[3]["frame"]])
+
+
+# --------------------------------------------------------------------------------- hooks, templates, Makefile
+
+FORMS = sorted((ROOT / ".github" / "ISSUE_TEMPLATE").glob("*.yml"))
+HOOKS = ROOT / ".pre-commit-config.yaml"
+NAMED = re.compile(r"(?<![\w./])((?:docs|manifests|tests|benchmarks|pipelines)/[\w./-]*\w|[A-Z]{4,}\.md)")
+
+
+@pytest.mark.parametrize("path", [HOOKS, *FORMS, *(ROOT / ".github").glob("*.md")], ids=lambda p: p.name)
+def test_files_that_hooks_and_templates_name_are_there(path: Path) -> None:
+    named = NAMED.findall(path.read_text(encoding="utf-8"))
+    assert [name for name in named if not (ROOT / name).exists()] == []
+
+
+def test_hooks_are_local_and_run_what_lint_runs() -> None:
+    yaml = pytest.importorskip("yaml")
+    repositories = yaml.safe_load(HOOKS.read_text(encoding="utf-8"))["repos"]
+    assert [repository["repo"] for repository in repositories] == ["local"]
+    hooks = repositories[0]["hooks"]
+    assert {hook["language"] for hook in hooks} == {"system"}
+    entries = {hook["entry"] for hook in hooks}
+    lint = read("Makefile").split("\nlint:", 1)[1].split("\n\n", 1)[0].splitlines()[1:]
+    assert len(lint) == 3
+    assert {line.strip() for line in lint} <= entries
+    assert ".venv/bin/python docs/generate.py --check" in entries
+
+
+@pytest.mark.parametrize("path", FORMS, ids=lambda path: path.name)
+def test_issue_forms_have_what_the_site_asks_of_them(path: Path) -> None:
+    form = pytest.importorskip("yaml").safe_load(path.read_text(encoding="utf-8"))
+    if path.name == "config.yml":
+        assert form == {"blank_issues_enabled": True}
+        return
+    assert {"name", "description", "body"} <= form.keys()
+    for field in form["body"]:
+        assert field["type"] in ("markdown", "textarea", "dropdown")
+        assert field["attributes"]["value" if field["type"] == "markdown" else "label"]
+    asked = [field["id"] for field in form["body"] if field["type"] != "markdown"]
+    assert len(asked) == len(set(asked)) > 1
+
+
+def test_what_the_fast_tests_leave_out_is_there() -> None:
+    makefile = read("Makefile").replace("\\\n", " ")
+    folders = re.findall(r"--ignore=(\S+)", makefile)
+    assert [path for path in folders if not (ROOT / path).exists()] == []
+    names = makefile.split("\nBUILDERS = ", 1)[1].splitlines()[0].split()
+    assert [name for name in names if not list((ROOT / "tests").rglob(f"test_{name}.py"))] == []

@@ -6,11 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sao_data import config, fingerprint, manifest
+from sao_data import config, manifest
+from sao_data.audio import chromaprint as fingerprint
 from sao_data.errors import UsageError
+from tests.paths import MANIFESTS
 
 TABLES = ("licences", "music_classes", "fma_defects")  # data, not manifests of datasets
-MANIFESTS = Path(__file__).resolve().parents[1] / "manifests"
 GOOD = 'name = "x"\n[[source]]\nplugin = "synthetic"\ncount = 3\n'
 
 

@@ -13,8 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from sao_data import cli, summary
-from sao_data.arguments import Parser
+from sao_data.commands import main as cli
+from sao_data.commands.arguments import Parser
+from sao_data.dataset import summary
 from sao_model import generation
 from tests import processes
 from tests.test_docs import ROOT, messages, read

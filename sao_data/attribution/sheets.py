@@ -15,7 +15,6 @@ from sao_data.attribution.credit import changes_text, credit
 from sao_data.attribution.plain import one_line
 from sao_data.licences import license_name
 from sao_data.records import CatalogueRow
-from sao_data.text_limits import sheet_cell
 
 COLUMNS = (
     "id", "title", "author", "author_url", "source_url", "license", "license_name", "license_version",
@@ -27,6 +26,7 @@ DROPPED_COLUMNS = (
     "detail", "offers",
 )  # fmt: skip
 
+SHEET_CELL = 32_767  # characters
 # Spreadsheets skip what they show as nothing; some read full-width and small forms as the plain sign.
 _FORMULA = re.compile(
     r"[\s\x00-\x1f\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]*[=+\-@\t\r\n＝＋－＠﹦﹢﹣﹫−]"
@@ -47,6 +47,14 @@ def safe_cell(text: str) -> str:
     """The text, behind an apostrophe if a spreadsheet could take it for a formula, cut if it holds less."""
     text = text.encode("utf-8", "replace").decode("utf-8")  # lone surrogates have no UTF-8
     return sheet_cell(f"'{text}" if _FORMULA.match(text) else text)
+
+
+def sheet_cell(text: str) -> str:
+    """The text as a cell of a spreadsheet holds it; a longer one is cut, and says so."""
+    if len(text) <= SHEET_CELL:
+        return text
+    said = f"… [cut here: {len(text):,} characters]"
+    return text[: SHEET_CELL - len(said)] + said
 
 
 def _csv(columns: tuple[str, ...], lines: Iterable[tuple[str, ...]]) -> bytes:

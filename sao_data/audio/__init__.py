@@ -1,4 +1,10 @@
-"""From any audio file to 44.1 kHz stereo 16-bit PCM, or to the reason why not: see convert.py."""
+"""Any file to measured 44.1 kHz stereo: decode, resample, measure, fingerprint, cut and encode.
+
+It hands out `AudioConfig`, `AudioRejected` and the sandbox, a child process with limits on memory and
+CPU time in which strangers' files are opened. What a file says of itself is read in `containers/`.
+
+Imports: the vocabulary.
+"""
 
 from sao_data.audio.limits import AudioConfig
 from sao_data.audio.rejected import AudioRejected

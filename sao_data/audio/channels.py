@@ -14,8 +14,8 @@ from __future__ import annotations
 
 import struct
 
-from sao_data.audio.guarded import Guarded
-from sao_data.audio.lengths import caf_chunks, iff_chunks
+from sao_data.audio.containers.guarded import Guarded
+from sao_data.audio.containers.lengths import caf_chunks, iff_chunks
 
 Front = tuple[int, int]  # places of the left and the right channel
 

@@ -10,10 +10,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import BinaryIO, Generic, Literal, Protocol, TypeVar
 
-from sao_data.audio import decode, flac, sniff
-from sao_data.audio.around import num_behind, start_of
-from sao_data.audio.claims import Claims, claims_of
-from sao_data.audio.guarded import Guarded
+from sao_data.audio import decode, flac
+from sao_data.audio.containers import sniff
+from sao_data.audio.containers.around import num_behind, start_of
+from sao_data.audio.containers.claims import Claims, claims_of
+from sao_data.audio.containers.guarded import Guarded
 from sao_data.audio.limits import AudioConfig
 from sao_data.audio.rejected import AudioRejected
 from sao_data.audio.stereo import Pcm, Stereo

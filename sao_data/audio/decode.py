@@ -17,10 +17,10 @@ import soundfile
 
 from sao_data.audio import channels
 from sao_data.audio.channels import Front
-from sao_data.audio.frames import Floats, floats
-from sao_data.audio.guarded import Guarded
+from sao_data.audio.containers.frames import Floats, floats
+from sao_data.audio.containers.guarded import Guarded
+from sao_data.audio.containers.sniff import DEMUXERS, EXACT_DURATION
 from sao_data.audio.rejected import AudioRejected, Reason
-from sao_data.audio.sniff import DEMUXERS, EXACT_DURATION
 
 BLOCK_FRAMES = 65_536  # frames per block: 27 MB over imports for a stereo file of any length
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from sao_data.audio.guarded import Guarded
+from sao_data.audio.containers.guarded import Guarded
 from sao_data.records import SAMPLE_RATE, SeekPoint
 
 SEEK_FRAMES = 10 * SAMPLE_RATE  # a seek point every 10 s: at most 10 s are decoded in vain

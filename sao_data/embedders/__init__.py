@@ -1,1 +1,6 @@
-"""Embedders and taggers: one file each (none ships yet; the screening issue brings the first)."""
+"""Embedders and taggers, one file each: audio into numbers that say what is heard in it.
+
+An embedder's dotted path stands in manifests; its weights are the user's.
+
+Imports: the vocabulary.
+"""

@@ -1,1 +1,8 @@
-"""Getting things over the network within the rules: permits, retries, resumption, credentials, terms."""
+"""Getting things over the network within the rules: permits, retries, continued downloads, credentials,
+terms.
+
+The only room with secrets: what leaves it, into units of work or files, holds addresses and proxies
+only.
+
+Imports: the vocabulary, licences, storage.
+"""

@@ -8,29 +8,49 @@ one twice, in bodies that are whole, is a fact about the file.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from io import FileIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal, Protocol, TypeVar
 
 import requests
 
 from sao_data.fetch import wire
-from sao_data.fetch.wire import Foreign, Weather
+from sao_data.fetch.wire import Foreign, Timeouts, Weather
 from sao_data.plugins import DamagedFile
-
-if TYPE_CHECKING:
-    from sao_data.fetch.web import Web
 
 _MOST = 8 << 30  # bytes of a file whose size nobody stated
 _NUM_WRONG, _NUM_EMPTY = 2, 4  # whole bodies of the wrong size, and empty ones, before they are believed
 _ETAG = re.compile(r'"[\x21\x23-\x7e]{0,200}"')
 _RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
 _PAGES = ("text/html", "application/json", "application/xhtml+xml")
+T = TypeVar("T")
+
+
+class Connection(Protocol):
+    """What a download needs of a connection to a server (web.Web is one)."""
+
+    base: str
+    timeouts: Timeouts
+    clock: Callable[[], float]
+
+    def persevere(self, once: Callable[[], T]) -> T:
+        """Try again after a transient failure."""
+
+    def opened(
+        self,
+        url: str,
+        auth: Literal["token", "oauth", "none"],
+        headers: Mapping[str, str] | None = None,
+        *,
+        may_leave: bool,
+    ) -> requests.Response:
+        """One attempt: an answer with its body still to be read."""
 
 
 def download(
-    web: Web, url: str, partial: Path, *, expected_bytes: int | None, auth: Literal["oauth", "none"]
+    web: Connection, url: str, partial: Path, *, expected_bytes: int | None, auth: Literal["oauth", "none"]
 ) -> None:
     """Fetch `url` to `partial`. Nothing is asked where `partial` has the expected size already."""
     transfer = _Transfer(web, url, partial, expected_bytes, auth)
@@ -41,7 +61,7 @@ class _Transfer:
     """A download and what its earlier attempts have taught."""
 
     def __init__(
-        self, web: Web, url: str, partial: Path, expected: int | None, auth: Literal["oauth", "none"]
+        self, web: Connection, url: str, partial: Path, expected: int | None, auth: Literal["oauth", "none"]
     ) -> None:
         self._web, self._url, self._partial = web, url, partial
         self._expected, self._auth = expected, auth

@@ -16,7 +16,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from sao_data.storage import Storage
+from sao_data.storage.backend import Storage
 
 log = logging.getLogger(__name__)
 

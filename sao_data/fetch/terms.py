@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 
 from sao_data.errors import UsageError
 from sao_data.licences import Release
-from sao_data.storage import Storage
+from sao_data.storage.backend import Storage
 
 TERMS_URL = "https://freesound.org/help/tos_api/"
 FILE = "terms.json"

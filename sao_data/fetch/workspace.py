@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from sao_data.storage import Storage, open_storage
+from sao_data.storage.backend import Storage, open_storage
 
 
 class PermitsLike(Protocol):

@@ -1,1 +1,6 @@
-"""Filters: one file each; a filter keeps a clip or gives the reason it is rejected."""
+"""Filters, one file each: a clip is kept, or rejected with a reason and the measured value.
+
+A filter's dotted path stands in manifests.
+
+Imports: the vocabulary.
+"""

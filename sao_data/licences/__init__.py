@@ -2,6 +2,8 @@
 
 A claim is allowed only when every word of it is known and exactly one licence remains; all that the parser
 knows lies as data in manifests/licences.toml. This gives facts, not legal advice.
+
+Imports: the vocabulary.
 """
 
 from sao_data.licences.claims import Licence, parse, parse_witnesses

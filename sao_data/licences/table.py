@@ -6,12 +6,12 @@ import functools
 import tomllib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from sao_data import config
 from sao_data.licences.words import normalise, tokens
 from sao_data.records import Family, Verdict
+from sao_data.shipped import manifests_folder
 
 T = TypeVar("T")
 
@@ -113,7 +113,7 @@ class Table:
 @functools.cache
 def table() -> Table:
     """The licence table of this installation."""
-    return read(_path().read_bytes())
+    return read((manifests_folder() / "licences.toml").read_bytes())
 
 
 def read(raw: bytes) -> Table:
@@ -140,13 +140,6 @@ def read(raw: bytes) -> Table:
         contradictions=_group(Pattern, data["contradiction"]["pattern"]),
         digest=config.digest(data),
     )
-
-
-def _path() -> Path:
-    """In a checkout manifests/licences.toml; in a wheel the copy that was put beside the package."""
-    package = Path(__file__).resolve().parent.parent
-    shipped = package / "_manifests" / "licences.toml"
-    return shipped if shipped.exists() else package.parent / "manifests" / "licences.toml"
 
 
 def _group(cls: type[T], rows: list[dict[str, Any]]) -> tuple[T, ...]:

@@ -3,6 +3,8 @@
     recordings -music_seconds-> Tagged -is_music-> MusicWork -identify-> Objection, Sent
 
 `Sent` is the audit: what left this machine, to whom, and what came back. By default nothing leaves it.
+
+Imports: the vocabulary, licences, storage.
 """
 
 from sao_data.screening.config import Screening

@@ -14,12 +14,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from sao_data import delimited
 from sao_data.errors import UsageError
 from sao_data.licences.words import unescaped
 from sao_data.screening.rows import Hit
 from sao_data.screening.titles import artist_parts, likeness, plain_artist, plain_title
-from sao_data.storage import open_storage
+from sao_data.storage import delimited
+from sao_data.storage.backend import open_storage
 
 TITLES = ("title", "track_name", "track_title", "track", "song", "name")
 ARTISTS = ("artist", "artists", "artist_name", "track_artist", "performer", "author")

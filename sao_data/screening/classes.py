@@ -5,9 +5,9 @@ from __future__ import annotations
 import functools
 import tomllib
 from dataclasses import dataclass
-from pathlib import Path
 
 from sao_data.errors import UsageError
+from sao_data.shipped import manifests_folder
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +37,7 @@ class MusicClasses:
 @functools.cache
 def music_classes() -> MusicClasses:
     """The classes of this installation."""
-    return read(_path().read_bytes())
+    return read((manifests_folder() / "music_classes.toml").read_bytes())
 
 
 def read(raw: bytes) -> MusicClasses:
@@ -62,13 +62,6 @@ def columns_of(names: tuple[str, ...], labels: tuple[str, ...], *, where: str) -
             f"labels, {missing[0]!r} for one; screening.tagger wants one trained on AudioSet's 527 classes"
         )
     return [places[_plain(name)] for name in names]
-
-
-def _path() -> Path:
-    """In a checkout manifests/music_classes.toml; in a wheel the copy that was put beside the package."""
-    package = Path(__file__).resolve().parent.parent
-    shipped = package / "_manifests" / "music_classes.toml"
-    return shipped if shipped.exists() else package.parent / "manifests" / "music_classes.toml"
 
 
 def _rows(rows: list[tuple[int, str, str]]) -> tuple[MusicClass, ...]:

@@ -18,7 +18,7 @@ from sao_data.screening import acoustid
 from sao_data.screening.catalogue_match import Catalogue
 from sao_data.screening.config import Screening
 from sao_data.screening.rows import Hit, MusicWork, Sent
-from sao_data.storage import Storage
+from sao_data.storage.backend import Storage
 
 STAGE = "screen"
 _FOLDER = "work/identify"

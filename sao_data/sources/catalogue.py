@@ -37,13 +37,17 @@ from sao_data.licences.address import normal
 from sao_data.licences.words import unescaped
 from sao_data.plugins import DamagedFile
 from sao_data.records import Offer, Recording, Rejection
-from sao_data.sources import _catalogue_rows, _download, _fields, _rows, _urls
-from sao_data.sources._archive import Archive, is_safe
-from sao_data.sources._catalogue_rows import Line
-from sao_data.sources._cells import Tally
-from sao_data.sources._download import Fetched, Manners, Pace, Stated
-from sao_data.sources._fields import Refused
-from sao_data.storage import Storage
+from sao_data.sources._catalogue import rows as _catalogue_rows
+from sao_data.sources._catalogue.rows import Line
+from sao_data.sources._common import download as _download
+from sao_data.sources._common import fields as _fields
+from sao_data.sources._common import rows as _rows
+from sao_data.sources._common import urls as _urls
+from sao_data.sources._common.archive import Archive, is_safe
+from sao_data.sources._common.cells import Tally
+from sao_data.sources._common.download import Fetched, Manners, Pace, Stated
+from sao_data.sources._common.fields import Refused
+from sao_data.storage.backend import Storage
 
 _MOST_PATH, _MOST_NAME = 1000, 255  # characters; bytes: what file systems take
 _MOST_PER_SECOND = 50.0

@@ -28,11 +28,13 @@ from typing import BinaryIO, Literal
 from sao_data.config import Location
 from sao_data.errors import UsageError
 from sao_data.records import Offer, Recording, Rejection
-from sao_data.sources import _attribution_list, _fma_rows, _rows
-from sao_data.sources._archive import Archive
-from sao_data.sources._cells import Tally
-from sao_data.sources._columns import Cells, Csv, Line
-from sao_data.sources._fma_defects import defect_of
+from sao_data.sources._common import rows as _rows
+from sao_data.sources._common import work_list as _attribution_list
+from sao_data.sources._common.archive import Archive
+from sao_data.sources._common.cells import Tally
+from sao_data.sources._common.columns import Cells, Csv, Line
+from sao_data.sources._fma import rows as _fma_rows
+from sao_data.sources._fma.defects import defect_of
 
 _COLLECTION = re.compile(r"fma_(?:full|large|medium|small)")
 _FOLDER = "[0-9][0-9][0-9]"  # of up to a thousand tracks

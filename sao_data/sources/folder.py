@@ -34,12 +34,14 @@ from typing import BinaryIO
 from sao_data.config import WHEN_SET, Location
 from sao_data.errors import UsageError
 from sao_data.records import Offer, Recording, Rejection
-from sao_data.sources import _catalogue_rows, _fields, _rows
-from sao_data.sources._cells import Tally
-from sao_data.sources._columns import plain
-from sao_data.sources._fields import Refused
-from sao_data.sources._paths import SUFFIXES, own_id
-from sao_data.sources._paths import problem as path_problem
+from sao_data.sources._catalogue import rows as _catalogue_rows
+from sao_data.sources._common import fields as _fields
+from sao_data.sources._common import rows as _rows
+from sao_data.sources._common.cells import Tally
+from sao_data.sources._common.columns import plain
+from sao_data.sources._common.fields import Refused
+from sao_data.sources._common.paths import SUFFIXES, own_id
+from sao_data.sources._common.paths import problem as path_problem
 
 __all__ = ["SUFFIXES", "Config", "Folder", "build", "own_id", "recording"]
 

@@ -34,9 +34,10 @@ from typing import BinaryIO
 from sao_data.config import Location
 from sao_data.errors import UsageError
 from sao_data.records import Offer, Recording, Rejection
-from sao_data.sources import _cells, _rows
-from sao_data.sources._cells import Tally
-from sao_data.sources._freesound_sound import TYPES, id_problem, recording_of, sound_id, type_problem
+from sao_data.sources._common import cells as _cells
+from sao_data.sources._common import rows as _rows
+from sao_data.sources._common.cells import Tally
+from sao_data.sources._freesound.sound import TYPES, id_problem, recording_of, sound_id, type_problem
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

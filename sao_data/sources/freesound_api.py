@@ -31,24 +31,26 @@ from pathlib import Path
 from typing import Any, BinaryIO, ClassVar
 
 from sao_data import __version__
-from sao_data.config import Location
 from sao_data.errors import Stopped, UsageError
 from sao_data.fetch import credentials, terms
 from sao_data.fetch.permits import Permits
 from sao_data.fetch.tokens import Tokens
 from sao_data.fetch.web import Web
-from sao_data.fetch.wire import FREESOUND, Weather, checked_base
+from sao_data.fetch.wire import Weather, checked_base
 from sao_data.fetch.workspace import Workspace
 from sao_data.licences import Release
-from sao_data.records import Offer, Recording, Rejection, Rendition
-from sao_data.sources import _attribution_list, _freesound_config, _freesound_files, _freesound_rows
-from sao_data.sources._cells import Tally
-from sao_data.sources._freesound_files import Fetched
-from sao_data.sources._freesound_forecast import Forecast, forecast
-from sao_data.sources._freesound_listing import Pin, Pins, Scope, by_ids, numbers_of, walk
-from sao_data.sources._freesound_search import Asks, Ledger, Page, Search
-from sao_data.sources._freesound_sound import CDN
-from sao_data.storage import Storage
+from sao_data.records import Offer, Recording, Rejection
+from sao_data.sources._common import work_list as _attribution_list
+from sao_data.sources._common.cells import Tally
+from sao_data.sources._freesound import config as _freesound_config
+from sao_data.sources._freesound import files as _freesound_files
+from sao_data.sources._freesound import offers as _freesound_rows
+from sao_data.sources._freesound.config import FreesoundConfig
+from sao_data.sources._freesound.files import Fetched
+from sao_data.sources._freesound.forecast import Forecast, forecast
+from sao_data.sources._freesound.listing import Pin, Pins, Scope, by_ids, numbers_of, walk
+from sao_data.sources._freesound.search import Asks, Ledger, Page, Search
+from sao_data.storage.backend import Storage
 
 VERSION = 1
 PERMITS, TOKENS = "freesound-permits", "freesound-tokens"  # services
@@ -56,27 +58,7 @@ PERMITS, TOKENS = "freesound-permits", "freesound-tokens"  # services
 _FOLDER = "work/sources"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Config:
-    """Which sounds, as what, and how fast."""
-
-    licenses: tuple[str, ...] = ("Creative Commons 0", "Attribution", "Sampling+")  # paper 3.1; () = any
-    query: str = ""  # words to search for; '' = all sounds
-    extra_filter: str = ""  # in the API's own language, e.g. "duration:[0 TO 600]"
-    created_from: str = "2005-04-01"  # the site opened in April 2005
-    created_to: str = ""  # a date (that day included) or a time, UTC; '' = when the listing begins
-    ids: tuple[int, ...] = ()  # these sounds and no others
-    ids_file: Location = ""  # likewise: a list of works (CSV) that names sounds by id or URL
-    rendition: Rendition = "original"  # preview: lossy, without login and throttling
-    listing: str = "once"  # or a date, "2026-09-01": what was listed before it is listed again
-    max_claim_age_hours: float = 24.0  # for how long what the API said of a sound counts as what it says now
-    level: int = 1  # throttling level of the API key
-    per_minute: int = 0  # a lower limit of your own; 0 = the level's
-    per_day: int = 0
-    page_size: int = 150  # the API gives no more
-    permission: str = ""  # names the written permission to use the API for a commercial release
-    base_url: str = FREESOUND
-    cdn_url: str = CDN
+Config = FreesoundConfig
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -30,11 +30,14 @@ from urllib.parse import quote
 from sao_data.config import Location
 from sao_data.errors import UsageError
 from sao_data.records import MediaFacts, Offer, Recording, Rejection
-from sao_data.sources import _bst, _cells, _preference, _rows
-from sao_data.sources._archive import Archive, is_safe
-from sao_data.sources._cells import Tally
-from sao_data.sources._columns import Cells, Csv, Line, plain
-from sao_data.sources._freesound_sound import TYPES
+from sao_data.sources._common import cells as _cells
+from sao_data.sources._common import preference as _preference
+from sao_data.sources._common import rows as _rows
+from sao_data.sources._common.archive import Archive, is_safe
+from sao_data.sources._common.cells import Tally
+from sao_data.sources._common.columns import Cells, Csv, Line, plain
+from sao_data.sources._freesound import taxonomy as _bst
+from sao_data.sources._freesound.sound import TYPES
 
 NEEDED = ("id", "username", "title", "license", "generative_ai_preference", "type")
 _WISH = ("generative_ai_preference", "gen_ai_preference", "ai_preference")

@@ -28,9 +28,11 @@ from sao_data.config import Location
 from sao_data.errors import UsageError
 from sao_data.licences import parse_witnesses
 from sao_data.records import Offer, Recording, Rejection
-from sao_data.sources import _fields, _hub_files, _rows
-from sao_data.sources._cells import Tally
-from sao_data.sources._fields import Refused
+from sao_data.sources._common import fields as _fields
+from sao_data.sources._common import rows as _rows
+from sao_data.sources._common.cells import Tally
+from sao_data.sources._common.fields import Refused
+from sao_data.sources._hub import files as _hub_files
 
 _ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", re.ASCII)
 _NUM_HEX = 20  # of the sha256 that names a file without an id

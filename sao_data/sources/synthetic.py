@@ -22,9 +22,9 @@ import soundfile
 from sao_data.errors import UsageError
 from sao_data.ids import id_hash
 from sao_data.records import MediaFacts, Offer, Recording, Rejection
-from sao_data.sources import _rows
-from sao_data.sources._voices import Samples
-from sao_data.sources._works import WORKS, Form, Work
+from sao_data.sources._common import rows as _rows
+from sao_data.sources._synthetic.voices import Samples
+from sao_data.sources._synthetic.works import WORKS, Form, Work
 
 RETRIEVED_AT = "2026-01-01T00:00:00Z"  # the catalogue's invented date: the same on every run
 

@@ -1,1 +1,8 @@
-"""The stages of the data road, one file each; the machinery that runs them is in stage.py."""
+"""One file a stage: rows of one kind into rows of the next, bucket by bucket, kept or rejected with a
+reason.
+
+`base` is the machinery (a part's name is a digest of all it follows from); the others are the stages in
+the order of the records, the transferred originals, and what is reused of earlier parts.
+
+Imports: the vocabulary, audio, licences, storage, matching, rights, screening, attribution.
+"""

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from sao_data import plugins
-from sao_data.credits import unnamed
 from sao_data.manifest import Plugin
 from sao_data.records import Caption, Clip
-from sao_data.stage import Bucket, Sink, clip_key
+from sao_data.rights.credits import unnamed
+from sao_data.stages.base import Bucket, Sink, clip_key
 from sao_data.stages.listing import NAME as LIST
 from sao_data.stages.listing import Listed
 

@@ -9,7 +9,7 @@ from sao_data import plugins
 from sao_data.manifest import Plugin
 from sao_data.plugins import Filter
 from sao_data.records import Clip, Recording
-from sao_data.stage import Bucket, Sink, clip_key
+from sao_data.stages.base import Bucket, Sink, clip_key
 from sao_data.stages.listing import NAME as LIST
 from sao_data.stages.listing import Listed
 

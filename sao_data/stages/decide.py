@@ -10,11 +10,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from sao_data import reviews
 from sao_data.licences import Release
 from sao_data.records import CatalogueRow, Decision, Objection
-from sao_data.reviews import Answer
-from sao_data.stage import Bucket, Sink
+from sao_data.rights import reviews
+from sao_data.rights.reviews import Answer
+from sao_data.stages.base import Bucket, Sink
 from sao_data.stages.judge import NAME as JUDGE
 
 ALLOWED = "allowed_by_review"

@@ -12,15 +12,16 @@ import hashlib
 from dataclasses import dataclass
 from typing import BinaryIO, ClassVar
 
-from sao_data import config, tables
+from sao_data import config
 from sao_data.errors import ReadAgain
-from sao_data.originals import Originals, RemoteSource
 from sao_data.plugins import DamagedFile, Source
 from sao_data.records import AudioFile, Decision, Recording, Rendition
-from sao_data.stage import Bucket, Sink, earlier
+from sao_data.stages.base import Bucket, Sink, earlier
 from sao_data.stages.listing import NAME as LIST
 from sao_data.stages.listing import Listed
-from sao_data.stages.reread import reread
+from sao_data.stages.originals import Originals, RemoteSource
+from sao_data.stages.refresh import reread
+from sao_data.storage import tables
 
 _BLOCK = 1 << 20
 

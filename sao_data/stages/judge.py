@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from sao_data import licences
-from sao_data.clusters import author_key
 from sao_data.licences import Policy, Release, decide, meets, normalise_preference, parse_witnesses
 from sao_data.licences.table import table
+from sao_data.matching.metadata import author_key
 from sao_data.records import Decision, Recording
-from sao_data.stage import Bucket, Sink
+from sao_data.stages.base import Bucket, Sink
 from sao_data.stages.listing import NAME as LIST
 from sao_data.stages.listing import Listed, strictest_wish
 

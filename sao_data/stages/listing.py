@@ -17,15 +17,16 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from sao_data import config, text_limits
+from sao_data import config
 from sao_data.ids import bucket_of, check_id, id_hash
 from sao_data.licences import normalise_preference, parse_witnesses
 from sao_data.licences.later import num_met
 from sao_data.manifest import Manifest
 from sao_data.plugins import Source
 from sao_data.records import Offer, Recording, Rejection
-from sao_data.stage import Part, content_part, publish_rows
-from sao_data.storage import Storage
+from sao_data.stages import text_limits
+from sao_data.stages.base import Part, content_part, publish_rows
+from sao_data.storage.backend import Storage
 
 NAME = "list"
 _ASKS = {"CC0": 0, "BY": 1, "SAMPLING+": 2}  # what a licence asks for; others ask for more

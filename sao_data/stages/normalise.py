@@ -17,15 +17,15 @@ from pathlib import Path
 from typing import ClassVar
 
 from sao_data.audio import AudioConfig, AudioRejected
-from sao_data.cut import Cut
-from sao_data.originals import Originals, opened
+from sao_data.audio.sandbox import Normalised, Workbench
+from sao_data.audio.segments import Cut
 from sao_data.plugins import DamagedFile, Source
 from sao_data.records import AudioFile, Clip
-from sao_data.stage import Bucket, Part, Sink, earlier, spool
-from sao_data.stages.flacs import Flacs, clips_of
+from sao_data.stages.base import Bucket, Part, Sink, earlier, spool
+from sao_data.stages.flac_reuse import Flacs, clips_of
 from sao_data.stages.listing import NAME as LIST
 from sao_data.stages.listing import Listed
-from sao_data.workbench import Normalised, Workbench
+from sao_data.stages.originals import Originals, opened
 
 _TOOLS = ("soundfile", "av", "soxr", "numpy", "scipy", "pyloudnorm")  # another version may give other bytes
 _version = functools.cache(version)  # each bucket asks anew, and reading it parses a file

@@ -12,11 +12,9 @@ import math
 from collections import defaultdict
 from dataclasses import dataclass
 
-from sao_data import shards, tables
 from sao_data.attribution.credit import credit, work_from_decision
+from sao_data.audio.segments import seconds_start, seconds_total
 from sao_data.config import digest as config_digest
-from sao_data.credits import shown_author_id
-from sao_data.cut import seconds_start, seconds_total
 from sao_data.ids import sample_key
 from sao_data.records import (
     SAMPLE_RATE,
@@ -29,14 +27,16 @@ from sao_data.records import (
     SampleRow,
     Shard,
 )
-from sao_data.split import Split, series_of
-from sao_data.stage import Bucket, Part, Stage
+from sao_data.rights.credits import shown_author_id
+from sao_data.stages.base import Bucket, Part, Stage
 from sao_data.stages.decide import ALLOWED
-from sao_data.stages.flacs import PACK as NAME
-from sao_data.stages.flacs import Audio, parts_on_disk
+from sao_data.stages.flac_reuse import PACK as NAME
+from sao_data.stages.flac_reuse import Audio, parts_on_disk
 from sao_data.stages.listing import NAME as LIST
 from sao_data.stages.listing import Listed
-from sao_data.storage import Storage
+from sao_data.storage import shards, tables
+from sao_data.storage.backend import Storage
+from sao_data.storage.series import Split, series_of
 
 VERSION = 2
 _INPUTS = (LIST, "decide", "curate", "caption")

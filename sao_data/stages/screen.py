@@ -13,7 +13,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from sao_data import tables
 from sao_data.records import SAMPLE_RATE, Clip
 from sao_data.screening import Screening, Tagged
 from sao_data.screening.music import (
@@ -24,8 +23,9 @@ from sao_data.screening.music import (
     music_seconds,
     needs_tagging,
 )
-from sao_data.stage import Bucket, Sink, Stage, earlier
-from sao_data.stages.flacs import Audio
+from sao_data.stages.base import Bucket, Sink, Stage, earlier
+from sao_data.stages.flac_reuse import Audio
+from sao_data.storage import tables
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -20,8 +20,8 @@ from typing import Any, Protocol, Self, cast
 import torch
 from torch import Tensor, nn
 
-from sao_data import stored
 from sao_data.errors import IntegrityError, UsageError
+from sao_data.storage import documents as stored
 from sao_model import published_settings as settings
 from sao_model import weights
 

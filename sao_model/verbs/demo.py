@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from sao_data.provenance import Dataset
-    from sao_data.storage import Storage
+    from sao_data.dataset.verify import Dataset
+    from sao_data.storage.backend import Storage
     from sao_model.run import Progress
 
 HELP = "the whole job in small: dataset, report, a tiny model, a sound"
@@ -37,12 +37,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     from contextlib import closing
 
-    from sao_data import executor, ingest, launch, manifest, progress, summary
+    from sao_data import manifest
+    from sao_data.commands import common as launch
+    from sao_data.commands import progress
+    from sao_data.dataset import summary
+    from sao_data.dataset.verify import open_dataset, verify
     from sao_data.errors import IntegrityError
-    from sao_data.provenance import open_dataset, verify
-    from sao_data.storage import open_storage
+    from sao_data.execution import executor
+    from sao_data.ingest import run as ingest
+    from sao_data.shipped import manifests_folder
+    from sao_data.storage.backend import open_storage
 
-    chosen = manifest.load(launch.manifests_folder() / "demo.toml")
+    chosen = manifest.load(manifests_folder() / "demo.toml")
     url = launch.output(args.out, chosen.name)
     with closing(progress.make()) as shown:
         with closing(executor.make(args.executor)) as runner:
@@ -64,7 +70,7 @@ def _leave_recordings(storage: Storage) -> None:
 
     from sao_data.records import Offer
     from sao_data.sources import synthetic
-    from sao_data.storage import write_if_changed
+    from sao_data.storage.backend import write_if_changed
 
     source = synthetic.build(synthetic.Config())
     table = io.StringIO(newline="")
@@ -87,7 +93,7 @@ def _train_and_generate(dataset: Dataset, out: Path, shown: Progress) -> list[st
     import torch
 
     from sao_data import config as configs
-    from sao_data.launch import manifests_folder
+    from sao_data.shipped import manifests_folder
     from sao_model import generation, train_dit, train_vae
 
     torch.set_num_threads(

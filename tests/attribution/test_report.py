@@ -7,7 +7,6 @@ import re
 from base64 import b64encode
 from hashlib import sha256
 from html.parser import HTMLParser
-from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -27,8 +26,9 @@ from tests.attribution.made_rows import (
     info_of,
     kept,
 )
+from tests.paths import SHARED
 
-HOSTILE = Path(__file__).resolve().parents[3] / "shared" / "data" / "hostile_metadata.jsonl"
+HOSTILE = SHARED / "hostile_metadata.jsonl"
 TRIGGERS = tuple("=+-@\t\r\n＝＋－＠")
 OWN_TITLES = [
     "<img src=x onerror=alert(1)>",

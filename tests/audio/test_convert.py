@@ -14,8 +14,8 @@ import soxr
 
 from sao_data.audio import AudioConfig, AudioRejected
 from sao_data.audio.changes import sentences
+from sao_data.audio.containers.sniff import container_of
 from sao_data.audio.convert import Source, normalise
-from sao_data.audio.sniff import container_of
 from sao_data.audio.stereo import Pcm, Stereo
 from sao_data.errors import UsageError
 from tests.made import (
@@ -359,7 +359,7 @@ def test_the_original_format_is_named(data: bytes, label: str) -> None:
 
 def test_the_name_of_a_file_is_never_seen() -> None:
     # An audio file in a file object without a name, and the sniffer at work on it directly.
-    from sao_data.audio.guarded import Guarded
+    from sao_data.audio.containers.guarded import Guarded
 
     assert container_of(Guarded(io.BytesIO(wav_bytes(tone()))), 1 << 20) == "wav"
 
@@ -367,7 +367,7 @@ def test_the_name_of_a_file_is_never_seen() -> None:
 def test_integer_formats_of_pyav_are_scaled_to_full_scale() -> None:
     import av
 
-    from sao_data.audio.frames import floats
+    from sao_data.audio.containers.frames import floats
 
     full: dict[str, npt.NDArray[np.generic]] = {
         "u8": np.array([[0, 255]], np.uint8),

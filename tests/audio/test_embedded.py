@@ -10,9 +10,9 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from sao_data.audio.embedded import MOST_CHARS, tags_of
-from sao_data.audio.guarded import Guarded
-from sao_data.audio.sniff import container_of
+from sao_data.audio.containers.embedded import MOST_CHARS, tags_of
+from sao_data.audio.containers.guarded import Guarded
+from sao_data.audio.containers.sniff import container_of
 from tests.audio.test_convert import decoded
 from tests.made import RATE, encode, flac_bytes, mp3_bytes, muxed_bytes, noise, to_pcm, wav_bytes
 

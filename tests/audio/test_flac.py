@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from sao_data.audio import flac
-from sao_data.audio.guarded import Guarded
+from sao_data.audio.containers.guarded import Guarded
 from tests.made import RATE, flac_bytes, noise, to_pcm, tone
 
 
@@ -60,5 +60,5 @@ def test_streaminfo_states_the_length() -> None:
 def test_scanning_finds_what_lies_across_windows(window, monkeypatch) -> None:
     data = flac_bytes(noise(seed=3))
     whole = flac.scan(Guarded(io.BytesIO(data)))
-    monkeypatch.setattr("sao_data.audio.guarded._WINDOW", window)
+    monkeypatch.setattr("sao_data.audio.containers.guarded._WINDOW", window)
     assert flac.scan(Guarded(io.BytesIO(data))) == whole

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from sao_data.audio import AudioConfig
-from sao_data.audio.guarded import Guarded
-from sao_data.audio.mpeg import count_frames
+from sao_data.audio.containers.guarded import Guarded
+from sao_data.audio.containers.mpeg import count_frames
 from tests.audio.test_convert import decoded, reason
 from tests.made import (
     RATE,

@@ -11,12 +11,14 @@ from typing import get_args
 import numpy as np
 import pytest
 
-from sao_data.audio import AudioRejected, decode, sniff
-from sao_data.audio.guarded import Guarded
+from sao_data.audio import AudioRejected, decode
+from sao_data.audio.containers import sniff
+from sao_data.audio.containers.guarded import Guarded
 from sao_data.audio.rejected import Reason
-from sao_data.workbench import Probe, Workbench
+from sao_data.audio.sandbox import Probe, Workbench
+from tests.paths import SHARED
 
-CORPUS = Path(__file__).resolve().parents[3] / "shared" / "data" / "odd_audio"
+CORPUS = SHARED / "odd_audio"
 
 pytestmark = pytest.mark.skipif(not CORPUS.exists(), reason="needs ../shared/data/odd_audio")
 

@@ -6,7 +6,6 @@ import hashlib
 import io
 import json
 import zipfile
-from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, quote, urlsplit
 
@@ -18,8 +17,7 @@ from tests.fakes.freesound import FakeFreesound, Pack, Quirks, SimulatedClock, W
 from tests.fakes.freesound.objects import FIELDS
 from tests.fakes.freesound.throttle import SUSPENDED
 from tests.fakes.freesound.vocabulary import LICENCES
-
-SHARED = Path(__file__).resolve().parents[2].parent / "shared" / "data"
+from tests.paths import SHARED
 
 
 def small_world() -> World:

@@ -19,8 +19,7 @@ from urllib.request import Request, urlopen
 import pytest
 
 from tests.fakes.freesound import FakeFreesound, World
-
-ROOT = Path(__file__).resolve().parents[2]
+from tests.paths import ROOT
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from benchmarks.permits import TARGET, simulate
 from sao_data.fetch.permits import LEVELS, Permits, Windows
-from sao_data.storage import LocalStorage
+from sao_data.storage.backend import LocalStorage
 from tests.fakes.freesound import SimulatedClock
 from tests.fakes.freesound.throttle import LEVELS as SERVER_LEVELS
 from tests.fakes.freesound.throttle import Rates, Throttle, too_many

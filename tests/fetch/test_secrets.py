@@ -18,7 +18,7 @@ from sao_data.fetch.tokens import Tokens
 from sao_data.fetch.workspace import Workspace
 from sao_data.licences import Release
 from sao_data.plugins import DamagedFile
-from sao_data.storage import LocalStorage
+from sao_data.storage.backend import LocalStorage
 from tests.fakes.freesound import FakeFreesound, Quirks, as_json, make
 from tests.fetch.made_web import log_in, web
 

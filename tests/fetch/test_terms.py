@@ -11,7 +11,7 @@ import pytest
 from sao_data.errors import UsageError
 from sao_data.fetch import terms
 from sao_data.licences import Release
-from sao_data.storage import LocalStorage
+from sao_data.storage.backend import LocalStorage
 from tests.fakes.freesound import SimulatedClock
 
 COMMERCIAL = [Release(commercial_use=True), Release(commercial_training=True)]

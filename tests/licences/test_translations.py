@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import tomllib
-from pathlib import Path
 
 import pytest
 
 from sao_data.licences import Policy, Release, judge, parse
 from sao_data.licences.address import normal
+from tests.paths import MANIFESTS
 
-TABLE = Path(__file__).parents[2] / "manifests" / "licences.toml"
+TABLE = MANIFESTS / "licences.toml"
 LANGUAGES = tomllib.loads(TABLE.read_text(encoding="utf-8"))["translations"]["language"]
 
 

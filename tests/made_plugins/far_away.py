@@ -13,11 +13,11 @@ from sao_data.config import Location
 from sao_data.errors import Later
 from sao_data.fetch.workspace import Workspace
 from sao_data.licences import Release
-from sao_data.originals import Fetched
 from sao_data.plugins import DamagedFile
 from sao_data.records import Offer, Recording, Rejection
-from sao_data.sources import _rows
-from sao_data.storage import Storage
+from sao_data.sources._common import rows as _rows
+from sao_data.stages.originals import Fetched
+from sao_data.storage.backend import Storage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

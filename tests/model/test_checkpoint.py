@@ -11,8 +11,9 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from sao_data import seen, sums
 from sao_data.errors import IntegrityError, SaoError, UsageError
+from sao_data.loading import training_data as seen
+from sao_data.storage import checksums as sums
 from sao_model import checkpoint
 from sao_model.checkpoint import assign, describe, load, load_codec, load_tensors, save
 from sao_model.ema import Ema

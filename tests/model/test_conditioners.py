@@ -7,6 +7,7 @@ import torch
 from sao_data.errors import IntegrityError, UsageError
 from sao_model import conditioners
 from sao_model.conditioners import seconds, t5
+from tests.paths import SHARED
 
 SMALL = t5.Config(
     pretrained="", max_tokens=8, width=32, num_layers=1, num_heads=2, head_dim=16, ff_dim=32, vocab_size=512
@@ -81,7 +82,7 @@ def test_an_unknown_conditioner_names_the_nearest() -> None:
         conditioners.load("second", where="test")
 
 
-TOKENIZER = Path(__file__).parents[3] / "shared" / "data" / "stable-audio-open-1.0" / "tokenizer"
+TOKENIZER = SHARED / "stable-audio-open-1.0" / "tokenizer"
 
 
 @pytest.mark.skipif(not TOKENIZER.is_dir(), reason="needs the published tokenizer beside the checkout")

@@ -16,6 +16,7 @@ from sao_model.model import StableAudio, build
 from sao_model.preset import Config
 from sao_model.released import Layout
 from tests import damaged
+from tests.paths import SHARED
 
 
 @pytest.mark.parametrize("layout", [released.sat, released.diffusers])
@@ -158,7 +159,7 @@ def changed(table: dict[str, Any], place: str, value: object) -> dict[str, Any]:
     return table
 
 
-PARITY = Path(__file__).parents[3] / "shared" / "data" / "parity"
+PARITY = SHARED / "parity"
 parity = pytest.mark.skipif(not PARITY.is_dir(), reason="needs the reference checkpoints beside the checkout")
 
 OTHER_DIFFUSERS: tuple[tuple[str, str, object, str], ...] = (

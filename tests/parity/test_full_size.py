@@ -1,15 +1,15 @@
 """The whole model on the meta device: exact counts, and every key and shape of both public layouts."""
 
 import dataclasses
-from pathlib import Path
 
 import pytest
 import torch
 
 from sao_model import preset, published_config, released
 from sao_model.model import StableAudio, parts
+from tests.paths import SHARED
 
-KEYS = Path(__file__).resolve().parents[3] / "shared" / "data" / "parity" / "keys"
+KEYS = SHARED / "parity" / "keys"
 CONFIGS = KEYS.parents[1] / "stable-audio-open-1.0"
 needs_shared = pytest.mark.skipif(not KEYS.exists(), reason="key lists (../shared/data/parity) are absent")
 

@@ -4,8 +4,6 @@ The weights are random and tiny (../shared/data/parity); tolerances are max|a-b|
 above the float32 floor, so that a wrong detail shows. `test_a_wrong_detail_shows` proves that they do.
 """
 
-from pathlib import Path
-
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -14,8 +12,9 @@ from torch import Tensor
 from sao_model import codec, dit, guidance, released, samplers
 from sao_model.guidance import Conditioning
 from sao_model.model import StableAudio
+from tests.paths import SHARED
 
-PARITY = Path(__file__).resolve().parents[3] / "shared" / "data" / "parity"
+PARITY = SHARED / "parity"
 pytestmark = pytest.mark.skipif(not PARITY.exists(), reason="../shared/data/parity is absent")
 torch.set_num_threads(1)
 

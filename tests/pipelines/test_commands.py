@@ -10,20 +10,13 @@ from pathlib import Path
 import pytest
 
 from tests.datasets_made import BY, NC, manifest_text, tree, write_folder
+from tests.paths import ROOT
 from tests.warm import Warm
 
-ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ["--manifest", "manifests/folder_example.toml"]
-STRICT = [
-    "--set",
-    "source.0.count=12",
-    "--set",
-    "source.0.seconds=0.3",
-    "--set",
-    "limits.max_reject_share=0.1",
-]
+SMALL = ("source.0.count=12", "source.0.seconds=0.3")
+STRICT = [part for field in (*SMALL, "limits.max_reject_share=0.1") for part in ("--set", field)]
 SHARED = ROOT.parent / "shared" / "data"
-
 
 INGEST = (ROOT / "pipelines" / "ingest.py", "--executor", "local")
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from sao_data.provenance import open_dataset, verify
+from sao_data.dataset.verify import open_dataset, verify
 from tests import processes
 from tests.conftest import Cluster
 from tests.datasets_made import tree

@@ -17,14 +17,14 @@ import soundfile
 import torch
 from safetensors.torch import load_file, save_file
 
-from sao_data import sums
-from sao_data.storage import LocalStorage
+from sao_data.storage import checksums as sums
+from sao_data.storage.backend import LocalStorage
 from tests import processes
 from tests.datasets_made import BY, SAMPLING, build, load, tone_wav, write_folder
+from tests.paths import ROOT
 from tests.training.test_training import TINY
 from tests.warm import Warm
 
-ROOT = Path(__file__).resolve().parents[2]
 LAUNCH = [
     "-m", "accelerate.commands.launch", "--cpu", "--num_processes", "1", "--num_machines", "1",
     "--num_cpu_threads_per_process", "1", "--mixed_precision", "no", "--dynamo_backend", "no",

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 import pytest
 
 from sao_data.errors import UsageError
-from sao_data.screening import classes
 from sao_data.screening.classes import columns_of, music_classes
 
 
@@ -50,14 +48,3 @@ def test_classes_are_found_by_name_in_any_order_and_spelling() -> None:
 def test_a_missing_class_is_an_error_that_names_it() -> None:
     with pytest.raises(UsageError, match=r"here: 1 of 2 music classes .* 'Banjo'"):
         columns_of(("Music", "Banjo"), ("Music", "Speech"), where="here")
-
-
-def test_the_file_is_found_in_a_checkout_and_in_a_wheel(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    assert classes._path() == Path(__file__).resolve().parents[2] / "manifests" / "music_classes.toml"
-    shipped = tmp_path / "sao_data" / "_manifests" / "music_classes.toml"
-    shipped.parent.mkdir(parents=True)
-    shipped.touch()
-    monkeypatch.setattr(classes, "__file__", str(tmp_path / "sao_data" / "screening" / "classes.py"))
-    assert classes._path() == shipped

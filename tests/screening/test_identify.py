@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from sao_data import tables
 from sao_data.errors import IntegrityError, Stopped, UsageError
 from sao_data.records import Objection
 from sao_data.screening import MusicWork, Screening, Sent, identify
 from sao_data.screening.acoustid import AcoustId
-from sao_data.storage import LocalStorage
+from sao_data.storage import tables
+from sao_data.storage.backend import LocalStorage
 from tests.fakes import acoustid_server as fake
 
 WORK = MusicWork(

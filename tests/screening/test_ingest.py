@@ -9,14 +9,16 @@ import numpy as np
 import pytest
 import soundfile
 
-from sao_data import ingest, manifest, tables
-from sao_data.commit import SCREENING
+from sao_data import manifest
+from sao_data.dataset.commit import SCREENING
+from sao_data.dataset.verify import open_dataset, verify
 from sao_data.errors import UsageError
-from sao_data.executor import LocalExecutor
-from sao_data.provenance import open_dataset, verify
+from sao_data.execution.executor import LocalExecutor
+from sao_data.ingest import run as ingest
 from sao_data.records import CatalogueRow
 from sao_data.screening import Sent
-from sao_data.storage import LocalStorage
+from sao_data.storage import tables
+from sao_data.storage.backend import LocalStorage
 from tests.datasets_made import BY, Quiet, build, load, tone_wav, write_rows
 
 KNOWN = "Blue Morning"
@@ -134,6 +136,6 @@ def test_screening_a_finished_dataset_decodes_nothing_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     out = screened(tmp_path, folder)
-    monkeypatch.setattr("sao_data.workbench.Workbench.normalise", None)
+    monkeypatch.setattr("sao_data.audio.sandbox.Workbench.normalise", None)
     screened(tmp_path, folder, "screening.provider=dry-run", f"screening.folder={weights}")
     assert [row.recording_id for row in audit(out)] == ["folder:song-wav"]

@@ -14,10 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from sao_data.provenance import open_dataset, verify
+from sao_data.dataset.verify import open_dataset, verify
 from tests.fakes.freesound import FakeFreesound, World
+from tests.paths import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 SHARED = ROOT.parent / "shared" / "data"
 INGEST = [sys.executable, str(ROOT / "pipelines" / "ingest.py")]
 

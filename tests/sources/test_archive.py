@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 
 from sao_data.errors import UsageError
-from sao_data.sources import _member
-from sao_data.sources._archive import Archive, DamagedFile, is_safe
+from sao_data.sources._common import member as _member
+from sao_data.sources._common.archive import Archive, DamagedFile, is_safe
+from tests.paths import SHARED
 
-SHARED = Path(__file__).parents[3] / "shared" / "data"
 SOUND = random.Random(1).randbytes(300_000) + bytes(300_000)
 METHODS = [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2]
 

@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 
 from sao_data.errors import UsageError
-from sao_data.sources import _attribution_list
-from sao_data.sources._attribution_list import Entry
+from sao_data.sources._common import work_list as _attribution_list
+from sao_data.sources._common.work_list import Entry
+from tests.paths import SHARED
 
-SHARED = Path(__file__).parents[3] / "shared" / "data" / "fma_attribution.csv"
+SHARED = SHARED / "fma_attribution.csv"
 
 
 def read(folder: Path, text: str) -> list[Entry]:

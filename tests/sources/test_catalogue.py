@@ -20,7 +20,8 @@ from sao_data import manifest
 from sao_data.errors import UsageError
 from sao_data.ids import check_id
 from sao_data.records import Offer, Recording, Rejection
-from sao_data.sources import _fields, catalogue, freesound
+from sao_data.sources import catalogue, freesound
+from sao_data.sources._common import fields as _fields
 from sao_data.stages import listing
 
 BY = "https://creativecommons.org/licenses/by/4.0/"

@@ -15,17 +15,19 @@ from typing import Any
 
 import pytest
 
-from sao_data import ingest, manifest
+from sao_data import manifest
+from sao_data.dataset.verify import open_dataset, verify
 from sao_data.errors import Later
-from sao_data.executor import LocalExecutor
+from sao_data.execution.executor import LocalExecutor
 from sao_data.fetch.wire import Timeouts, Weather
 from sao_data.fetch.workspace import Workspace
-from sao_data.originals import RemoteSource
+from sao_data.ingest import run as ingest
 from sao_data.plugins import DamagedFile
-from sao_data.provenance import open_dataset, verify
 from sao_data.records import Offer, Recording, Rejection
-from sao_data.sources import _urls, catalogue
-from sao_data.sources._download import Manners, Pace, Stated, download
+from sao_data.sources import catalogue
+from sao_data.sources._common import urls as _urls
+from sao_data.sources._common.download import Manners, Pace, Stated, download
+from sao_data.stages.originals import RemoteSource
 from tests.datasets_made import BY, Quiet, tone_wav
 
 DATA = bytes(range(256)) * 40

@@ -14,12 +14,17 @@ import pyarrow
 import pytest
 from pyarrow import parquet
 
-from sao_data import evidence, ingest, manifest
+from sao_data import manifest
+from sao_data.dataset.verify import open_dataset, verify
 from sao_data.errors import UsageError
-from sao_data.executor import LocalExecutor
-from sao_data.provenance import open_dataset, verify
+from sao_data.execution.executor import LocalExecutor
+from sao_data.ingest import run as ingest
 from sao_data.records import Offer, Recording, Rejection
-from sao_data.sources import _cells, _fields, _preference, catalogue, folder, freesound, freesound_pack, hub
+from sao_data.sources import catalogue, folder, freesound, freesound_pack, hub
+from sao_data.sources._common import cells as _cells
+from sao_data.sources._common import fields as _fields
+from sao_data.sources._common import preference as _preference
+from sao_data.storage import evidence
 from tests.datasets_made import CC0, Quiet, tone_wav
 
 NAN = float("nan")

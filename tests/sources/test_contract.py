@@ -14,7 +14,8 @@ import pyarrow
 import pytest
 from pyarrow import parquet
 
-from sao_data import config, plugins, replay
+from sao_data import config, plugins
+from sao_data.dataset.checks import replay
 from sao_data.errors import UsageError
 from sao_data.fetch.workspace import Workspace
 from sao_data.ids import check_id

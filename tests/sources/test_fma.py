@@ -16,9 +16,11 @@ from sao_data.errors import UsageError
 from sao_data.ids import check_id
 from sao_data.licences import Policy, Release, decide
 from sao_data.records import Offer, Recording, Rejection
-from sao_data.sources import _fma_defects, _fma_rows, fma
+from sao_data.sources import fma
+from sao_data.sources._fma import defects as _fma_defects
+from sao_data.sources._fma import rows as _fma_rows
+from tests.paths import SHARED
 
-SHARED = Path(__file__).parents[3] / "shared" / "data"
 BY = "http://creativecommons.org/licenses/by/3.0/us/"
 BADGE = "http://i.creativecommons.org/l/by/3.0/us/88x31.png"
 TRACK = {

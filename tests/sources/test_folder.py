@@ -13,8 +13,8 @@ from sao_data.errors import UsageError
 from sao_data.ids import check_id
 from sao_data.records import Offer, Recording, Rejection
 from sao_data.sources import folder
+from tests.paths import SHARED
 
-SHARED = Path(__file__).parents[3] / "shared" / "data"
 HEADER = "file_name,title,author,license,url\n"
 
 

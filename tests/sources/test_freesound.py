@@ -14,8 +14,8 @@ from sao_data.ids import check_id
 from sao_data.licences import normalise_preference
 from sao_data.records import Offer, Recording, Rejection
 from sao_data.sources import freesound
+from tests.paths import SHARED
 
-SHARED = Path(__file__).parents[3] / "shared" / "data"
 SOUND: dict[str, Any] = {
     "id": 1001,
     "url": "https://freesound.org/people/Ana%20B./sounds/1001/",

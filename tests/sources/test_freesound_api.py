@@ -17,20 +17,21 @@ from typing import Any
 import pytest
 
 from sao_data.errors import Stopped, UsageError
-from sao_data.executor import LocalExecutor
+from sao_data.execution.executor import LocalExecutor
 from sao_data.fetch import credentials
 from sao_data.fetch.workspace import Workspace
 from sao_data.licences import Release
-from sao_data.originals import RemoteSource
 from sao_data.plugins import DamagedFile
 from sao_data.records import Offer, Recording
 from sao_data.sources import freesound_api
 from sao_data.sources.freesound_api import Config, FreesoundApi
-from sao_data.storage import open_storage
+from sao_data.stages.originals import RemoteSource
+from sao_data.storage.backend import open_storage
 from tests.fakes.freesound import FakeFreesound, Quirks, SimulatedClock, World, as_json, make
+from tests.paths import SHARED
 from tests.sources.freesound_asked import fake_of, ids_of, listed, rejected, source_of
 
-HOSTILE = Path(__file__).parents[3] / "shared" / "data" / "hostile_metadata.jsonl"
+HOSTILE = SHARED / "hostile_metadata.jsonl"
 DAMAGE = ("truncated", "reset_mid", "wrong_md5", "html_200", "empty_200")
 
 
@@ -505,7 +506,7 @@ def test_a_forecast_knows_what_is_listed_already(tmp_path: Path) -> None:
 
 
 def test_the_limits_are_the_levels_or_lower_ones_of_ones_own() -> None:
-    from sao_data.sources._freesound_config import windows
+    from sao_data.sources._freesound.config import windows
 
     assert windows(Config(level=99)) is None
     own = windows(Config(level=2, per_minute=10, per_day=9_999))

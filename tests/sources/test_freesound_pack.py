@@ -14,10 +14,11 @@ from sao_data.errors import UsageError
 from sao_data.ids import check_id
 from sao_data.licences import Policy, Release, decide
 from sao_data.records import Offer, Recording, Rejection
-from sao_data.sources import _bst, freesound, freesound_pack
-from sao_data.sources._archive import DamagedFile
+from sao_data.sources import freesound, freesound_pack
+from sao_data.sources._common.archive import DamagedFile
+from sao_data.sources._freesound import taxonomy as _bst
+from tests.paths import SHARED
 
-SHARED = Path(__file__).parents[3] / "shared" / "data"
 ROW = {
     "filepath": "1/1001.wav",
     "id": "1001",

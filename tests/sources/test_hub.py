@@ -15,13 +15,15 @@ import pyarrow
 import pytest
 from pyarrow import parquet
 
-from sao_data import ingest, manifest
+from sao_data import manifest
+from sao_data.dataset.verify import open_dataset, verify
 from sao_data.errors import UsageError
-from sao_data.executor import LocalExecutor
+from sao_data.execution.executor import LocalExecutor
+from sao_data.ingest import run as ingest
 from sao_data.plugins import DamagedFile
-from sao_data.provenance import open_dataset, verify
 from sao_data.records import Offer, Recording, Rejection
-from sao_data.sources import _hub_files, hub
+from sao_data.sources import hub
+from sao_data.sources._hub import files as _hub_files
 from tests.datasets_made import BY, CC0, Quiet, tone_wav
 
 ROW = {"id": "a1", "title": "Rain", "artist": "Ana", "license": BY}

@@ -14,7 +14,10 @@ import pytest
 
 from sao_data.licences import Policy, Release, decide
 from sao_data.records import Offer, Recording
-from sao_data.sources import _fields, _freesound_rows, _preference, folder, freesound, freesound_pack
+from sao_data.sources import folder, freesound, freesound_pack
+from sao_data.sources._common import fields as _fields
+from sao_data.sources._common import preference as _preference
+from sao_data.sources._freesound import offers as _freesound_rows
 
 CC0 = "http://creativecommons.org/publicdomain/zero/1.0/"
 NO_STRING: tuple[object, ...] = (["no-gen-ai"], {"value": "no-gen-ai"}, True, False, 0, 1.5, [], {})

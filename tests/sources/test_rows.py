@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from sao_data.sources import _rows
+from sao_data.sources._common import rows as _rows
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ import soundfile
 from sao_data.errors import UsageError
 from sao_data.records import Offer, Recording
 from sao_data.sources import synthetic
-from sao_data.sources._works import CC0, CC0_NAME, WORKS, Work
+from sao_data.sources._synthetic.works import CC0, CC0_NAME, WORKS, Work
 
 SOURCE = synthetic.build(synthetic.Config())
 NAMES = [work.name for work in WORKS]

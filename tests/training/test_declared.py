@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from sao_data import config as configs
-from sao_data import sums
-from sao_data.enforce import Release
+from sao_data.dataset.release import Release
+from sao_data.dataset.verify import Dataset, open_dataset
 from sao_data.errors import IntegrityError, UsageError
-from sao_data.provenance import Dataset, open_dataset
+from sao_data.storage import checksums as sums
 from sao_model import declared, generation, run, train_dit, train_vae
 from tests.datasets_made import BY, SAMPLING, build, load, write_folder
 from tests.training.test_training import TINY, Silent, dit_config, vae_config

@@ -17,14 +17,14 @@ from accelerate.state import AcceleratorState
 from safetensors.torch import load_file
 
 from sao_data import config as configs
+from sao_data.dataset.verify import Dataset, open_dataset
 from sao_data.errors import IntegrityError, Locked, UsageError
-from sao_data.provenance import Dataset, open_dataset
-from sao_data.storage import LocalStorage
+from sao_data.storage.backend import LocalStorage
 from sao_model import checkpoint, generation, optimiser, processes, run, train_dit, train_vae
 from tests.datasets_made import Quiet, build, load, tone_wav, write_folder
+from tests.paths import ROOT
 from tests.warm import Warm
 
-ROOT = Path(__file__).resolve().parents[2]
 TINY = """
 name = "mini"
 num_latents = 16

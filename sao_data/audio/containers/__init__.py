@@ -1,0 +1,1 @@
+"""What files say of themselves before they are decoded: container, declared lengths, tags about rights."""

@@ -1,0 +1,38 @@
+"""What people asked since, applied to a fresh listing: other credits, and of works taken down nothing at all.
+
+First `recredit`, then `bury`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+from sao_data.records import Recording
+from sao_data.rights.credits import Credits
+from sao_data.rights.credits import apply as credited
+from sao_data.rights.takedowns import Tombstones
+from sao_data.stages.listing import Listed, Listing
+
+
+def bury(listing: Listing, tombstones: Tombstones) -> frozenset[str]:
+    """Replace what was taken down by its bare id, so that nothing said of it is kept; return these ids."""
+    taken = [key for key, row in listing.rows.items() if _is_buried(row, tombstones)]
+    for key in taken:
+        row = listing.rows[key]
+        bare = Recording(id=key, source=row.recording.source)
+        listing.rows[key] = dataclasses.replace(row, recording=bare, raw="", others=(), earlier_raw="")
+    return frozenset(taken)
+
+
+def _is_buried(row: Listed, tombstones: Tombstones) -> bool:
+    offered = (row.recording, *(offer.recording for offer in row.others))
+    return any(tombstones.buries(recording) for recording in offered)
+
+
+def recredit(listing: Listing, asked: Credits) -> None:
+    """Credit every listed work as its author wants it; of what is buried nobody is named."""
+    for key, row in listing.rows.items() if asked.lines else ():
+        if row.raw:
+            others = (dataclasses.replace(o, recording=credited(o.recording, asked)) for o in row.others)
+            recording = credited(row.recording, asked)
+            listing.rows[key] = dataclasses.replace(row, recording=recording, others=tuple(others))

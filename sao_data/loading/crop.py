@@ -1,0 +1,58 @@
+"""Which window of a clip is trained on, and what it says of its place in the recording.
+
+A window lies inside its clip wherever the clip is long enough, so zeros follow only where the recording truly
+ends (paper 3.1: the model learns silence after the end). A clip shorter than the window that is not its
+recording's last, which needs `cut.max_seconds` below the window, is padded all the same and said to be.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import BinaryIO, Literal
+
+import numpy as np
+import numpy.typing as npt
+import soundfile
+
+from sao_data.audio.segments import seconds_start, seconds_total
+from sao_data.records import NUM_CHANNELS, Sample
+
+Mode = Literal["random", "start"]
+Floats = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Crop:
+    """A window of a clip, in frames at 44.1 kHz, and its timing."""
+
+    start: int  # within the clip
+    num_frames: int  # of sound; zeros follow up to the window's length
+    is_padded_inside: bool  # zeros stand where the recording goes on
+    seconds_start: int
+    seconds_total: int
+
+
+def choose(sample: Sample, window_frames: int, mode: Mode, rng: np.random.Generator) -> Crop:
+    """A window at a uniformly random start (one draw in either mode), or at the clip's."""
+    spare = max(0, sample.num_frames - window_frames)
+    drawn = int(rng.integers(0, spare + 1))
+    start = drawn if mode == "random" else 0
+    is_last = sample.start_frame + sample.num_frames >= sample.recording_frames
+    return Crop(
+        start=start,
+        num_frames=min(window_frames, sample.num_frames),
+        is_padded_inside=sample.num_frames < window_frames and not is_last,
+        seconds_start=seconds_start(sample.start_frame + start),
+        seconds_total=seconds_total(sample.recording_frames),
+    )
+
+
+def decode(flac: BinaryIO, crop: Crop, out_CT: Floats) -> int:
+    """Decode only the window into `out_CT` (channels, frames); return how many frames there were."""
+    with soundfile.SoundFile(flac, "r") as file:
+        if file.channels != NUM_CHANNELS:
+            return 0
+        file.seek(crop.start)
+        sound_TC = file.read(crop.num_frames, dtype="float32", always_2d=True)
+    out_CT[:, : len(sound_TC)] = sound_TC.T
+    return len(sound_TC)

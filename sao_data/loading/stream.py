@@ -1,0 +1,212 @@
+"""Stream: shards to training samples, in an order that is the same on any number of ranks and after any
+resume.
+
+    with Stream(dataset, config, rank=0, world_size=8, batch_size=256) as stream:   # batch_size: all ranks
+        for batch in stream:                       # endless; this rank's 32 samples
+            ...
+            state = batch.state                    # store it: Stream(..., state=state) goes on behind it
+
+Order, crops, flips and prompts follow from the dataset's sample list, the config and the position alone (see
+sampler.py). Do not wrap a Stream in a DataLoader or `accelerator.prepare` it: it has split itself.
+
+Take-downs: recordings named in takedowns.jsonl when a Stream is made are not drawn any more. Their places
+are passed over, batches are filled with what follows, and the rest keeps its order; the state remembers from
+which position on, so that what a checkpoint has seen stays true. The file is not read again meanwhile: ranks
+that read it at different moments would drift apart. Read it on one rank (`read_takedowns`), tell the others,
+and make a new Stream from the state with `takedowns=`.
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+from collections import deque
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from types import TracebackType
+
+import numpy as np
+
+from sao_data import config as configs
+from sao_data.dataset.verify import Dataset
+from sao_data.errors import UsageError
+from sao_data.loading.crop import Floats
+from sao_data.loading.sampler import Order, Planned
+from sao_data.loading.samples import StreamConfig, StreamedSample, Windows
+from sao_data.loading.shard_reader import Index, Reader
+from sao_data.loading.training_data import Seen, seen_of
+from sao_data.records import NUM_CHANNELS, SAMPLE_RATE
+from sao_data.rights import takedowns as tombstones
+from sao_data.storage.backend import Storage
+
+__all__ = ["Stream", "StreamBatch", "StreamConfig", "StreamState", "StreamedSample", "read_takedowns"]
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamState:
+    """All that a resume needs; `config.canonical` writes it as JSON, `config.parse` reads it back."""
+
+    position: int = 0  # places of the endless order behind us, on all ranks together
+    order: str = ""  # digest of sample list, seed and grouping: what the position counts in; '' = any
+    skips: tuple[tuple[str, int], ...] = ()  # (recording id, position from which it was not drawn any more)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamBatch:
+    """This rank's part of a global batch."""
+
+    samples: tuple[StreamedSample, ...]
+    audio: Floats  # (batch_size / world_size, 2, window_frames)
+    state: StreamState  # behind this batch, the same on all ranks
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Pending:
+    """A batch being decoded."""
+
+    waits: tuple[Callable[[], StreamedSample], ...]
+    audio: Floats
+    end: int  # position behind it
+
+
+class Stream:
+    """Endless batches of one rank; closes its threads and files when left."""
+
+    def __init__(
+        self,
+        dataset: Dataset,
+        config: StreamConfig,
+        *,
+        batch_size: int,
+        rank: int = 0,
+        world_size: int = 1,
+        state: StreamState | None = None,
+        takedowns: Iterable[str] | None = None,  # None: those in the dataset's takedowns.jsonl
+    ) -> None:
+        _check_split(batch_size, rank, world_size)
+        self.config = config
+        self._index = Index(dataset, config.series)
+        sizes = self._index.shard_sizes
+        self._order = Order(shard_sizes=sizes, seed=config.seed, shards_per_group=config.shards_per_group)
+        taken = read_takedowns(dataset.storage) if takedowns is None else takedowns
+        self.state = self._first_state(state or StreamState(), taken)
+        skipped = frozenset(self._skipped_from(self.state))
+        self.num_samples = len(self._index) - len(skipped)  # in an epoch, on all ranks
+        self._check_enough(batch_size)
+        self._reader = Reader(dataset, self._index, config.verify)
+        self._windows = Windows(self._index, self._reader, config)
+        self._batches = self._order.batches(batch_size, self.state.position, skipped)
+        self._mine = slice(rank * batch_size // world_size, (rank + 1) * batch_size // world_size)
+        self._pending: deque[_Pending] = deque()
+        self._pool = ThreadPoolExecutor(config.num_threads, "sao-stream") if config.num_threads else None
+        self._is_closed = False
+        self.num_padded_inside = 0  # samples yielded with zeros where their recording goes on
+        log.info("stream: %d samples in %d shards, %d taken down", len(self._index), len(sizes), len(skipped))
+
+    def __iter__(self) -> Stream:
+        return self
+
+    def __next__(self) -> StreamBatch:
+        """The next batch; what goes wrong in a thread is raised here, at its batch."""
+        assert not self._is_closed, "closed, or a batch failed: make a new Stream from the state"
+        self._fill(1)
+        pending = self._pending.popleft()
+        if self._pool:
+            self._fill(self.config.num_prefetch)
+        self._is_closed = True  # if a wait raises: going on would pass over a batch
+        samples = tuple(wait() for wait in pending.waits)
+        self._is_closed = False
+        self._count_padded(samples)
+        skips = self.state.skips
+        self.state = StreamState(position=pending.end, order=self.state.order, skips=skips)
+        return StreamBatch(samples=samples, audio=pending.audio, state=self.state)
+
+    def seen(self, state: StreamState | None = None) -> Seen:
+        """What all ranks together have seen up to a state (default: behind the last batch)."""
+        until = state or self.state
+        draws = self._order.draws(until.position, self._skipped_from(until))
+        return seen_of(self._index.shards, draws)
+
+    def close(self) -> None:
+        """Stop decoding ahead; close threads and shards."""
+        self._is_closed = True
+        if self._pool:
+            self._pool.shutdown(wait=True, cancel_futures=True)
+        self._pending.clear()
+        self._reader.close()
+
+    def __enter__(self) -> Stream:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _first_state(self, state: StreamState, taken: Iterable[str]) -> StreamState:
+        """The given state in this dataset's order, with newly taken down recordings skipped from here on."""
+        order = configs.digest(self._index.digest, self.config.seed, self.config.shards_per_group)
+        if state.order not in ("", order):
+            raise UsageError(
+                f"{self._index.url}: the state was made in another order: other samples, series, seed or "
+                "shards_per_group; give the dataset and settings it was made with, or start without it"
+            )
+        skips = dict(state.skips)
+        for recording_id in self._index.of_recordings(set(taken) - set(skips)):
+            skips[recording_id] = state.position
+        return StreamState(position=state.position, order=order, skips=tuple(sorted(skips.items())))
+
+    def _skipped_from(self, state: StreamState) -> dict[int, int]:
+        """Sample index to the position from which it is skipped."""
+        since = dict(state.skips)
+        found = self._index.of_recordings(since)
+        return {sample: since[recording_id] for recording_id, samples in found.items() for sample in samples}
+
+    def _check_enough(self, batch_size: int) -> None:
+        if self.num_samples < batch_size:
+            raise UsageError(
+                f"{self._index.url}: {self.num_samples} samples cannot fill a global batch of {batch_size}; "
+                f"lower the batch size to at most {self.num_samples}, or add recordings or series"
+            )
+
+    def _fill(self, num: int) -> None:
+        """Have `num` batches pending."""
+        while len(self._pending) < num:
+            planned = next(self._batches)
+            mine = planned[self._mine]
+            audio = np.zeros((len(mine), NUM_CHANNELS, self.config.window_frames), np.float32)
+            waits = tuple(self._start(place, out_CT) for place, out_CT in zip(mine, audio, strict=True))
+            self._pending.append(_Pending(waits=waits, audio=audio, end=planned[-1].position + 1))
+
+    def _start(self, planned: Planned, out_CT: Floats) -> Callable[[], StreamedSample]:
+        if self._pool is None:
+            return functools.partial(self._windows.make, planned, out_CT)
+        return self._pool.submit(self._windows.make, planned, out_CT).result
+
+    def _count_padded(self, samples: tuple[StreamedSample, ...]) -> None:
+        num = sum(sample.is_padded_inside for sample in samples)
+        if num and not self.num_padded_inside:
+            log.warning(
+                "%s: clips end within a window of %.2f s, their recordings do not; raise cut.max_seconds",
+                self._index.url,
+                self.config.window_frames / SAMPLE_RATE,
+            )
+        self.num_padded_inside += num
+
+
+def read_takedowns(storage: Storage) -> frozenset[str]:
+    """Recording ids in takedowns.jsonl: one JSON object a line, each with an `id`."""
+    return tombstones.read(storage).ids
+
+
+def _check_split(batch_size: int, rank: int, world_size: int) -> None:
+    assert 0 <= rank < world_size, (rank, world_size)
+    if batch_size < 1 or batch_size % world_size:
+        down, up = batch_size // world_size * world_size, (batch_size // world_size + 1) * world_size
+        fix = f"{down} or {up}" if down > 0 else str(up)
+        raise UsageError(
+            f"batch_size {batch_size} (of all ranks) does not divide by {world_size} ranks; want {fix}"
+        )

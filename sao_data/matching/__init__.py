@@ -1,0 +1,6 @@
+"""Copies of one work: by what sources state, by equal audio, by sound.
+
+It hands out objections: at most one to each work, with the rule and whom it is like.
+
+Imports: the vocabulary, audio, licences.
+"""

@@ -1,0 +1,68 @@
+"""What is remembered of audio that was ever held: hashes and fingerprints, one small table a bucket.
+
+So a work that was dropped (its uploader opted out, its licence changed) is recognised under another name. The
+tables are kept beside the dataset (fingerprints/), hold no audio and cannot be turned back into any.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from sao_data.ids import bucket_of, id_hash
+from sao_data.storage import tables
+from sao_data.storage.backend import Storage
+
+FOLDER = "fingerprints"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """What is remembered of audio that was ever held, so that it can be recognised (fingerprints/)."""
+
+    recording_id: str
+    author_id: str
+    audio_sha256: str  # of the normalised 16-bit PCM
+    original_sha256: str
+    md5: str  # of the original, as the source stated it
+    fingerprint: str  # Chromaprint, '' = too short for one
+    rule: str  # that forbids its use, as far as was last known; '' = none does
+
+
+def name_of(bucket: int) -> str:
+    """File name of a bucket's table."""
+    return f"{FOLDER}/{bucket:06d}.parquet"
+
+
+def read(storage: Storage) -> Iterator[Held]:
+    """Everything remembered, bucket by bucket."""
+    for name in storage.names(FOLDER):
+        yield from tables.iterate(storage, name, Held)
+
+
+def merged(
+    storage: Storage,
+    bucket: int,
+    num_buckets: int,
+    new: Iterable[Held],
+    forget: Collection[str],
+    rules: Mapping[str, str],
+) -> list[Held]:
+    """A bucket's rows: those now held, and earlier ones of recordings that are not held now. In the order of
+    the bucket. `forget`: recordings that were taken down (their tombstones remember them). `rules`: what is
+    known now of who forbids what; of works that are no longer offered the last word stays."""
+    rows = {row.recording_id: row for row in new}
+    names = storage.names(FOLDER)
+    if len(names) == num_buckets:  # the usual case: the same buckets as before
+        names = [name_of(bucket)] if name_of(bucket) in names else []
+    for name in names:
+        for row in tables.iterate(storage, name, Held):
+            if bucket_of(row.recording_id, num_buckets) == bucket:
+                rows.setdefault(row.recording_id, row)
+    kept = (
+        dataclasses.replace(row, rule=rules.get(key, row.rule))
+        for key, row in rows.items()
+        if key not in forget
+    )
+    return sorted(kept, key=lambda row: id_hash(row.recording_id))

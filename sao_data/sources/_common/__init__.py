@@ -1,0 +1,1 @@
+"""What several sources share: archives, cells, columns, paths, downloads, preferences."""

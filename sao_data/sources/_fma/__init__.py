@@ -1,0 +1,1 @@
+"""Free Music Archive dumps: rows of the metadata and their known defects."""

@@ -1,0 +1,1 @@
+"""Freesound: configuration, search, partition of a listing, offers, files, taxonomy, forecast."""

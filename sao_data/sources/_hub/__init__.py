@@ -1,0 +1,1 @@
+"""Audio datasets of the Hugging Face Hub: which files hold what."""

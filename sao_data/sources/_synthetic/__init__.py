@@ -1,0 +1,1 @@
+"""The made-up recordings of the demo: works, voices, textures."""
