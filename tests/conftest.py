@@ -26,6 +26,9 @@ hypothesis.settings.register_profile("here", deadline=None)  # a busy machine is
 hypothesis.settings.load_profile("here")
 
 _NOT_COPIED = shutil.ignore_patterns(".*", "out", "build", "dist", "__pycache__")
+# Two workers end together only if what takes longest does not begin last; a cluster burns CPU while it is there.
+_FIRST = ("test_model_commands", "test_training", "test_kill", "test_commands", "test_first_hour", "test_run")
+_LAST = ("test_ray_jobs", "test_executor", "test_readers")
 _OBJECT_STORE = 100_000_000  # bytes; our tasks carry names, not audio
 _CLUSTER_PORTS = (
     "--port",
@@ -62,6 +65,18 @@ class Cluster:
             for pid in processes.marked(self.mark)
             if processes.command_line(pid).startswith(f"ray::{task}")
         ]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files in the order above; those that are not named there in between, as they are."""
+
+    def place(item: pytest.Item) -> int:
+        name = item.path.stem
+        if name in _LAST:
+            return 1 + _LAST.index(name)
+        return _FIRST.index(name) - len(_FIRST) if name in _FIRST else 0
+
+    items.sort(key=place)
 
 
 @pytest.fixture(scope="session", autouse=True)
