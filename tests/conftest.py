@@ -26,7 +26,7 @@ hypothesis.settings.register_profile("here", deadline=None)  # a busy machine is
 hypothesis.settings.load_profile("here")
 
 _NOT_COPIED = shutil.ignore_patterns(".*", "out", "build", "dist", "__pycache__")
-# Two workers end together only if what takes longest does not begin last; a cluster burns CPU while it is there.
+# Two workers end together only if what takes longest does not begin last; a cluster costs while it is there.
 _FIRST = ("test_model_commands", "test_training", "test_kill", "test_commands", "test_first_hour", "test_run")
 _LAST = ("test_ray_jobs", "test_executor", "test_readers")
 _OBJECT_STORE = 100_000_000  # bytes; our tasks carry names, not audio
