@@ -29,7 +29,7 @@ import soundfile
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # run from a checkout
 
 from sao_data import manifest
-from sao_data.dataset.verify import open_dataset
+from sao_data.dataset.reader import open_dataset
 from sao_data.execution.executor import LocalExecutor
 from sao_data.ingest import run as ingest
 from sao_data.loading.crop import Floats

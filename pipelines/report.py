@@ -19,7 +19,8 @@ def main() -> int:
     from sao_data.commands import common as launch
     from sao_data.commands.arguments import Parser
     from sao_data.dataset import report
-    from sao_data.dataset.verify import open_dataset
+    from sao_data.dataset.reader import open_dataset
+    from sao_data.loading import training_data
     from sao_data.storage.backend import open_storage
 
     parser = Parser(description=__doc__)
@@ -28,7 +29,12 @@ def main() -> int:
     parser.add_argument("--checkpoint", metavar="CKPT", help="checkpoint folder with training_data.json")
     args = parser.parse_args()
     out = launch.output(args.out, "report", ROOT)
-    info = report.write(open_dataset(args.data), open_storage(out), args.checkpoint)
+    dataset, where = open_dataset(args.data), open_storage(out)
+    if args.checkpoint:
+        heard = training_data.heard(dataset, Path(args.checkpoint))
+        info = report.write(dataset, where, heard.samples, heard.remarks(Path(args.checkpoint).name))
+    else:
+        info = report.write(dataset, where)
     sys.stdout.write(
         f"{info.kept} works by {info.num_authors} authors, {info.rejected} left out: {out}/index.html\n"
     )

@@ -32,7 +32,7 @@ def main() -> int:
     from sao_data import config as configs
     from sao_data.commands import common as launch
     from sao_data.commands import progress
-    from sao_data.dataset.verify import open_dataset
+    from sao_data.dataset.reader import open_dataset
     from sao_model import train_dit
 
     table = configs.read_toml(Path(args.config))

@@ -16,8 +16,8 @@ from typing import Any
 
 from sao_data import config as configs
 from sao_data.dataset import release as enforce
+from sao_data.dataset.reader import Dataset
 from sao_data.dataset.release import Release, Terms
-from sao_data.dataset.verify import Dataset
 from sao_data.errors import IntegrityError, UsageError
 from sao_data.loading import training_data as seen
 from sao_data.storage import checksums as sums

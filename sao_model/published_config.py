@@ -115,7 +115,7 @@ def diffusers_config(folder: Path) -> Config:
     )
     _agree_in_diffusers(str(folder), vae, net, numbers)
     name = "tokenizer/tokenizer_config.json"
-    tokenizer = stored.document(_Tokenizer, _bytes(folder / name), where=str(folder / name), fix=AGAIN)
+    tokenizer = stored.checked(_Tokenizer, _bytes(folder / name), where=str(folder / name), fix=AGAIN)
     text = _t5_config(folder / "text_encoder", folder / "tokenizer", tokenizer["model_max_length"])
     timing = _timing(numbers["conditioning_dim"], numbers["max_value"])
     return Config(

@@ -26,7 +26,7 @@ from accelerate import Accelerator
 from torch import Tensor, nn
 
 from sao_data import config as configs
-from sao_data.dataset.verify import Dataset
+from sao_data.dataset.reader import Dataset
 from sao_data.errors import IntegrityError, UsageError
 from sao_data.loading.stream import Stream, StreamState
 from sao_data.storage import checksums as sums
@@ -213,7 +213,7 @@ def read_state(checkpoint: Path, config: Any, free: tuple[str, ...] = ("pace", "
     if not path.is_file():
         raise UsageError(f"{checkpoint}: no {LOOP}: a model, but not one that training can continue")
     fix = "restore it from a copy, or continue from an earlier checkpoint"
-    facts = stored.document(_Loop, sums.read_file(checkpoint, LOOP), where=str(path), fix=fix)
+    facts = stored.checked(_Loop, sums.read_file(checkpoint, LOOP), where=str(path), fix=fix)
     now, then = _deciding(configs.canonical(config)), _deciding(facts["config"])
     changed = [key for key in now if key not in free and now[key] != then.get(key)]
     if changed:

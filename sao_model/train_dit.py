@@ -14,8 +14,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from sao_data.dataset.reader import Dataset
 from sao_data.dataset.release import Release
-from sao_data.dataset.verify import Dataset
 from sao_data.errors import UsageError
 from sao_data.loading.stream import Stream, StreamBatch, StreamConfig
 from sao_model import checkpoint, declared, diffusion, ema, optimiser, preset, processes, run

@@ -86,7 +86,7 @@ def _files(path: Path, fix: str, error: type[SaoError]) -> list[Path]:
     if path.is_file() or not _index(path).is_file():
         return [path]
     where = _index(path)
-    index = stored.document(_Index, where.read_bytes(), where=str(where), fix=fix, error=error)
+    index = stored.checked(_Index, where.read_bytes(), where=str(where), fix=fix, error=error)
     names = sorted(set(index["weight_map"].values()))
     for name in names:
         if Path(name).name != name or not name.endswith(".safetensors"):

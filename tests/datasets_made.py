@@ -11,9 +11,14 @@ import numpy as np
 import soundfile
 
 from sao_data import manifest
+from sao_data.attribution.info import DatasetInfo
+from sao_data.dataset import report
+from sao_data.dataset.reader import Dataset
 from sao_data.dataset.summary import Summary
 from sao_data.execution.executor import LocalExecutor
 from sao_data.ingest import run as ingest
+from sao_data.loading import training_data
+from sao_data.storage.backend import Storage
 
 BY = "https://creativecommons.org/licenses/by/4.0/"
 CC0 = "https://creativecommons.org/publicdomain/zero/1.0/"
@@ -94,3 +99,9 @@ def tree(out: Path, *, work: bool = False) -> dict[str, str]:
         for name, path in named
         if name != "lock" and (work or not name.startswith("work/"))
     }
+
+
+def report_on(dataset: Dataset, out: Storage, checkpoint: Path) -> DatasetInfo:
+    """The report on what a checkpoint has seen, as pipelines/report.py writes it."""
+    heard = training_data.heard(dataset, checkpoint)
+    return report.write(dataset, out, heard.samples, heard.remarks(checkpoint.name))

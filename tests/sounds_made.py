@@ -11,7 +11,7 @@ from typing import Any, BinaryIO
 
 from sao_data import manifest
 from sao_data.audio import sandbox as workbench
-from sao_data.dataset.verify import Dataset, open_dataset
+from sao_data.dataset.reader import Dataset, open_dataset
 from sao_data.execution.executor import LocalExecutor
 from sao_data.ingest import run as ingest
 from sao_data.records import CatalogueRow

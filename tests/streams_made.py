@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from sao_data.dataset.verify import Dataset, open_dataset
+from sao_data.dataset.reader import Dataset, open_dataset
 from sao_data.loading.stream import Stream, StreamConfig, StreamState
 from sao_data.records import Sample
 from sao_data.storage.shards import read_sample

@@ -17,9 +17,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from sao_data.commands.verbs import status
-from sao_data.dataset import catalogue, explain
-from sao_data.dataset.commit import SAMPLES, SHARDS, root_digest
-from sao_data.dataset.verify import check, open_dataset
+from sao_data.dataset import explain
+from sao_data.dataset.commit import root_digest
+from sao_data.dataset.reader import open_dataset
+from sao_data.dataset.verify import check
 from sao_data.errors import IntegrityError, SaoError
 from sao_data.loading.stream import Stream, StreamConfig
 from sao_data.records import SampleRow, Shard
@@ -27,11 +28,12 @@ from sao_data.revision import takedown
 from sao_data.revision.selection import Wanted
 from sao_data.rights.takedowns import Tombstone, append
 from sao_data.storage import shards, tables
+from sao_data.storage.layout import CATALOGUE, SAMPLES, SHARDS
 from tests import damaged
 from tests.dataset.test_verify import reseal
 from tests.datasets_made import BY, CC0, NC, SAMPLING, build, load, tree, write_folder
 
-SEALED = (SHARDS, SAMPLES, catalogue.FILE, "shards/", "evidence/")
+SEALED = (SHARDS, SAMPLES, CATALOGUE, "shards/", "evidence/")
 
 
 @pytest.fixture(scope="module")
@@ -144,12 +146,12 @@ def odd_tables() -> dict[str, tuple[str, Callable[[pa.Table], pa.Table], str]]:
         "below zero": (SAMPLES, lambda t: _fill(t, "flac_size", -1), "flac_size is below 0: '-1'"),
         "a giant": (SAMPLES, lambda t: _fill(t, "json_size", 1 << 40), "beyond the end of"),
         "a step out": (SHARDS, lambda t: _fill(t, "name", "../owner.json"), "name is not of its form"),
-        "no digest": (catalogue.FILE, lambda t: _fill(t, "evidence", "x"), "evidence is not of its form"),
-        "no id": (catalogue.FILE, lambda t: _fill(t, "id", "x"), "id is not of its form: 'x'"),
-        "NaN": (catalogue.FILE, lambda t: _fill(t, "seconds", float("nan")), "seconds is no number"),
+        "no digest": (CATALOGUE, lambda t: _fill(t, "evidence", "x"), "evidence is not of its form"),
+        "no id": (CATALOGUE, lambda t: _fill(t, "id", "x"), "id is not of its form: 'x'"),
+        "NaN": (CATALOGUE, lambda t: _fill(t, "seconds", float("nan")), "seconds is no number"),
         "another series": (SHARDS, lambda t: _fill(t, "series", "x"), "has it in the series 'x'"),
         "other lengths": (SAMPLES, lambda t: _fill(t, "num_frames", 9), "frames, samples.parquet has 9"),
-        "no shards": (catalogue.FILE, lambda t: _fill(t, "shards", ["x-000009.tar"]), "not by the shards"),
+        "no shards": (CATALOGUE, lambda t: _fill(t, "shards", ["x-000009.tar"]), "not by the shards"),
         "twice the same": (SHARDS, lambda t: pa.concat_tables([t, t]), "stands in shards.parquet twice"),
         "one name for two": (SAMPLES, lambda t: _fill(t, "key", t["key"][0].as_py()), "is there twice"),
     }  # fmt: skip

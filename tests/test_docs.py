@@ -32,8 +32,8 @@ from sao_data.audio.flac import seek_points
 from sao_data.audio.rejected import Reason
 from sao_data.commands import arguments
 from sao_data.commands import main as cli
-from sao_data.dataset import report
-from sao_data.dataset.verify import open_dataset, verify
+from sao_data.dataset.reader import open_dataset
+from sao_data.dataset.verify import verify
 from sao_data.licences.policy import Policy, Release
 from sao_data.loading.samples import PromptConfig, StreamConfig
 from sao_data.matching import metadata as clusters
@@ -56,7 +56,7 @@ from sao_model import (
     train_vae,
 )
 from sao_model.conditioners import seconds, t5
-from tests.datasets_made import BY, build, tone_wav
+from tests.datasets_made import BY, build, report_on, tone_wav
 from tests.house.test_rooms import ORDER
 from tests.made import flac_bytes, noise, to_pcm
 from tests.paths import ROOT
@@ -578,7 +578,7 @@ def test_the_documented_training_data_gives_a_report(example: Path, tmp_path: Pa
     shard = dataset.shards()[0]
     data["shards"][0] |= {"name": shard.name, "sha256": shard.sha256, "seen": "AQ=="}
     (tmp_path / "training_data.json").write_text(json.dumps(data))
-    info = report.write(dataset, open_storage(str(tmp_path / "report")), str(tmp_path))
+    info = report_on(dataset, open_storage(str(tmp_path / "report")), tmp_path)
     assert info.kept == 1
     names = {path.name for path in (tmp_path / "report").iterdir()}
     assert [name for name in names if f"`{name}`" not in read("docs/attribution.md")] == []

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from sao_data.dataset.verify import Dataset, open_dataset
+from sao_data.dataset.reader import Dataset, open_dataset
 from tests.datasets_made import BY, CC0, NC, SAMPLING, build, load, tone_wav
 
 BY3 = "http://creativecommons.org/licenses/by/3.0/"

@@ -23,7 +23,6 @@ from sao_data.stages.listing import Listed
 from sao_data.stages.pack import all_changes, is_dropped
 from sao_data.stages.refresh import digest_of
 
-FILE = "catalogue.parquet"
 NOT_YET = "not_done_yet"
 _STAGES = ("decide", "fetch", "normalise", "curate")
 

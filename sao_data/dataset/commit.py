@@ -14,21 +14,13 @@ from sao_data.attribution.croissant import croissant
 from sao_data.attribution.info import DatasetInfo, info_from
 from sao_data.attribution.policy_text import policy_lines, release_lines, screening_lines
 from sao_data.attribution.report import files
-from sao_data.dataset import catalogue, owner
+from sao_data.dataset import reader
 from sao_data.licences import Policy, Release
 from sao_data.licences.table import table
 from sao_data.records import CatalogueRow, SampleRow, Shard
-from sao_data.rights import known_audio as held
 from sao_data.screening import Screening, Sent
-from sao_data.storage import evidence, shards, tables
+from sao_data.storage import evidence, layout, tables
 from sao_data.storage.backend import Storage, write_if_changed
-
-FILE = "dataset.json"
-SHARDS = "shards.parquet"
-SAMPLES = "samples.parquet"
-SCREENING = "screening.parquet"
-REPORT = "attribution"
-JOURNAL = "work/rewrite.json"  # there while the dataset is being changed in place (rewrite.py)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,22 +44,22 @@ def commit(storage: Storage, contents: Contents) -> tuple[DatasetInfo, bool]:
     rows = sorted(contents.rows, key=lambda row: row.id)
     packed = sorted(contents.shards, key=lambda shard: shard.name)
     written = {
-        SHARDS: tables.to_bytes(Shard, packed),
-        SAMPLES: tables.to_bytes(SampleRow, sorted(contents.samples, key=lambda row: row.key)),
-        catalogue.FILE: tables.to_bytes(CatalogueRow, rows),
+        layout.SHARDS: tables.to_bytes(Shard, packed),
+        layout.SAMPLES: tables.to_bytes(SampleRow, sorted(contents.samples, key=lambda row: row.key)),
+        layout.CATALOGUE: tables.to_bytes(CatalogueRow, rows),
         **contents.evidence,
     }
     digests = {name: _sha256(data) for name, data in written.items()}
-    digests |= {f"{shards.FOLDER}/{shard.name}": shard.sha256 for shard in packed}
+    digests |= {f"{layout.SHARD_FOLDER}/{shard.name}": shard.sha256 for shard in packed}
     root = root_digest(digests, contents.described)
     info = info_of(contents.described, rows, packed, root, contents.warnings)
     written |= contents.held | dict(report_files(info, rows))
     if contents.sent:
-        written[SCREENING] = tables.to_bytes(Sent, contents.sent)
+        written[layout.SCREENING] = tables.to_bytes(Sent, contents.sent)
     changed = [_put(storage, name, data) for name, data in written.items()]
     digests |= {name: _sha256(data) for name, data in written.items()}
     _remove_stale(storage, digests)
-    changed.append(write_if_changed(storage, FILE, _dataset_json(contents, info, digests)))
+    changed.append(write_if_changed(storage, layout.DATASET, _dataset_json(contents, info, digests)))
     return info, any(changed)
 
 
@@ -85,7 +77,7 @@ def info_of(
     warnings: tuple[str, ...],
 ) -> DatasetInfo:
     """What reports say about the dataset as a whole."""
-    where = "dataset.json"
+    where = layout.DATASET
     policy = config.parse(Policy, described["policy"], where=where)
     release = config.parse(Release, described["release"], where=where)
     screening = config.parse(Screening, described["screening"], where=where)
@@ -106,26 +98,26 @@ def info_of(
 def report_files(info: DatasetInfo, rows: list[CatalogueRow]) -> Iterator[tuple[str, bytes]]:
     """Attribution report, dataset card and Croissant, by their names in the dataset directory."""
     for name, data in files(info, rows):
-        yield f"{REPORT}/{name}", data
-    yield "README.md", dataset_card(info).encode()
-    yield "croissant.json", _json(croissant(info))
+        yield f"{layout.REPORT}/{name}", data
+    yield layout.CARD, dataset_card(info).encode()
+    yield layout.CROISSANT, _json(croissant(info))
 
 
 def _put(storage: Storage, name: str, data: bytes) -> bool:
     """Write a file that dataset.json speaks of; the old dataset.json goes first, lest it speak falsely."""
     if storage.exists(name) and storage.size(name) == len(data) and storage.read(name) == data:
         return False
-    storage.delete(FILE)
+    storage.delete(layout.DATASET)
     storage.write(name, data)
     return True
 
 
 def _dataset_json(contents: Contents, info: DatasetInfo, digests: dict[str, str]) -> bytes:
-    leaves = sorted(evidence.digest_of(name) for name in digests if name.startswith(f"{evidence.FOLDER}/"))
+    leaves = sorted(evidence.digest_of(name) for name in digests if name.startswith(f"{layout.EVIDENCE}/"))
     return _json(
         {
-            "format": owner.FORMAT,
-            "format_version": owner.FORMAT_VERSION,
+            "format": reader.FORMAT,
+            "format_version": reader.FORMAT_VERSION,
             "name": info.name,
             "version": info.version,
             "root_digest": info.root_digest,
@@ -153,12 +145,12 @@ def _dataset_json(contents: Contents, info: DatasetInfo, digests: dict[str, str]
 
 def _remove_stale(storage: Storage, digests: dict[str, str]) -> None:
     """Shards, evidence and report pages of an earlier version that this one does not have."""
-    for folder in (shards.FOLDER, evidence.FOLDER, held.FOLDER, REPORT):
+    for folder in (layout.SHARD_FOLDER, layout.EVIDENCE, layout.FINGERPRINTS, layout.REPORT):
         for name in storage.names(folder):
             if name not in digests:
                 storage.delete(name)
-    if SCREENING not in digests:
-        storage.delete(SCREENING)
+    if layout.SCREENING not in digests:
+        storage.delete(layout.SCREENING)
 
 
 def _json(value: object) -> bytes:

@@ -16,12 +16,11 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar, get_args
 
 from sao_data.attribution.plain import author_key, one_line, shorten
-from sao_data.dataset import catalogue
-from sao_data.dataset.commit import SHARDS
-from sao_data.dataset.verify import Dataset
+from sao_data.dataset.reader import Dataset
 from sao_data.licences.later import is_stricter
 from sao_data.matching.metadata import NARROWED
 from sao_data.records import CatalogueRow, Shard
+from sao_data.storage import layout
 from sao_data.storage.merge_join import merge
 
 By = Literal["reason", "author", "licence", "source"]
@@ -142,7 +141,7 @@ def compare(a: Dataset, b: Dataset, *, by: By | None = None, num_examples: int =
     groups: dict[str, Group] = {}
     unchanged = 0
     same = a.facts["root_digest"] == b.facts["root_digest"]
-    pairs = merge(a.catalogue(), b.catalogue(), lambda row: row.id, catalogue.FILE)
+    pairs = merge(a.catalogue(), b.catalogue(), lambda row: row.id, layout.CATALOGUE)
     for was, now in () if same else pairs:
         kinds = kinds_of(was, now)
         unchanged += not kinds
@@ -206,7 +205,7 @@ def _narrowed(was: CatalogueRow, now: CatalogueRow, kind: str) -> bool:
 
 def _shards(a: Dataset, b: Dataset) -> dict[str, int]:
     states = dict.fromkeys(("equal", "rewritten", "new", "gone"), 0)
-    for was, now in merge(a.shards(), b.shards(), lambda shard: shard.name, SHARDS):
+    for was, now in merge(a.shards(), b.shards(), lambda shard: shard.name, layout.SHARDS):
         if was is None or now is None:
             states["new" if was is None else "gone"] += 1
         else:

@@ -8,11 +8,11 @@ import re
 from collections.abc import Iterator
 from pathlib import PurePosixPath
 
-from sao_data.dataset.verify import Dataset
+from sao_data.dataset.reader import Dataset
 from sao_data.errors import MatchedNothing
 from sao_data.ids import named_by
 from sao_data.records import CatalogueRow
-from sao_data.storage import evidence
+from sao_data.storage import evidence, layout
 
 _NUM_NEAR = 5
 _SCHEME = re.compile(r"https?://(?:www\.)?", re.IGNORECASE)
@@ -109,7 +109,7 @@ def _near(dataset: Dataset, text: str) -> list[str]:
 def _evidence(dataset: Dataset) -> Iterator[tuple[str, str]]:
     """(digest, raw row) of all evidence."""
     for name in dataset.facts["files"]:
-        if name.startswith(f"{evidence.FOLDER}/"):
+        if name.startswith(f"{layout.EVIDENCE}/"):
             yield from evidence.checked_rows(dataset.storage, name).items()
 
 

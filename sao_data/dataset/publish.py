@@ -19,13 +19,13 @@ from sao_data.rights import known_audio as held
 from sao_data.rights import reviews
 from sao_data.rights.known_audio import Held
 from sao_data.screening import Sent
-from sao_data.stages.base import WORK, Bucket
+from sao_data.stages.base import Bucket
 from sao_data.stages.decide import ALLOWED, DENIED, question_of
 from sao_data.stages.listing import NAME as LIST
 from sao_data.stages.listing import Listed
 from sao_data.stages.originals import Originals
 from sao_data.stages.pack import read_shards
-from sao_data.storage import evidence, tables
+from sao_data.storage import evidence, layout, tables
 from sao_data.storage.backend import Storage
 
 Finished = tuple[Bucket, tuple[Objection, ...]]
@@ -147,14 +147,14 @@ def _without_effect(
     rules = {row.id: row.rule for row in rows}
     asked = {row.id for row in rows if row.verdict == "review"}
     idle = [
-        f"{reviews.FILE}: allow for {key} has no effect: {rules[key]} is not up for review."
+        f"{layout.REVIEWS}: allow for {key} has no effect: {rules[key]} is not up for review."
         for key, said in answers.items()
         if any(answer.verdict == "allow" for answer in said)
         and key in rules
         and key not in asked
         and rules[key] not in ("allowed_by_review", "allowed")
     ]
-    idle += [f"{reviews.FILE}: {name} was never offered." for name in answers if name not in rules]
+    idle += [f"{layout.REVIEWS}: {name} was never offered." for name in answers if name not in rules]
     idle += [
         f"policy.block_ids: {name} was never offered."
         for name in manifest.policy.block_ids
@@ -188,7 +188,7 @@ def _tidy(storage: Storage, finished: list[Finished], undone: Collection[int], w
     current = {part.stem for bucket, _ in finished for part in bucket.parts.values()}
     stages = {part.stage for bucket, _ in finished for part in bucket.parts.values()}
     for stage in sorted(stages):
-        for name in storage.names(f"{WORK}/{stage}"):
+        for name in storage.names(f"{layout.WORK}/{stage}"):
             if _bucket_of(name) in undone:
                 continue
             if name.split(".", 1)[0] not in current or (name.endswith(".blob") and not work.keep):

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sao_data import config
-from sao_data.dataset.verify import Dataset
+from sao_data.dataset.reader import Dataset
 from sao_data.errors import UsageError
 from sao_data.licences import Release, meets, normalise_preference
 from sao_data.licences.table import table

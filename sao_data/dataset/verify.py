@@ -1,5 +1,4 @@
-"""Reading a finished dataset: what it says of itself, whether it is true, and why a recording is in it or
-not."""
+"""Checking a finished dataset, offline: is every byte, number and decision as it says?"""
 
 from __future__ import annotations
 
@@ -7,62 +6,24 @@ import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
 
 from sao_data import licences
 from sao_data.attribution.info import BY_A_PERSON, EARLIER
-from sao_data.dataset import catalogue, owner
+from sao_data.dataset import catalogue
 from sao_data.dataset.checks import replay
 from sao_data.dataset.checks import samples as sample_check
 from sao_data.dataset.checks import shards as shard_check
-from sao_data.dataset.commit import FILE, JOURNAL, REPORT, SAMPLES, SHARDS, root_digest
-from sao_data.dataset.facts import Facts
-from sao_data.errors import Stopped, UsageError
+from sao_data.dataset.commit import root_digest
+from sao_data.dataset.reader import Dataset, read_owner
 from sao_data.licences.table import table
-from sao_data.records import CatalogueRow, Sample, SampleRow, Shard
-from sao_data.rights import known_audio as held
+from sao_data.records import CatalogueRow, Sample, SampleRow
 from sao_data.rights import takedowns as tombstones
 from sao_data.rights.takedowns import Tombstones
 from sao_data.stages.listing import NAME as LIST
-from sao_data.storage import documents as stored
-from sao_data.storage import evidence, shards, tables
-from sao_data.storage.backend import Storage, open_storage
+from sao_data.storage import evidence, layout
 
 _NO_ROOT = "dataset.json: the root digest does not follow from the manifest and files it lists"
 _ALLOWING = frozenset(("allowed", BY_A_PERSON, EARLIER))  # all other rules keep a recording out
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Dataset:
-    """A published dataset: dataset.json and the tables it commits to."""
-
-    storage: Storage
-    facts: dict[str, Any]  # dataset.json
-
-    def shards(self) -> list[Shard]:
-        return tables.read(self.storage, SHARDS, Shard)
-
-    def samples(self) -> Iterator[SampleRow]:
-        return tables.iterate(self.storage, SAMPLES, SampleRow)
-
-    def catalogue(self) -> Iterator[CatalogueRow]:
-        return tables.iterate(self.storage, catalogue.FILE, CatalogueRow)
-
-
-def open_dataset(url: str) -> Dataset:
-    """The published dataset at a path or URL; UsageError if there is none or it is not finished."""
-    storage = open_storage(url)
-    owner.read(storage)
-    if storage.exists(JOURNAL):
-        raise Stopped(
-            f"{storage.url}: a take-down or another credit was begun here and not finished; run it again "
-            "with --apply: it finishes"
-        )
-    if not storage.exists(FILE):
-        raise UsageError(f"{storage.url}: not finished (no {FILE}); run the same ingest again to continue")
-    where = f"{storage.url}/{FILE}"
-    facts = stored.document(Facts, storage.read(FILE), where=where, fix="run the ingest again")
-    return Dataset(storage=storage, facts=facts)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,7 +53,7 @@ def check(
     say("files")
     findings = list(_verify_files(dataset))
     if findings and any(
-        name in finding for finding in findings for name in (SHARDS, SAMPLES, catalogue.FILE)
+        name in finding for finding in findings for name in (layout.SHARDS, layout.SAMPLES, layout.CATALOGUE)
     ):
         return Verified(findings=tuple(findings))  # the tables are damaged: what they say proves nothing
     say("shards")
@@ -134,13 +95,13 @@ def _other_table(dataset: Dataset) -> Iterator[str]:
 def _verify_files(dataset: Dataset) -> Iterator[str]:
     files: dict[str, str] = dataset.facts["files"]
     for name, wanted in files.items():
-        if name.startswith(f"{shards.FOLDER}/"):
+        if name.startswith(f"{layout.SHARD_FOLDER}/"):
             continue  # read once, by shard_check
         if not dataset.storage.exists(name):
             yield f"{name}: missing"
         elif hashlib.sha256(dataset.storage.read(name)).hexdigest() != wanted:
             yield f"{name}: content is not what dataset.json says"
-    for folder in (evidence.FOLDER, held.FOLDER, REPORT):
+    for folder in (layout.EVIDENCE, layout.FINGERPRINTS, layout.REPORT):
         for name in dataset.storage.names(folder):
             if name not in files:
                 yield f"{name}: not in dataset.json"
@@ -153,14 +114,14 @@ def _verify_files(dataset: Dataset) -> Iterator[str]:
 
 
 def _is_sealed(name: str) -> bool:
-    return name in (SHARDS, SAMPLES, catalogue.FILE) or name.startswith(
-        (f"{shards.FOLDER}/", f"{evidence.FOLDER}/")
+    return name in (layout.SHARDS, layout.SAMPLES, layout.CATALOGUE) or name.startswith(
+        (f"{layout.SHARD_FOLDER}/", f"{layout.EVIDENCE}/")
     )
 
 
 def _verify_evidence(dataset: Dataset) -> Iterator[str]:
     known: set[str] = set()
-    names = [name for name in dataset.facts["files"] if name.startswith(f"{evidence.FOLDER}/")]
+    names = [name for name in dataset.facts["files"] if name.startswith(f"{layout.EVIDENCE}/")]
     for name in names:
         try:
             known.update(evidence.read_rows(dataset.storage, name))
@@ -212,16 +173,16 @@ def _verify_rules(dataset: Dataset) -> Iterator[str]:
         elif not row.evidence and row.rule != "taken_down" and row.stage != LIST:
             yield f"{row.id}: has no evidence, and was not taken down"
         if row.rule == "taken_down" and not _was_taken_down(row, taken):
-            yield f"{row.id}: taken_down, and {tombstones.FILE} has neither it nor its file"
+            yield f"{row.id}: taken_down, and {layout.TAKEDOWNS} has neither it nor its file"
 
 
 def _verify_names(dataset: Dataset) -> Iterator[str]:
     """Who owns the directory, and whose answers are spoken of."""
-    described, known = dataset.facts["manifest"], owner.read(dataset.storage)
+    described, known = dataset.facts["manifest"], read_owner(dataset.storage)
     plugins = [source["plugin"] for source in described["source"]]
     if (known["name"], known["sources"]) != (described["name"], plugins):
         given = f"{known['name']} of {known['sources']}"
-        yield f"{owner.FILE}: {given}, the manifest has {described['name']} of {plugins}"
+        yield f"{layout.OWNER}: {given}, the manifest has {described['name']} of {plugins}"
     if dataset.facts["name"] != described["name"]:
         yield f"dataset.json: name is {dataset.facts['name']!r}, its manifest's is {described['name']!r}"
     answered = {row.id for row in dataset.catalogue() if row.rule in replay.ANSWERED}

@@ -16,10 +16,11 @@ from datetime import UTC, datetime
 
 from sao_data.errors import UsageError
 from sao_data.licences import Release
+from sao_data.storage import layout
 from sao_data.storage.backend import Storage
 
 TERMS_URL = "https://freesound.org/help/tos_api/"
-FILE = "terms.json"
+
 SUMMARY = f"""Freesound API terms of use ({TERMS_URL}), in short; the page itself is what counts:
 - The API is free for non-commercial use. For commercial use ask mtg@upf.edu for permission first.
 - One application uses one key. Several keys, to get round the limits, are forbidden.
@@ -54,7 +55,9 @@ def check(
         raise UsageError(
             f"{SUMMARY}\nfreesound: read them, then run again with --accept-terms to accept them"
         )
-    storage.write(FILE, (json.dumps(record, indent=2, sort_keys=True, ensure_ascii=False) + "\n").encode())
+    storage.write(
+        layout.TERMS, (json.dumps(record, indent=2, sort_keys=True, ensure_ascii=False) + "\n").encode()
+    )
 
 
 def _record(
@@ -73,10 +76,10 @@ def _record(
 
 def _covers(storage: Storage, record: dict[str, object]) -> bool:
     """Is the same text accepted already, for the same use, under the same permission?"""
-    if not storage.exists(FILE):
+    if not storage.exists(layout.TERMS):
         return False
     try:
-        kept = json.loads(storage.read(FILE))
+        kept = json.loads(storage.read(layout.TERMS))
     except ValueError:
         return False
     same = ("text_sha256", "url", "use", "permission")

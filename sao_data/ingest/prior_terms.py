@@ -12,14 +12,13 @@ from collections.abc import Iterator
 from typing import Any
 
 from sao_data import plugins
-from sao_data.dataset import catalogue
 from sao_data.licences.later import Action
 from sao_data.manifest import Manifest
 from sao_data.records import CatalogueRow, Objection, Recording, Verdict
 from sao_data.rights import changes as drift
 from sao_data.rights.takedowns import Tombstones
 from sao_data.stages.listing import Listed, Listing
-from sao_data.storage import evidence, tables
+from sao_data.storage import evidence, layout, tables
 from sao_data.storage.backend import Storage
 
 STAGE = "match"
@@ -32,7 +31,9 @@ def hold(
 ) -> tuple[Objection, ...]:
     """Put earlier readings back into the listing where the manifest keeps or asks; say so of each."""
     rules = manifest.policy.on_later_restriction
-    if {rules.withdrawn, rules.relicensed, rules.opted_out} == {"drop"} or not storage.exists(catalogue.FILE):
+    if {rules.withdrawn, rules.relicensed, rules.opted_out} == {"drop"} or not storage.exists(
+        layout.CATALOGUE
+    ):
         return ()
     found = []
     for row, raw in _changed(listing, storage, tombstones):
@@ -55,12 +56,12 @@ def _changed(
 ) -> Iterator[tuple[CatalogueRow, str]]:
     """Kept works that are gone or said otherwise now, with the raw rows they were decided on."""
     wanted: dict[str, CatalogueRow] = {}
-    for row in tables.iterate(storage, catalogue.FILE, CatalogueRow):
+    for row in tables.iterate(storage, layout.CATALOGUE, CatalogueRow):
         now = listing.rows.get(row.id)
         same = now is not None and now.recording.evidence == row.evidence
         if (row.kept or row.rule == ASKED) and row.evidence and not same:
             wanted[row.evidence] = row
-    for name in storage.names(evidence.FOLDER) if wanted else ():
+    for name in storage.names(layout.EVIDENCE) if wanted else ():
         for digest, raw in evidence.checked_rows(storage, name).items():
             row_here = wanted.pop(digest, None)
             if row_here and row_here.id not in tombstones.ids:

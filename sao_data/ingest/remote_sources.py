@@ -18,9 +18,9 @@ from sao_data.ingest.plan import Plan
 from sao_data.licences import Release
 from sao_data.plugins import Source
 from sao_data.records import Offer, Recording, Rejection
+from sao_data.storage import layout
 from sao_data.storage.backend import Storage, open_storage
 
-FOLDER = "work/sources"
 log = logging.getLogger(__name__)
 
 
@@ -36,7 +36,7 @@ def to_ask(
             credentials.from_environment()
             remote.check_terms(storage, release, accept=accept_terms)
             services = {name: executor.service(name, make) for name, make in remote.services(storage).items()}
-            workspace = Workspace(url=url, folder=f"{FOLDER}/{place}-{plugin}", permits=_Nobody())
+            workspace = Workspace(url=url, folder=f"{layout.SOURCES}/{place}-{plugin}", permits=_Nobody())
             listing = {"only_listing": True} if hasattr(remote, "plan") else {}
             remote = remote.attached(workspace, services, **listing)
         ready.append(remote)
@@ -69,7 +69,7 @@ def forecasts(plan: Plan, sources: tuple[Source, ...]) -> Iterator[tuple[int, An
             continue
         credentials.from_environment()
         services = {name: executor.service(name, make) for name, make in remote.services(None).items()}
-        folder = f"{FOLDER}/{place}-{plan.manifest.source[place].plugin}"
+        folder = f"{layout.SOURCES}/{place}-{plan.manifest.source[place].plugin}"
         workspace = Workspace(url=plan.url, folder=folder, permits=_Nobody())
         yield place, remote.attached(workspace, services, only_listing=True).plan()
 
@@ -103,7 +103,7 @@ def attach(
             continue
         remote.check_terms(storage, plan.manifest.release, accept=accept_terms)
         services = {name: executor.service(name, make) for name, make in remote.services(storage).items()}
-        folder = f"{FOLDER}/{place}-{plan.manifest.source[place].plugin}"
+        folder = f"{layout.SOURCES}/{place}-{plan.manifest.source[place].plugin}"
         workspace = Workspace(url=plan.url, folder=folder, permits=_Nobody())
         attached.append((place, remote.attached(workspace, services)))
     if accept_terms and not attached:

@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from sao_data.dataset import owner
-from sao_data.dataset.commit import FILE as DATASET
 from sao_data.dataset.publish import Finished, publish
 from sao_data.dataset.summary import Summary
 from sao_data.errors import Later, MatchedNothing, ReadAgain, TooManyRejects, UsageError
@@ -49,6 +48,7 @@ from sao_data.screening import Sent, check_ready
 from sao_data.stages import listing
 from sao_data.stages import refresh as reread
 from sao_data.stages.base import run_stage
+from sao_data.storage import layout
 from sao_data.storage.backend import Storage, open_storage
 
 log = logging.getLogger(__name__)
@@ -270,7 +270,7 @@ def _prepare_all(
 def _pack_all(units: list[Unit], storage: Storage, executor: Executor, progress: Progress) -> None:
     todo = to_pack(units, storage)
     if todo:
-        storage.delete(DATASET)  # from here on the shards are not what it says
+        storage.delete(layout.DATASET)  # from here on the shards are not what it says
     _map(executor, pack, todo, units, "pack", progress)
 
 
@@ -313,7 +313,7 @@ class _SeesEverything:
 
     def __call__(self) -> None:
         storage = open_storage(self.plan.url)
-        if not storage.exists("lock") or storage.read("lock") != self.marker:
+        if not storage.exists(layout.LOCK) or storage.read(layout.LOCK) != self.marker:
             raise UsageError(
                 f"cannot see {self.plan.url}; give --out a folder that every node mounts at the same path, "
                 "or an object store (s3://…)"
@@ -323,4 +323,4 @@ class _SeesEverything:
 
 def _check_nodes(todo: list[Unit], executor: Executor, storage: Storage) -> None:
     if todo:
-        executor.on_every_node(_SeesEverything(plan=todo[0].plan, marker=storage.read("lock")))
+        executor.on_every_node(_SeesEverything(plan=todo[0].plan, marker=storage.read(layout.LOCK)))

@@ -7,20 +7,17 @@ from __future__ import annotations
 
 import dataclasses
 
-from sao_data.records import Recording
 from sao_data.rights.credits import Credits
 from sao_data.rights.credits import apply as credited
 from sao_data.rights.takedowns import Tombstones
-from sao_data.stages.listing import Listed, Listing
+from sao_data.stages.listing import Listed, Listing, bare
 
 
 def bury(listing: Listing, tombstones: Tombstones) -> frozenset[str]:
     """Replace what was taken down by its bare id, so that nothing said of it is kept; return these ids."""
     taken = [key for key, row in listing.rows.items() if _is_buried(row, tombstones)]
     for key in taken:
-        row = listing.rows[key]
-        bare = Recording(id=key, source=row.recording.source)
-        listing.rows[key] = dataclasses.replace(row, recording=bare, raw="", others=(), earlier_raw="")
+        listing.rows[key] = bare(listing.rows[key])
     return frozenset(taken)
 
 

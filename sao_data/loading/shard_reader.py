@@ -20,12 +20,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import soundfile
 
-from sao_data.dataset.commit import SAMPLES
-from sao_data.dataset.verify import Dataset
+from sao_data.dataset.reader import Dataset
 from sao_data.errors import IntegrityError, UsageError
 from sao_data.loading.crop import Crop, Floats, decode
 from sao_data.records import Sample, SampleRow, Shard
-from sao_data.storage import shards, tables
+from sao_data.storage import layout, shards, tables
 from sao_data.storage.backend import LocalStorage
 
 Verify = Literal["first", "always", "never"]
@@ -63,12 +62,14 @@ class Index:
         if not self.shards:
             there = ", ".join(sorted({shard.series for shard in found})) or "none at all"
             raise UsageError(f"{self.url}: no samples in the series {', '.join(series)} (there are: {there})")
-        table = tables.columns(dataset.storage, SAMPLES, SampleRow, _COLUMNS + _HASHES)
+        table = tables.columns(dataset.storage, layout.SAMPLES, SampleRow, _COLUMNS + _HASHES)
         table = table.filter(pc.is_in(table["shard"], pa.array([shard.name for shard in self.shards])))
         self._table = table.sort_by([("shard", "ascending"), ("flac_offset", "ascending")]).combine_chunks()
         sizes = [shard.num_samples for shard in self.shards]
         if self._table["shard"].to_pylist() != [s.name for s in self.shards for _ in range(s.num_samples)]:
-            raise IntegrityError(f"{self.url}: {SAMPLES} and shards.parquet disagree; run `sao verify` there")
+            raise IntegrityError(
+                f"{self.url}: {layout.SAMPLES} and shards.parquet disagree; run `sao verify` there"
+            )
         self._first = dict(zip((s.name for s in self.shards), np.cumsum([0, *sizes]).tolist(), strict=False))
         self._check_places()
 
@@ -108,7 +109,7 @@ class Index:
             outside = pc.index(pc.less_equal(self._table[f"{kind}_offset"], rest), False).as_py()
             if outside >= 0:
                 member = self.member(outside)
-                what = f"{SAMPLES} has {member.key}.{kind} beyond the end of {member.shard}"
+                what = f"{layout.SAMPLES} has {member.key}.{kind} beyond the end of {member.shard}"
                 raise IntegrityError(f"{self.url}: {what}; run `sao verify` there")
 
     def _column(self, name: str) -> list[str]:
@@ -128,16 +129,16 @@ class Reader:
         self._verify = verify
         self._checked = bytearray(2 * len(index))  # 1: the audio (JSON) of a sample was right once
         self._handle = functools.lru_cache(maxsize=_MAX_OPEN)(self._open)  # per reader, not per class
-        there = set(self._storage.names(shards.FOLDER))
+        there = set(self._storage.names(layout.SHARD_FOLDER))
         for shard in index.shards:
-            if f"{shards.FOLDER}/{shard.name}" not in there:
+            if f"{layout.SHARD_FOLDER}/{shard.name}" not in there:
                 raise IntegrityError(self._damaged(shard.name, "the shard is missing"))
 
     def sample(self, member: Member) -> Sample:
         """What the shard says of a sample."""
         text = self._read(member.shard, member.json_offset, member.json_size)
         self._check(member, "JSON", text, member.json_sha256)
-        where = f"{self._storage.url}/{shards.FOLDER}/{member.shard}: {member.key}.json"
+        where = f"{self._storage.url}/{layout.SHARD_FOLDER}/{member.shard}: {member.key}.json"
         return shards.parse_sample(text, where)
 
     def window(self, member: Member, crop: Crop, out_CT: Floats) -> None:
@@ -170,7 +171,7 @@ class Reader:
             handle = self._handle(shard)  # held: two threads may open a shard at once, and one is not kept
             data = os.pread(handle.number, size, offset)
         else:
-            with self._storage.open(f"{shards.FOLDER}/{shard}") as file:
+            with self._storage.open(f"{layout.SHARD_FOLDER}/{shard}") as file:
                 file.seek(offset)
                 data = file.read(size)
         if len(data) != size:
@@ -178,7 +179,7 @@ class Reader:
         return data
 
     def _open(self, shard: str) -> _Handle:
-        name = f"{shards.FOLDER}/{shard}"
+        name = f"{layout.SHARD_FOLDER}/{shard}"
         try:
             num_bytes = self._storage.size(name)
             handle = _Handle(f"{self._storage.url}/{name}")
@@ -201,7 +202,8 @@ class Reader:
 
     def _damaged(self, shard: str, what: str) -> str:
         fix = "restore the shard from a copy, or delete it and run the same ingest again"
-        return f"{self._storage.url}/{shards.FOLDER}/{shard}: {what}; {fix} (`sao verify` lists all damage)"
+        where = f"{self._storage.url}/{layout.SHARD_FOLDER}/{shard}"
+        return f"{where}: {what}; {fix} (`sao verify` lists all damage)"
 
 
 class _Handle:

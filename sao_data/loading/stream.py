@@ -29,7 +29,7 @@ from types import TracebackType
 import numpy as np
 
 from sao_data import config as configs
-from sao_data.dataset.verify import Dataset
+from sao_data.dataset.reader import Dataset
 from sao_data.errors import UsageError
 from sao_data.loading.crop import Floats
 from sao_data.loading.sampler import Order, Planned

@@ -1,24 +1,28 @@
-"""Which samples a training run has seen, shard by shard: the `shards` of a checkpoint's training_data.json.
+"""training_data.json: which samples a checkpoint has seen, and the questions that follow from it.
 
-It follows from the order and a position alone, so no rank has to tell another what it read.
+Sample i of a shard, counted by its offset, is bit i % 8 (least significant first) of byte i // 8 of the
+shard's bitmap. A bitmap is about one shard's bytes: it is read only where the shard's sha256 is the same.
+What was seen follows from the order and a position alone, so no rank has to tell another what it read.
 """
 
 from __future__ import annotations
 
 import base64
+import binascii
 import json
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from sao_data.errors import UsageError
+from sao_data.dataset.reader import Dataset
+from sao_data.errors import IntegrityError, SaoError, UsageError
 from sao_data.forms import Count, Sha256, ShardName
 from sao_data.loading.sampler import Indices
-from sao_data.records import Shard
-from sao_data.storage import checksums as sums
-from sao_data.storage import documents as stored
+from sao_data.records import SampleRow, Shard
+from sao_data.storage import checksums, documents
 
 FILE = "training_data.json"
 _FIX = "restore it from a copy"
@@ -63,13 +67,13 @@ def read(path: Path) -> dict[str, Any]:
     the SHA256SUMS beside it. UsageError if it is not there, IntegrityError if it is not whole."""
     if not path.is_file():
         raise UsageError(f"{path}: not there; --checkpoint takes a checkpoint folder made by training")
-    is_sealed = (path.parent / sums.FILE).is_file()
-    data = sums.read_file(path.parent, path.name) if is_sealed else path.read_bytes()
+    is_sealed = (path.parent / checksums.FILE).is_file()
+    data = checksums.read_file(path.parent, path.name) if is_sealed else path.read_bytes()
     return _checked(data, str(path))
 
 
 def _checked(data: bytes, where: str) -> dict[str, Any]:
-    table = stored.document(_TrainingData, data, where=where, fix=_FIX)
+    table = documents.checked(_TrainingData, data, where=where, fix=_FIX)
     for part in table.get("pretrained", []):
         if part.get("training_data"):
             _checked(json.dumps(part["training_data"]).encode(), f"{where}: pretrained: {part['part']}")
@@ -117,3 +121,133 @@ def _shard_seen(shard: Shard, draws: Indices) -> ShardSeen:
         seen=base64.b64encode(bitmap).decode(),
         draws=int(draws.sum()),
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Heard:
+    """What a checkpoint has seen of one version of a dataset."""
+
+    samples: tuple[SampleRow, ...]
+    step: int
+    elsewhere: tuple[str, ...]  # other datasets that it, or a part of it, was trained on
+
+    def remarks(self, checkpoint: str) -> tuple[str, ...]:
+        """What a report on these samples has to say of itself."""
+        first = f"Only the works that the checkpoint {checkpoint} had seen by step {self.step:,}."
+        more = (f"A part of it was trained on {other}: see the report of that." for other in self.elsewhere)
+        return (first, *more)
+
+
+def heard(dataset: Dataset, checkpoint: Path) -> Heard:
+    """The samples of this dataset that a checkpoint, or a run's latest one, has seen; UsageError if it was
+    trained on other versions only."""
+    path = _latest(checkpoint)
+    data = read(path)
+    histories = list(_histories(data))
+    root = dataset.facts["root_digest"]
+    elsewhere = tuple(
+        sorted({f"{h['dataset']} {h['root_digest'][:12]}" for h in histories if h["root_digest"] != root})
+    )
+    here = [h for h in histories if h["root_digest"] == root]
+    if not here:
+        given = f"{dataset.facts['name']} {dataset.facts['version']}"
+        raise UsageError(
+            f"{path}: trained on {', '.join(elsewhere)}, this is {given}; give --data that version"
+        )
+    entries = [entry for history in here for entry in history["shards"]]
+    rows = in_order(dataset.samples())
+    seen: dict[str, SampleRow] = {}
+    for entry in entries:
+        samples = rows.get(str(entry["name"]), [])
+        places = places_seen(entry, range(len(samples)), path)
+        seen |= {samples[place].key: samples[place] for place in places}
+    return Heard(samples=tuple(seen.values()), step=data["step"], elsewhere=elsewhere)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exposure:
+    """A checkpoint that saw some of the samples asked about, or may have."""
+
+    path: str
+    step: int
+    num_seen: int  # of the samples asked about
+    doubt: str = ""  # why it cannot be told, or not of all; '' = told for certain
+
+
+def exposures(dataset: Dataset, ids: Collection[str], folders: Iterable[Path]) -> list[Exposure]:
+    """Checkpoints below the folders that saw a sample of these recordings, or of which it cannot be told."""
+    where = places_of(dataset, ids)
+    sha256 = {shard.name: shard.sha256 for shard in dataset.shards()}
+    found = []
+    for folder in folders:
+        if not folder.exists():
+            raise UsageError(f"--checkpoints {folder}: not there; give a folder with trainings below it")
+        paths = [folder] if folder.is_file() else sorted(folder.rglob(FILE))
+        found += [_exposure(dataset, path, where, sha256) for path in paths]
+    return [item for item in found if item.num_seen or item.doubt]
+
+
+def places_of(dataset: Dataset, ids: Collection[str]) -> dict[str, list[int]]:
+    """By shard, the places of these recordings' samples."""
+    rows = in_order(dataset.samples())
+    places = {shard: [n for n, row in enumerate(rows[shard]) if row.recording_id in ids] for shard in rows}
+    return {shard: found for shard, found in places.items() if found}
+
+
+def in_order(samples: Iterable[SampleRow]) -> dict[str, list[SampleRow]]:
+    """By shard, its samples by offset: their places are those of the bitmaps."""
+    found: dict[str, list[SampleRow]] = {}
+    for row in sorted(samples, key=lambda row: (row.shard, row.flac_offset)):
+        found.setdefault(row.shard, []).append(row)
+    return found
+
+
+def places_seen(entry: Mapping[str, Any], places: Iterable[int], path: Path) -> list[int]:
+    """Those of a shard's places whose bit is set; IntegrityError for a bitmap that cannot be read."""
+    try:
+        bitmap = base64.b64decode(str(entry["seen"]), validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise IntegrityError(f"{path}: the bitmap of {entry['name']} is damaged; {_FIX}") from error
+    asked = list(places)
+    if asked and max(asked) // 8 >= len(bitmap):
+        fits = f"too short for {max(asked) + 1} samples"
+        raise IntegrityError(f"{path}: the bitmap of {entry['name']} is {fits}; {_FIX}")
+    return [place for place in asked if bitmap[place // 8] >> place % 8 & 1]
+
+
+def _exposure(
+    dataset: Dataset, path: Path, where: Mapping[str, list[int]], sha256: Mapping[str, str]
+) -> Exposure:
+    try:
+        data = read(path)
+        seen: set[tuple[str, int]] = set()
+        doubts: set[str] = set()
+        for history in _histories(data):
+            for entry in history["shards"]:
+                shard = str(entry["name"])
+                if shard in where and entry["sha256"] == sha256[shard]:
+                    seen |= {(shard, place) for place in places_seen(entry, where[shard], path)}
+                elif shard in where and history["dataset"] == dataset.facts["name"] and entry["draws"]:
+                    version = str(history["version"])
+                    doubts.add(f"it saw {shard} as in version {version}: ask with that version's directory")
+    except (OSError, SaoError) as error:
+        return Exposure(path=str(path), step=0, num_seen=0, doubt=str(error))
+    return Exposure(
+        path=str(path.parent), step=data["step"], num_seen=len(seen), doubt="; ".join(sorted(doubts))
+    )
+
+
+def _histories(data: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """A training's own history, and those of what it started from."""
+    yield data
+    for part in data.get("pretrained", []):
+        if inner := part.get("training_data"):
+            yield from _histories(inner)
+
+
+def _latest(checkpoint: Path) -> Path:
+    """training_data.json of a checkpoint folder, or of a run's latest checkpoint."""
+    if not checkpoint.is_dir():
+        return checkpoint
+    found = [] if (checkpoint / FILE).exists() else sorted(checkpoint.glob(f"checkpoints/step-*/{FILE}"))
+    return found[-1] if found else checkpoint / FILE

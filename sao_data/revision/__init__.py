@@ -4,5 +4,5 @@ Take-down and other credits (a journal, then shard by shard, each step seeing wh
 asking the sources again without changing anything.
 
 Imports: the vocabulary, audio, licences, storage, sources, matching, rights, screening, attribution,
-stages, dataset, ingest.
+stages, dataset.
 """

@@ -15,11 +15,10 @@ from sao_data import config, plugins
 from sao_data.attribution.credit import Work, credit, work_from_row
 from sao_data.attribution.plain import one_line
 from sao_data.dataset.checks import replay
-from sao_data.dataset.verify import Dataset
+from sao_data.dataset.reader import Dataset
 from sao_data.errors import UsageError
 from sao_data.plugins import CaptionBuilder
 from sao_data.records import CaptionField, CatalogueRow, Recording, Sample, SampleRow
-from sao_data.revision import purge_work as scrub
 from sao_data.revision import selection
 from sao_data.revision.journal import Change
 from sao_data.revision.rewrite import CREDIT, Rewritten, plan, rewrite
@@ -29,9 +28,10 @@ from sao_data.rights.credits import apply as named_as_asked
 from sao_data.rights.credits import read as read_credits
 from sao_data.rights.takedowns import author_hash
 from sao_data.rights.takedowns import read as read_tombstones
+from sao_data.stages import amend
 from sao_data.stages.listing import NAME as LIST
 from sao_data.stages.listing import utf8_only
-from sao_data.storage import evidence, shards
+from sao_data.storage import evidence, layout, shards
 from sao_data.storage.backend import Storage
 from sao_data.storage.series import is_pseudonym
 
@@ -96,7 +96,7 @@ def apply_unfinished(
 ) -> tuple[str, ...]:
     """Record the request for a dataset that was never finished: ids of the works meant. The next ingest
     credits them so. Without `write` nothing is changed."""
-    listed = list(scrub.listed(storage))
+    listed = list(amend.listed(storage))
     rows = {row.recording.id: row.recording for _, row in listed if row.raw}
     found = selection.select(selection.of_listed(row for _, row in listed if row.raw), wanted)
     selection.refuse(storage.url, found, found.missing)
@@ -105,7 +105,7 @@ def apply_unfinished(
         append(storage, dict.fromkeys(lines))
         asked = read_credits(storage)
         buckets = {bucket for bucket, row in listed if row.recording.id in found.ids}
-        scrub.recredit(storage, buckets, lambda recording: _among(recording, found.ids, asked))
+        amend.recredit(storage, buckets, lambda recording: _among(recording, found.ids, asked))
     return tuple(sorted(found.ids))
 
 
@@ -145,7 +145,7 @@ def _originals(dataset: Dataset, rows: Iterable[CatalogueRow]) -> dict[str, Reco
     for row in rows:
         wanted.setdefault(row.evidence, []).append(row)
     found = {}
-    for name in dataset.storage.names(evidence.FOLDER) if wanted else ():
+    for name in dataset.storage.names(layout.EVIDENCE) if wanted else ():
         raw = evidence.checked_rows(dataset.storage, name)
         for digest in raw.keys() & wanted.keys():
             for row in wanted[digest]:
@@ -168,7 +168,7 @@ def _samples(
 ) -> dict[str, dict[str, Sample]]:
     """By recording and key, what the shards will say."""
     table = dataset.facts["manifest"]["caption"]
-    module = plugins.load("captions", table["plugin"], where="dataset.json")
+    module = plugins.load("captions", table["plugin"], where=layout.DATASET)
     builder = module.build(config.parse(module.Config, table["config"], where="dataset.json: caption"))
     found: dict[str, dict[str, Sample]] = {}
     for row, sample in _read_samples(dataset, changes.keys()):
@@ -180,9 +180,9 @@ def _samples(
 def _read_samples(dataset: Dataset, ids: Collection[str]) -> Iterator[tuple[SampleRow, Sample]]:
     for row in dataset.samples():
         if row.recording_id in ids:
-            with dataset.storage.open(f"{shards.FOLDER}/{row.shard}") as file:
+            with dataset.storage.open(f"{layout.SHARD_FOLDER}/{row.shard}") as file:
                 text = shards.read_member(file, row.json_offset, row.json_size)
-            where = f"{dataset.storage.url}/{shards.FOLDER}/{row.shard}: {row.key}.json"
+            where = f"{dataset.storage.url}/{layout.SHARD_FOLDER}/{row.shard}: {row.key}.json"
             yield row, shards.parse_sample(text, where)
 
 

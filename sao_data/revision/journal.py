@@ -8,12 +8,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from sao_data.dataset.commit import JOURNAL
 from sao_data.dataset.facts import Facts
 from sao_data.forms import Digest, ShardName
 from sao_data.ids import bucket_of
 from sao_data.records import CatalogueRow, Sample
 from sao_data.storage import documents as stored
+from sao_data.storage import layout
 from sao_data.storage.backend import Storage
 
 _FIX = "delete it and run the ingest, which builds the same from the sources"
@@ -59,16 +59,16 @@ def write(storage: Storage, job: Job) -> None:
     changes = [dataclasses.asdict(change) for change in job.changes.values()]
     plain = {"facts": job.facts, "shards": job.shards, "evidence": job.evidence, "changes": changes}
     text = json.dumps(plain, sort_keys=True, ensure_ascii=False, allow_nan=False)
-    storage.write(JOURNAL, text.encode())
+    storage.write(layout.JOURNAL, text.encode())
 
 
 def read(storage: Storage) -> Job | None:
     """The job that a killed run left; None if there is none."""
-    if not storage.exists(JOURNAL):
+    if not storage.exists(layout.JOURNAL):
         return None
-    where = f"{storage.url}/{JOURNAL}"
-    found = stored.read(_Stored, storage.read(JOURNAL), where=where, fix=_FIX)
-    stored.document(Facts, json.dumps(found.facts).encode(), where=f"{where}: facts", fix=_FIX)
+    where = f"{storage.url}/{layout.JOURNAL}"
+    found = stored.read(_Stored, storage.read(layout.JOURNAL), where=where, fix=_FIX)
+    stored.checked(Facts, json.dumps(found.facts).encode(), where=f"{where}: facts", fix=_FIX)
     return Job(
         facts=found.facts,
         shards=found.shards,

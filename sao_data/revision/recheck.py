@@ -22,7 +22,7 @@ from typing import Any, BinaryIO, Protocol, runtime_checkable
 
 from sao_data import config, manifest, plugins
 from sao_data.attribution.sheets import safe_cell
-from sao_data.dataset.verify import Dataset
+from sao_data.dataset.reader import Dataset
 from sao_data.errors import MatchedNothing, UsageError
 from sao_data.licences import Policy, Release, normalise_preference, parse_witnesses
 from sao_data.plugins import Source
@@ -32,8 +32,9 @@ from sao_data.rights.changes import Change
 from sao_data.rights.credits import apply as credited
 from sao_data.rights.credits import read as read_credits
 from sao_data.stages import listing
+from sao_data.storage import delimited, layout
+from sao_data.storage.backend import Storage, write_if_changed
 
-FILE = "recheck.csv"
 COLUMNS = ("id", "kind", "before", "after", "restricts", "then")
 NOT_KEPT = "not kept"
 
@@ -286,3 +287,15 @@ def _locations(cls: type) -> list[str]:
     fields = dataclasses.fields(cls)
     required = [item.name for item in fields if item.default is dataclasses.MISSING]
     return [name for name in required if config.is_location(hints[name])]
+
+
+def forget(storage: Storage, ids: Collection[str]) -> None:
+    """Take what was found of these recordings out of recheck.csv."""
+    if not storage.exists(layout.RECHECK):
+        return
+    text = storage.read(layout.RECHECK).decode()
+    lines = delimited.rows(io.StringIO(text, newline=""))
+    kept = io.StringIO(newline="")
+    writer = csv.writer(kept, lineterminator="\r\n" if "\r\n" in text else "\n")
+    writer.writerows(line for line in lines if not line or line[0] not in ids)
+    write_if_changed(storage, layout.RECHECK, kept.getvalue().encode())

@@ -16,7 +16,7 @@ from typing import BinaryIO
 
 from sao_data.errors import IntegrityError
 from sao_data.records import Sample, SampleRow, Shard
-from sao_data.storage import shards
+from sao_data.storage import layout, shards
 from sao_data.storage.backend import Storage
 
 _BLOCK = 1 << 20
@@ -41,7 +41,7 @@ def reshard(
 ) -> tuple[Shard | None, list[SampleRow]]:
     """Bring the shard to its new state: without the recordings `removed`, with `samples` by key as they will
     be. `rows` are its samples before or after. Returns what it is then; None if nothing was left of it."""
-    path = f"{shards.FOLDER}/{name}"
+    path = f"{layout.SHARD_FOLDER}/{name}"
     kept = {row.key: row for row in rows if row.recording_id not in removed}
     if not kept:
         storage.delete(path)

@@ -14,29 +14,27 @@ from dataclasses import dataclass
 from typing import Any
 
 from sao_data import config
-from sao_data.dataset import owner
-from sao_data.dataset.commit import FILE as DATASET
-from sao_data.dataset.commit import JOURNAL
-from sao_data.dataset.verify import Dataset, open_dataset
+from sao_data.dataset.reader import Dataset, open_dataset, read_owner
 from sao_data.errors import UsageError
 from sao_data.licences import Policy, Release
 from sao_data.records import CatalogueRow, Recording
-from sao_data.revision import purge_work as scrub
 from sao_data.revision import selection
 from sao_data.revision.journal import Change
+from sao_data.revision.purge_work import purge
 from sao_data.revision.rewrite import Rewritten, plan, rewrite
 from sao_data.revision.selection import Selected, Wanted
 from sao_data.rights import known_audio as held
 from sao_data.rights import takedowns as tombstones
 from sao_data.rights.known_audio import Held
 from sao_data.rights.takedowns import Tombstone, Tombstones, author_hash, author_hashes
+from sao_data.stages import amend
 from sao_data.stages.decide import Decide
 from sao_data.stages.judge import judge
 from sao_data.stages.listing import NAME as LIST
 from sao_data.stages.listing import Listed
+from sao_data.storage import layout
 from sao_data.storage.backend import Storage
 
-REQUESTS = "work/takedowns"  # hashes of requests that were carried out: their names are known no more
 _MAIL = re.compile(r"[^\s@]+@[^\s@]+\.\w")
 _WORD = re.compile(r"(?<![\w.-])\w+(?![\w-])")  # no part of a date or a number with a point
 _BLANKS: dict[Any, Any] = {str: "", bool: False, int: 0, float | None: None, tuple[str, ...]: ()}
@@ -78,8 +76,8 @@ class Effect:
 
 def open_published(storage: Storage) -> Dataset | None:
     """The dataset; None if it was never finished. Stopped if a rewrite was killed half-way."""
-    owner.read(storage)
-    if not storage.exists(DATASET) and not storage.exists(JOURNAL):
+    read_owner(storage)
+    if not storage.exists(layout.DATASET) and not storage.exists(layout.JOURNAL):
         return None
     return dataclasses.replace(open_dataset(storage.url), storage=storage)
 
@@ -149,8 +147,8 @@ def burial(dataset: Dataset) -> Burial:
     """As this dataset's manifest and persons' answers have it."""
     manifest = dataset.facts["manifest"]
     return Burial(
-        policy=config.parse(Policy, manifest["policy"], where=DATASET),
-        release=config.parse(Release, manifest["release"], where=DATASET),
+        policy=config.parse(Policy, manifest["policy"], where=layout.DATASET),
+        release=config.parse(Release, manifest["release"], where=layout.DATASET),
     )
 
 
@@ -159,7 +157,7 @@ def apply_unfinished(storage: Storage, request: Request, *, write: bool) -> tupl
 
     The unfinished work forgets them; the next ingest leaves them out. Without `write` nothing is changed.
     """
-    known, listed = tombstones.read(storage), list(scrub.listed(storage))
+    known, listed = tombstones.read(storage), list(amend.listed(storage))
     rows = {row.recording.id: row for _, row in listed}
     found = selection.select(selection.of_listed(rows.values()), request.wanted)
     _add_all_by(found, (row.recording for row in rows.values()))
@@ -175,10 +173,9 @@ def apply_unfinished(storage: Storage, request: Request, *, write: bool) -> tupl
         tombstones.append(storage, lines)
         buckets = {bucket for bucket, row in listed if row.recording.id in ids}
         for bucket in sorted(buckets):
-            scrub.packed_without(storage, bucket, ids)
-        scrub.forget(storage, buckets, ids)
-        sources: Any = owner.read(storage)["sources"]
-        scrub.forget_listings(storage, sources, ids)
+            amend.packed_without(storage, bucket, ids)
+        sources: Any = read_owner(storage)["sources"]
+        purge(storage, buckets, ids, sources)
     return tuple(sorted(ids))
 
 
@@ -302,13 +299,15 @@ def _check_reason(request: Request, people: Iterable[tuple[str, str]]) -> None:
 
 
 def _is_remembered(storage: Storage, request: Request) -> bool:
-    return storage.exists(REQUESTS) and request.digest in storage.read(REQUESTS).decode().split()
+    return (
+        storage.exists(layout.REQUESTS) and request.digest in storage.read(layout.REQUESTS).decode().split()
+    )
 
 
 def _remember(storage: Storage, request: Request) -> None:
     if not _is_remembered(storage, request):
-        old = storage.read(REQUESTS) if storage.exists(REQUESTS) else b""
-        storage.write(REQUESTS, old + f"{request.digest}\n".encode())
+        old = storage.read(layout.REQUESTS) if storage.exists(layout.REQUESTS) else b""
+        storage.write(layout.REQUESTS, old + f"{request.digest}\n".encode())
 
 
 def _blank() -> dict[str, Any]:

@@ -20,10 +20,10 @@ from sao_data.errors import UsageError
 from sao_data.records import Recording
 from sao_data.rights.takedowns import author_hash
 from sao_data.storage import documents as stored
+from sao_data.storage import layout
 from sao_data.storage.backend import Storage
 from sao_data.storage.series import is_pseudonym, pseudonym
 
-FILE = "credits.jsonl"
 _KEYS = ("id", "author", "as", "when")
 WITHHELD = "(credit withheld at the author's request)"  # stands where the name stood
 
@@ -67,10 +67,10 @@ def gather(lines: Iterable[Credit]) -> Credits:
 
 def read(storage: Storage) -> Credits:
     """The credits of a dataset directory; UsageError names the line that is none."""
-    if not storage.exists(FILE):
+    if not storage.exists(layout.CREDITS):
         return Credits()
-    where = f"{storage.url}/{FILE}"
-    lines = storage.read(FILE).split(b"\n")
+    where = f"{storage.url}/{layout.CREDITS}"
+    lines = storage.read(layout.CREDITS).split(b"\n")
     return gather(_line(f"{where}:{n}", line) for n, line in enumerate(lines, 1) if line.strip())
 
 
@@ -79,11 +79,11 @@ def append(storage: Storage, more: Iterable[Credit]) -> int:
     known = read(storage)
     new = [line for line in more if not _holds(known, line)]
     if new:
-        old = storage.read(FILE) if storage.exists(FILE) else b""
+        old = storage.read(layout.CREDITS) if storage.exists(layout.CREDITS) else b""
         if old and not old.endswith(b"\n"):
             old += b"\n"
         text = "".join(json.dumps(_plain(line), sort_keys=True, ensure_ascii=False) + "\n" for line in new)
-        storage.write(FILE, old + text.encode())
+        storage.write(layout.CREDITS, old + text.encode())
     return len(new)
 
 

@@ -11,10 +11,8 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from sao_data.ids import bucket_of, id_hash
-from sao_data.storage import tables
+from sao_data.storage import layout, tables
 from sao_data.storage.backend import Storage
-
-FOLDER = "fingerprints"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,12 +30,12 @@ class Held:
 
 def name_of(bucket: int) -> str:
     """File name of a bucket's table."""
-    return f"{FOLDER}/{bucket:06d}.parquet"
+    return f"{layout.FINGERPRINTS}/{bucket:06d}.parquet"
 
 
 def read(storage: Storage) -> Iterator[Held]:
     """Everything remembered, bucket by bucket."""
-    for name in storage.names(FOLDER):
+    for name in storage.names(layout.FINGERPRINTS):
         yield from tables.iterate(storage, name, Held)
 
 
@@ -53,7 +51,7 @@ def merged(
     the bucket. `forget`: recordings that were taken down (their tombstones remember them). `rules`: what is
     known now of who forbids what; of works that are no longer offered the last word stays."""
     rows = {row.recording_id: row for row in new}
-    names = storage.names(FOLDER)
+    names = storage.names(layout.FINGERPRINTS)
     if len(names) == num_buckets:  # the usual case: the same buckets as before
         names = [name_of(bucket)] if name_of(bucket) in names else []
     for name in names:
@@ -66,3 +64,19 @@ def merged(
         if key not in forget
     )
     return sorted(kept, key=lambda row: id_hash(row.recording_id))
+
+
+def without(
+    storage: Storage, buckets: Collection[int], ids: Collection[str], authors: Mapping[str, str]
+) -> Iterator[tuple[str, bytes]]:
+    """Every table, by name, those of the buckets without these recordings (their tombstones remember them);
+    `authors`: by recording, the author's id as it is shown now."""
+    concerned = {name_of(bucket) for bucket in buckets}
+    for name in storage.names(layout.FINGERPRINTS):
+        if name not in concerned:
+            yield name, storage.read(name)
+            continue
+        rows = [row for row in tables.iterate(storage, name, Held) if row.recording_id not in ids]
+        renamed = (dataclasses.replace(r, author_id=authors.get(r.recording_id, r.author_id)) for r in rows)
+        if rows:
+            yield name, tables.to_bytes(Held, list(renamed))

@@ -18,10 +18,9 @@ from typing import Literal
 
 from sao_data import config
 from sao_data.errors import UsageError
-from sao_data.storage import delimited
+from sao_data.storage import delimited, layout
 from sao_data.storage.backend import Storage, write_if_changed
 
-FILE = "reviews.csv"
 COLUMNS = ("id", "verdict", "who", "when", "note")
 QUESTION = "question"
 
@@ -82,11 +81,12 @@ def read(storage: Storage) -> dict[str, tuple[Answer, ...]]:
     """Answers by id; UsageError names the line and what is allowed there."""
     answers: dict[str, tuple[Answer, ...]] = {}
     lines: dict[tuple[str, str], tuple[int, str]] = {}
+    where = f"{storage.url}/{layout.REVIEWS}"
     for number, row in _rows(storage)[1]:
         verdict, key = row["verdict"].strip(), row["id"].strip()
         if verdict not in ("", "allow", "deny"):
             raise UsageError(
-                f"{storage.url}/{FILE}: line {number}: verdict {verdict[:80]!r} is not known; write allow or "
+                f"{where}: line {number}: verdict {verdict[:80]!r} is not known; write allow or "
                 "deny, or leave it empty to let it wait"
             )
         if not verdict:
@@ -94,9 +94,7 @@ def read(storage: Storage) -> dict[str, tuple[Answer, ...]]:
         asked = row.get(QUESTION, "").strip()
         before, said = lines.setdefault((key, asked), (number, verdict))
         if said != verdict:
-            raise UsageError(
-                f"{storage.url}/{FILE}: lines {before} and {number} answer {key} differently; keep one"
-            )
+            raise UsageError(f"{where}: lines {before} and {number} answer {key} differently; keep one")
         answer = Answer(
             id=key,
             verdict="allow" if verdict == "allow" else "deny",
@@ -134,7 +132,7 @@ def write(
     writer = csv.DictWriter(text, names, restval="", lineterminator="\n")
     writer.writeheader()
     writer.writerows(sorted(kept, key=lambda row: (row["id"], row.get(QUESTION, ""))))
-    write_if_changed(storage, FILE, text.getvalue().encode())
+    write_if_changed(storage, layout.REVIEWS, text.getvalue().encode())
 
 
 def num_waiting(storage: Storage) -> int:
@@ -158,11 +156,11 @@ def _bind(row: dict[str, str], questions: Sequence[str], rows: list[dict[str, st
 
 def _rows(storage: Storage) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
     """Column names, and lines with the number each ends on; none where there is no file."""
-    if not storage.exists(FILE):
+    if not storage.exists(layout.REVIEWS):
         return list(COLUMNS), []
-    where = f"{storage.url}/{FILE}"
+    where = f"{storage.url}/{layout.REVIEWS}"
     try:
-        text = storage.read(FILE).decode("utf-8-sig")
+        text = storage.read(layout.REVIEWS).decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise UsageError(f"{where}: not UTF-8 ({error}); save it as CSV UTF-8") from error
     reader = delimited.named_rows(text)

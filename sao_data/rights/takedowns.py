@@ -20,10 +20,9 @@ from sao_data.audio import chromaprint as fingerprint
 from sao_data.errors import UsageError
 from sao_data.records import Recording
 from sao_data.storage import documents as stored
+from sao_data.storage import layout
 from sao_data.storage.backend import Storage
 from sao_data.storage.series import pseudonym
-
-FILE = "takedowns.jsonl"
 
 _problem = functools.lru_cache(maxsize=65_536)(fingerprint.problem)  # 1 ms each
 
@@ -95,23 +94,23 @@ def gather(lines: Iterable[Tombstone]) -> Tombstones:
 
 def read(storage: Storage) -> Tombstones:
     """Tombstones of a dataset directory; UsageError names the line that is none."""
-    if not storage.exists(FILE):
+    if not storage.exists(layout.TAKEDOWNS):
         return Tombstones()
-    where = f"{storage.url}/{FILE}"
-    lines = storage.read(FILE).split(b"\n")
+    where = f"{storage.url}/{layout.TAKEDOWNS}"
+    lines = storage.read(layout.TAKEDOWNS).split(b"\n")
     return gather(_line(f"{where}:{n}", line) for n, line in enumerate(lines, 1) if line.strip())
 
 
 def append(storage: Storage, more: Iterable[Tombstone]) -> None:
     """Add lines for works that have none yet; the file appears whole."""
-    old = storage.read(FILE) if storage.exists(FILE) else b""
+    old = storage.read(layout.TAKEDOWNS) if storage.exists(layout.TAKEDOWNS) else b""
     if old and not old.endswith(b"\n"):
         old += b"\n"
     known = {(line.id, line.author) for line in read(storage).lines}
     new = [line for line in more if (line.id, line.author) not in known]
     if new:
         text = "".join(json.dumps(_plain(line), sort_keys=True) + "\n" for line in new)
-        storage.write(FILE, old + text.encode())
+        storage.write(layout.TAKEDOWNS, old + text.encode())
 
 
 def _plain(line: Tombstone) -> dict[str, Any]:

@@ -14,14 +14,14 @@ from typing import Any
 
 from sao_data.errors import IntegrityError
 from sao_data.records import Objection
-from sao_data.screening import acoustid
+from sao_data.screening import acoustid, audit
 from sao_data.screening.catalogue_match import Catalogue
 from sao_data.screening.config import Screening
 from sao_data.screening.rows import Hit, MusicWork, Sent
 from sao_data.storage.backend import Storage
 
 STAGE = "screen"
-_FOLDER = "work/identify"
+
 _NO_FINGERPRINT = "no fingerprint: silent, or too short for one"
 
 Ask = Callable[[MusicWork], Sent]
@@ -76,7 +76,7 @@ def _asked(work: MusicWork, screening: Screening, storage: Storage, service: aco
     if not work.fingerprint:
         return _impossible(work, screening)
     what = _text(work, screening)
-    name = f"{_FOLDER}/acoustid/{hashlib.sha256(what.encode()).hexdigest()}.json"
+    name = audit.answer_name("acoustid", what)
     if not storage.exists(name):
         storage.write(name, service.lookup(acoustid.form(work.fingerprint, work.seconds)))
     response = storage.read(name)

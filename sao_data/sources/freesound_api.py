@@ -50,12 +50,11 @@ from sao_data.sources._freesound.files import Fetched
 from sao_data.sources._freesound.forecast import Forecast, forecast
 from sao_data.sources._freesound.listing import Pin, Pins, Scope, by_ids, numbers_of, walk
 from sao_data.sources._freesound.search import Asks, Ledger, Page, Search
+from sao_data.storage import layout
 from sao_data.storage.backend import Storage
 
 VERSION = 1
 PERMITS, TOKENS = "freesound-permits", "freesound-tokens"  # services
-
-_FOLDER = "work/sources"
 
 
 Config = FreesoundConfig
@@ -90,7 +89,7 @@ class FreesoundApi:
         """What all workers share, for executor.service: the permits of the one API key, and its secrets."""
         windows = _freesound_config.windows(self.config)
         return {
-            PERMITS: functools.partial(Permits, windows, storage, f"{_FOLDER}/{PERMITS}.json"),
+            PERMITS: functools.partial(Permits, windows, storage, f"{layout.SOURCES}/{PERMITS}.json"),
             TOKENS: functools.partial(Tokens, checked_base(self.config.base_url)),
         }
 

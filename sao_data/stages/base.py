@@ -22,11 +22,10 @@ from typing import Any, BinaryIO, ClassVar, Protocol, TypeVar
 from sao_data import config
 from sao_data.ids import clip_id, id_hash
 from sao_data.records import Rejection
-from sao_data.storage import tables
+from sao_data.storage import layout, tables
 from sao_data.storage.backend import Storage
 
-WORK = "work"
-SPOOL = f"{WORK}/spool"
+SPOOL = f"{layout.WORK}/spool"
 _HALF = 16  # hex digits of a part's digest that stand for the settings, and as many for the inputs
 T = TypeVar("T")
 
@@ -54,7 +53,7 @@ class Part:
 
     @property
     def stem(self) -> str:
-        return f"{WORK}/{self.stage}/{self.bucket:06d}-{self.digest[: 2 * _HALF]}"
+        return f"{layout.WORK}/{self.stage}/{self.bucket:06d}-{self.digest[: 2 * _HALF]}"
 
     @property
     def kept(self) -> str:
@@ -140,9 +139,9 @@ def earlier(stage: Stage, bucket: Bucket) -> list[Part]:
     """Complete parts of this bucket that the stage made with these settings of these or other inputs, by
     name, the part of these inputs first."""
     now, storage = part_of(stage, bucket), bucket.storage
-    prefix = f"{WORK}/{stage.name}/{bucket.index:06d}-{now.digest[:_HALF]}"
-    digests = {name.rsplit("-", 1)[1].split(".", 1)[0] for name in storage.names(f"{WORK}/{stage.name}")
-               if name.startswith(prefix)}  # fmt: skip
+    prefix = f"{layout.WORK}/{stage.name}/{bucket.index:06d}-{now.digest[:_HALF]}"
+    names = (name for name in storage.names(f"{layout.WORK}/{stage.name}") if name.startswith(prefix))
+    digests = {name.rsplit("-", 1)[1].split(".", 1)[0] for name in names}
     parts = [Part(stage=stage.name, bucket=bucket.index, digest=digest) for digest in sorted(digests)]
     return [part for part in sorted(parts, key=lambda part: part != now) if is_complete(storage, part)]
 

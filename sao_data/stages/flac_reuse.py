@@ -15,8 +15,8 @@ from typing import BinaryIO
 
 from sao_data.errors import IntegrityError
 from sao_data.records import Clip, SampleRow
-from sao_data.stages.base import WORK, Bucket, Part, Stage, run_stage
-from sao_data.storage import shards, tables
+from sao_data.stages.base import Bucket, Part, Stage, run_stage
+from sao_data.storage import layout, tables
 from sao_data.storage.backend import Storage
 
 PACK = "pack"
@@ -60,7 +60,7 @@ class Flacs:
         """Know the clips in the bucket's shards."""
         files: dict[str, BinaryIO] = {}
         for row in _packed_rows(self._storage, bucket):
-            name = f"{shards.FOLDER}/{row.shard}"
+            name = f"{layout.SHARD_FOLDER}/{row.shard}"
             if row.shard not in files and self._storage.exists(name):
                 files[row.shard] = self._stack.enter_context(self._storage.open(name))
             if row.shard in files:
@@ -122,8 +122,8 @@ class Audio:
 
 def parts_on_disk(storage: Storage, bucket: int) -> list[str]:
     """Files of the bucket's packed parts, rows before shards, so that a half-deleted part is no part."""
-    prefix = f"{WORK}/{PACK}/{bucket:06d}-"
-    names = [name for name in storage.names(f"{WORK}/{PACK}") if name.startswith(prefix)]
+    prefix = f"{layout.WORK}/{PACK}/{bucket:06d}-"
+    names = [name for name in storage.names(f"{layout.WORK}/{PACK}") if name.startswith(prefix)]
     return sorted(names, key=lambda name: name.endswith(".shards.parquet"))
 
 

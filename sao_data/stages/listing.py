@@ -44,6 +44,12 @@ class Listed:
     earlier_raw: str = ""  # an earlier reading that said otherwise; kept as evidence
 
 
+def bare(row: Listed) -> Listed:
+    """What is left of a work that was taken down: that it was offered, under this id."""
+    recording = Recording(id=row.recording.id, source=row.recording.source)
+    return dataclasses.replace(row, recording=recording, raw="", others=(), earlier_raw="")
+
+
 @dataclass(slots=True, kw_only=True)
 class Listing:
     """Everything offered, by id."""

@@ -12,7 +12,7 @@ import dataclasses
 import hashlib
 import json
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Protocol, cast, runtime_checkable
@@ -21,9 +21,9 @@ from sao_data.ids import sample_key
 from sao_data.plugins import Source
 from sao_data.records import Offer, Recording, Rendition
 from sao_data.storage import documents as stored
+from sao_data.storage import layout
 from sao_data.storage.backend import LocalStorage, Storage
 
-FOLDER = "work/originals"
 _BLOCK = 1 << 20
 
 
@@ -105,7 +105,7 @@ class Originals:
 
     @property
     def _folder(self) -> str:
-        return f"{FOLDER}/{self.bucket:06d}"
+        return f"{layout.ORIGINALS}/{self.bucket:06d}"
 
     def _name(self, recording_id: str) -> str:
         return f"{self._folder}/{sample_key(recording_id, 0)}"
@@ -125,6 +125,14 @@ class Originals:
     def _keep(self, name: str, partial: Path) -> None:
         with self.storage.staged(name) as path:
             partial.replace(path) if path.parent == partial.parent else _copy(partial, path)
+
+
+def forget(storage: Storage, bucket: int, ids: Collection[str]) -> None:
+    """Delete what was transferred of these recordings, whole or not, and the notes beside it."""
+    keys = {sample_key(key, 0) for key in ids}
+    for name in storage.names(f"{layout.ORIGINALS}/{bucket:06d}"):
+        if name.rsplit("/", 1)[1].split(".", 1)[0] in keys:
+            storage.delete(name)
 
 
 @contextlib.contextmanager

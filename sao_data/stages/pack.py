@@ -34,7 +34,7 @@ from sao_data.stages.flac_reuse import PACK as NAME
 from sao_data.stages.flac_reuse import Audio, parts_on_disk
 from sao_data.stages.listing import NAME as LIST
 from sao_data.stages.listing import Listed
-from sao_data.storage import shards, tables
+from sao_data.storage import layout, shards, tables
 from sao_data.storage.backend import Storage
 from sao_data.storage.series import Split, series_of
 
@@ -61,7 +61,9 @@ class Pack:
         """Is the part published, and are its shards still there?"""
         if not storage.exists(part.kept) or not storage.exists(f"{part.stem}.shards.parquet"):
             return False
-        names = [(f"{shards.FOLDER}/{shard.name}", shard.num_bytes) for shard in read_shards(storage, part)]
+        names = [
+            (f"{layout.SHARD_FOLDER}/{shard.name}", shard.num_bytes) for shard in read_shards(storage, part)
+        ]
         return all(storage.exists(name) and storage.size(name) == size for name, size in names)
 
     def run(self, bucket: Bucket, normalise: Stage) -> Part:
@@ -91,7 +93,7 @@ class Pack:
         packed: list[Shard] = []
         for series in sorted(by_series):
             name = shards.shard_name(series, bucket.index)
-            with bucket.storage.staged(f"{shards.FOLDER}/{name}") as path, path.open("wb") as file:
+            with bucket.storage.staged(f"{layout.SHARD_FOLDER}/{name}") as path, path.open("wb") as file:
                 writer = shards.ShardWriter(file, name, series)
                 for clip in by_series[series]:
                     recording = recordings[clip.recording_id]

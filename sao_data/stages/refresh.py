@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from sao_data import config
@@ -21,9 +21,8 @@ from sao_data.stages.base import Sink
 from sao_data.stages.listing import NAME, Listed, Listing, heard_of
 from sao_data.stages.originals import RemoteSource
 from sao_data.storage import documents as stored
+from sao_data.storage import layout
 from sao_data.storage.backend import Storage
-
-FOLDER = "work/readings"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +62,7 @@ def reread(
 def overlay(listing: Listing, storage: Storage) -> int:
     """Put newer readings in the place of the listed ones, which stay as evidence; return how many."""
     num = 0
-    for name in storage.names(FOLDER):
+    for name in storage.names(layout.READINGS):
         for offer in _read(storage, name):
             row = listing.rows.get(offer.recording.id)
             if row and (problem := text_limits.problem(offer.recording)):
@@ -81,6 +80,19 @@ def overlay(listing: Listing, storage: Storage) -> int:
     return num
 
 
+def forget(storage: Storage, bucket: int, ids: Collection[str]) -> None:
+    """Take these recordings out of what sources said on a second look."""
+    name = f"{layout.READINGS}/{bucket:06d}.jsonl"
+    if not storage.exists(name):
+        return
+    lines = storage.read(name).decode().splitlines()
+    kept = [line for line in lines if json.loads(line)["recording"]["id"] not in ids]
+    if not kept:
+        storage.delete(name)
+    elif len(kept) < len(lines):
+        storage.write(name, ("\n".join(kept) + "\n").encode())
+
+
 def _same(before: Recording, now: Recording) -> bool:
     """What was said, not when or in which bytes."""
     then, now = (dataclasses.replace(r, retrieved_at="", evidence="") for r in (before, now))
@@ -91,7 +103,7 @@ def _store(storage: Storage, bucket: int, offers: list[Offer]) -> None:
     """Add readings to the bucket's; a later one of the same work takes the place of an earlier one."""
     if not offers:
         return
-    name = f"{FOLDER}/{bucket:06d}.jsonl"
+    name = f"{layout.READINGS}/{bucket:06d}.jsonl"
     known = {o.recording.id: o for o in (*(_read(storage, name) if storage.exists(name) else ()), *offers)}
     lines = [json.dumps(config.canonical(known[key]), sort_keys=True) for key in sorted(known)]
     storage.write(name, ("\n".join(lines) + "\n").encode())

@@ -20,6 +20,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO, Protocol, TextIO, cast
 
 from sao_data.errors import Locked, UsageError
+from sao_data.storage import layout
 
 _TEMPORARY = ".tmp-"
 
@@ -123,7 +124,7 @@ class LocalStorage:
         """Hold the directory; Locked names the holder. The kernel lets go when the process ends, however it
         ends."""
         _make_folder(self.root)
-        path = self.root / "lock"
+        path = self.root / layout.LOCK
         with self._held(path) as file:
             file.truncate(0)
             file.write(_holder())
@@ -154,7 +155,7 @@ class LocalStorage:
         """Remove what killed runs left behind: temporaries and spooled audio. Only under the lock."""
         for path in self.root.rglob(f"{_TEMPORARY}*"):
             path.unlink(missing_ok=True)
-        shutil.rmtree(self.root / "work" / "spool", ignore_errors=True)
+        shutil.rmtree(self.root / layout.WORK / "spool", ignore_errors=True)
 
     def _path(self, name: str) -> Path:
         return self.root / _checked(name)
@@ -225,14 +226,14 @@ class ObjectStorage:
     def lock(self) -> Iterator[None]:
         """Hold the directory by an object that names the holder; a killed run leaves it, and the message says
         so."""
-        if self.exists("lock"):
-            holder = self.read("lock").decode(errors="replace")
+        if self.exists(layout.LOCK):
+            holder = self.read(layout.LOCK).decode(errors="replace")
             raise Locked(f"{self.url}: in use by {holder}; if that run is dead, delete {self.url}/lock")
-        self.write("lock", _holder().encode())
+        self.write(layout.LOCK, _holder().encode())
         try:
             yield
         finally:
-            self.delete("lock")
+            self.delete(layout.LOCK)
 
     def sweep(self) -> None:
         """Nothing to do: an unfinished upload is not an object."""

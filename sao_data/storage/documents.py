@@ -28,7 +28,7 @@ def read(cls: type[T], data: bytes, *, where: str, fix: str, error: type[SaoErro
     return cls(**{name: getattr(checked, name) for name in checked.model_fields_set})
 
 
-def document(
+def checked(
     cls: type, data: bytes, *, where: str, fix: str, error: type[SaoError] = IntegrityError
 ) -> dict[str, Any]:
     """A JSON object with at least the keys of the dataclass `cls`, each of its type; others pass."""

@@ -11,12 +11,12 @@ import gzip
 import hashlib
 import io
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from sao_data.errors import IntegrityError
+from sao_data.storage import layout
 from sao_data.storage.backend import Storage
 
-FOLDER = "evidence"
 _UNPACKED = 64 << 20  # bytes that any file may unpack to, and …
 _RATIO = 50  # … for each of its own: JSON rows of one form shrink to a tenth
 _GZIP = 31  # zlib's number for one gzip member
@@ -28,7 +28,7 @@ def pack(rows: Iterable[str]) -> tuple[str, bytes]:
     buffer = io.BytesIO()
     with gzip.GzipFile(fileobj=buffer, mode="wb", mtime=0, filename="") as file:
         file.write(lines)
-    return f"{FOLDER}/{hashlib.sha256(lines).hexdigest()}.jsonl.gz", buffer.getvalue()
+    return f"{layout.EVIDENCE}/{hashlib.sha256(lines).hexdigest()}.jsonl.gz", buffer.getvalue()
 
 
 def unpack(data: bytes) -> list[str]:
@@ -68,7 +68,7 @@ def checked_rows(storage: Storage, name: str) -> dict[str, str]:
 
 def digest_of(name: str) -> str:
     """The sha256 in an evidence file's name."""
-    return name.removeprefix(f"{FOLDER}/").removesuffix(".jsonl.gz")
+    return name.removeprefix(f"{layout.EVIDENCE}/").removesuffix(".jsonl.gz")
 
 
 def merkle_root(leaves: Sequence[str]) -> str:
@@ -83,3 +83,33 @@ def _tree(nodes: list[bytes]) -> bytes:
         return nodes[0]
     split = 1 << ((len(nodes) - 1).bit_length() - 1)  # largest power of two below the number of nodes
     return hashlib.sha256(b"\x01" + _tree(nodes[:split]) + _tree(nodes[split:])).digest()
+
+
+def without(
+    storage: Storage, going: Collection[str], staying: Collection[str]
+) -> Iterator[tuple[str, bytes]]:
+    """Every evidence file, by name, without what was said of works that go (digests of their raw rows).
+
+    A work's own raw row is followed by other readings of it, whose digests are in no table: they go with it.
+    """
+    for name in storage.names(layout.EVIDENCE):
+        data = storage.read(name)
+        kept, goes = [], False
+        rows = raw_rows(storage, name, data) if going else []
+        for row in rows:
+            digest = hashlib.sha256(row.encode()).hexdigest()
+            goes = digest in going or (goes and digest not in staying)
+            if not goes:
+                kept.append(row)
+        if len(kept) == len(rows):
+            yield name, data
+        elif kept:
+            yield pack(kept)
+
+
+def raw_rows(storage: Storage, name: str, data: bytes) -> list[str]:
+    """The rows of an evidence file; IntegrityError if it is damaged."""
+    try:
+        return unpack(data)
+    except ValueError as error:
+        raise IntegrityError(f"{storage.url}/{name}: damaged ({error}); run `sao verify`") from error

@@ -18,9 +18,9 @@ from sao_data.errors import IntegrityError, UsageError
 from sao_data.ids import MOST_MEMBER
 from sao_data.records import Sample, SampleRow, SeekPoint, Shard
 from sao_data.storage import documents as stored
+from sao_data.storage import layout
 from sao_data.storage.backend import Storage
 
-FOLDER = "shards"
 _FIX = "restore the shard from a copy, or delete it and run the same ingest again"
 BLOCK = 512  # bytes of a tar block
 _RECORD = 20 * BLOCK  # tar files are padded to this
@@ -130,13 +130,13 @@ def read_member(file: BinaryIO, offset: int, size: int) -> bytes:
 
 def read_sample(storage: Storage, row: SampleRow) -> tuple[bytes, dict[str, Any]]:
     """(FLAC bytes, JSON fields) of one sample, checked against its hashes."""
-    with storage.open(f"{FOLDER}/{row.shard}") as file:
+    with storage.open(f"{layout.SHARD_FOLDER}/{row.shard}") as file:
         flac = read_member(file, row.flac_offset, row.flac_size)
         text = read_member(file, row.json_offset, row.json_size)
     for data, wanted, what in ((flac, row.sha256, "audio"), (text, row.json_sha256, "JSON")):
         if hashlib.sha256(data).hexdigest() != wanted:
             raise IntegrityError(f"{row.shard}: {what} of {row.key} is damaged; run `sao verify`")
-    where = f"{storage.url}/{FOLDER}/{row.shard}: {row.key}.json"
+    where = f"{storage.url}/{layout.SHARD_FOLDER}/{row.shard}: {row.key}.json"
     return flac, asdict(parse_sample(text, where))
 
 

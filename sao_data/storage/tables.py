@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 from sao_data.errors import IntegrityError
+from sao_data.storage import layout
 from sao_data.storage.backend import Storage
 
 if TYPE_CHECKING:
@@ -105,7 +106,7 @@ def damage(url: str, name: str) -> Iterator[None]:
 
 def _fix(name: str) -> str:
     """What mends a table: those in work/ are made anew where they are missing, published ones in any case."""
-    if name.startswith("work/"):
+    if name.startswith(f"{layout.WORK}/"):
         return "delete work/ there and run the same command again"
     return "run the ingest again, which writes it anew"
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from sao_data.dataset.verify import Dataset
+    from sao_data.dataset.reader import Dataset
     from sao_data.storage.backend import Storage
     from sao_model.run import Progress
 
@@ -41,7 +41,8 @@ def run(args: argparse.Namespace) -> int:
     from sao_data.commands import common as launch
     from sao_data.commands import progress
     from sao_data.dataset import summary
-    from sao_data.dataset.verify import open_dataset, verify
+    from sao_data.dataset.reader import open_dataset
+    from sao_data.dataset.verify import verify
     from sao_data.errors import IntegrityError
     from sao_data.execution import executor
     from sao_data.ingest import run as ingest

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from sao_data.dataset.diff import KINDS, Difference, compare, kinds_of
-from sao_data.dataset.verify import Dataset, open_dataset
+from sao_data.dataset.reader import Dataset, open_dataset
 from sao_data.errors import IntegrityError
 from sao_data.licences.later import is_stricter
 from sao_data.records import CatalogueRow, Shard

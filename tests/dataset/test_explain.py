@@ -9,7 +9,7 @@ import pytest
 
 from sao_data.commands.verbs import why
 from sao_data.dataset import explain
-from sao_data.dataset.verify import Dataset, open_dataset
+from sao_data.dataset.reader import Dataset, open_dataset
 from sao_data.errors import MatchedNothing
 from tests.datasets_made import BY, NC, build, load, tone_wav
 

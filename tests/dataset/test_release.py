@@ -11,17 +11,15 @@ from pathlib import Path
 import pytest
 
 from sao_data import config
-from sao_data.dataset import catalogue
 from sao_data.dataset import release as enforce
-from sao_data.dataset.commit import SHARDS
+from sao_data.dataset.reader import Dataset
 from sao_data.dataset.release import Condition, Release, Terms
-from sao_data.dataset.verify import Dataset
 from sao_data.errors import UsageError
 from sao_data.licences import Policy, judge, meets, parse
 from sao_data.licences.policy import FAMILIES
 from sao_data.licences.table import table
 from sao_data.records import CatalogueRow, Shard
-from sao_data.storage import tables
+from sao_data.storage import layout, tables
 from sao_data.storage.backend import open_storage
 
 PAPER = Release()
@@ -48,8 +46,8 @@ def dataset(tmp: Path, *rows: CatalogueRow, release: Release = PAPER, **policy: 
     storage = open_storage(str(tmp))
     series = {"train-000000.tar": "train", "train-sampling-plus-000000.tar": "train-sampling-plus"}
     shards = [Shard(name=n, series=s, sha256="", num_samples=1, num_bytes=1) for n, s in series.items()]
-    tables.write(storage, SHARDS, Shard, shards)
-    tables.write(storage, catalogue.FILE, CatalogueRow, rows)
+    tables.write(storage, layout.SHARDS, Shard, shards)
+    tables.write(storage, layout.CATALOGUE, CatalogueRow, rows)
     manifest = {"release": config.canonical(release), "policy": policy}
     return Dataset(storage=storage, facts={"manifest": manifest})
 
@@ -93,7 +91,7 @@ def test_licences_bind_as_the_policy_has_it() -> None:
 
 def test_a_use_no_wider_reads_no_catalogue(tmp_path: Path) -> None:
     made = dataset(tmp_path, work(1, "SAMPLING+"))
-    (tmp_path / catalogue.FILE).unlink()
+    (tmp_path / layout.CATALOGUE).unlink()
     enforce.check(made, PAPER, "a training")
     with pytest.raises(FileNotFoundError):
         enforce.check(made, COMMERCIAL, "a training")

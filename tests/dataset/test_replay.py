@@ -18,16 +18,15 @@ import pytest
 
 from sao_data import manifest
 from sao_data.config import Location
-from sao_data.dataset import catalogue
 from sao_data.dataset.checks import evidence_reader as readings
 from sao_data.dataset.checks import replay
 from sao_data.dataset.checks.evidence_reader import Replayed
-from sao_data.dataset.verify import Dataset, open_dataset
+from sao_data.dataset.reader import Dataset, open_dataset
 from sao_data.errors import UsageError
 from sao_data.licences import policy
 from sao_data.records import CatalogueRow, Decision
 from sao_data.sources import folder, freesound
-from sao_data.storage import tables
+from sao_data.storage import layout, tables
 from tests.datasets_made import BY, CC0, NC, PDM, SAMPLING, build, load, tone_wav, write_folder, write_rows
 from tests.paths import ROOT
 from tests.sounds_made import sound, write_sounds
@@ -60,7 +59,7 @@ def rewrite(dataset: Dataset, recording_id: str, **changes: object) -> None:
     rows = list(dataset.catalogue())
     assert recording_id in {row.id for row in rows}
     changed = [dataclasses.replace(r, **changes) if r.id == recording_id else r for r in rows]  # type: ignore[arg-type]
-    tables.write(dataset.storage, catalogue.FILE, CatalogueRow, changed)
+    tables.write(dataset.storage, layout.CATALOGUE, CatalogueRow, changed)
 
 
 def test_every_row_is_read_back_without_the_inputs(built: Path) -> None:
@@ -253,7 +252,7 @@ def test_works_that_another_offer_forbids_are_denied_works_to_others(tmp_path: P
 def test_evidence_without_a_row_is_a_finding_unless_a_source_is_missing(built: Path, tmp_path: Path) -> None:
     dataset = opened(built, tmp_path)
     rows = [row for row in dataset.catalogue() if row.id != "folder:tone-003-wav"]
-    tables.write(dataset.storage, catalogue.FILE, CatalogueRow, rows)
+    tables.write(dataset.storage, layout.CATALOGUE, CatalogueRow, rows)
     assert found(dataset) == ["folder:tone-003-wav: is in the evidence, and not in the catalogue"]
     facts = json.loads(json.dumps(dataset.facts))
     facts["manifest"]["source"].append({"plugin": "no.such", "version": 1, "config": {}})

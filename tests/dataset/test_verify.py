@@ -12,16 +12,17 @@ from pathlib import Path
 
 import pytest
 
-from sao_data.dataset import catalogue, explain, report
-from sao_data.dataset.commit import SAMPLES, SHARDS, root_digest
-from sao_data.dataset.verify import Dataset, check, open_dataset, verify
+from sao_data.dataset import explain, report
+from sao_data.dataset.commit import root_digest
+from sao_data.dataset.reader import Dataset, open_dataset
+from sao_data.dataset.verify import check, verify
 from sao_data.errors import IntegrityError, UsageError
 from sao_data.records import CatalogueRow, SampleRow, Shard
 from sao_data.rights import takedowns as tombstones
 from sao_data.rights.takedowns import Tombstone
-from sao_data.storage import evidence, tables
+from sao_data.storage import evidence, layout, tables
 from sao_data.storage.backend import LocalStorage, open_storage
-from tests.datasets_made import BY, CC0, NC, SAMPLING, build, load, write_folder
+from tests.datasets_made import BY, CC0, NC, SAMPLING, build, load, report_on, write_folder
 
 NC_ROW = "folder:tone-003-wav"
 BY_ROW = "folder:tone-000-wav"
@@ -46,7 +47,7 @@ def reseal(out: Path, **manifest: object) -> Dataset:
     facts["manifest"] |= manifest
     for name in facts["files"]:
         facts["files"][name] = hashlib.sha256((out / name).read_bytes()).hexdigest()
-    sealed = (SHARDS, SAMPLES, catalogue.FILE, "shards/", "evidence/")
+    sealed = (layout.SHARDS, layout.SAMPLES, layout.CATALOGUE, "shards/", "evidence/")
     files = {name: digest for name, digest in facts["files"].items() if name.startswith(sealed)}
     facts["root_digest"] = root_digest(files, facts["manifest"])
     facts["version"] = facts["root_digest"][:12]
@@ -65,7 +66,7 @@ def forge(dataset: Dataset, recording_id: str, **changes: object) -> None:
     rows = list(dataset.catalogue())
     assert recording_id in {row.id for row in rows}
     changed = [dataclasses.replace(r, **changes) if r.id == recording_id else r for r in rows]  # type: ignore[arg-type]
-    tables.write(dataset.storage, catalogue.FILE, CatalogueRow, changed)
+    tables.write(dataset.storage, layout.CATALOGUE, CatalogueRow, changed)
 
 
 def test_an_untouched_dataset_has_no_findings(built: Path) -> None:
@@ -136,7 +137,7 @@ def test_works_that_a_part_was_trained_on_before_are_reported_too(built: Path, t
     far = heard | {"dataset": "far", "root_digest": "e" * 64}
     origins = [{"part": "vae", "training_data": heard}, {"part": "x", "training_data": far}]
     ckpt = checkpoint(dataset, tmp_path / "dit", {shard.name: [1]}, pretrained=origins)
-    info = report.write(dataset, open_storage(str(tmp_path / "report")), str(ckpt))
+    info = report_on(dataset, open_storage(str(tmp_path / "report")), ckpt)
     assert info.kept == 2
     assert any("far eeeeeeeeeeee" in warning for warning in info.warnings)
 
@@ -177,7 +178,7 @@ def test_a_checkpoints_report_names_only_what_it_has_seen(built: Path, tmp_path:
     shard = next(s for s in dataset.shards() if s.num_samples > 1)
     in_order = sorted((r for r in dataset.samples() if r.shard == shard.name), key=lambda r: r.flac_offset)
     ckpt = checkpoint(dataset, tmp_path / "ckpt", {shard.name: [1]})
-    info = report.write(dataset, open_storage(str(tmp_path / "report")), str(ckpt))
+    info = report_on(dataset, open_storage(str(tmp_path / "report")), ckpt)
     assert info.kept == 1
     assert info.offered == 12 == info.kept + info.rejected
     rows = json.loads((tmp_path / "report" / "attribution.json").read_text())
@@ -189,17 +190,17 @@ def test_another_datasets_or_a_damaged_checkpoint_is_refused(built: Path, tmp_pa
     dataset, out = open_dataset(str(built)), open_storage(str(tmp_path / "report"))
     other = checkpoint(dataset, tmp_path / "a", {}, root_digest="f" * 64)
     with pytest.raises(UsageError, match=r"trained on made f{12}, this is made"):
-        report.write(dataset, out, str(other))
+        report_on(dataset, out, other)
     with pytest.raises(UsageError, match="takes a checkpoint folder"):
-        report.write(dataset, out, str(tmp_path))
+        report_on(dataset, out, tmp_path)
     broken = checkpoint(dataset, tmp_path / "b", {})
     text = (broken / "training_data.json").read_text()
     (broken / "training_data.json").write_text(re.sub('"seen": "[^"]*"', '"seen": "!"', text))
     with pytest.raises(IntegrityError, match="bitmap"):
-        report.write(dataset, out, str(broken))
+        report_on(dataset, out, broken)
     (tmp_path / "b" / "training_data.json").write_text("{}")
     with pytest.raises(IntegrityError, match=r"training_data\.json: dataset: Field required; restore it"):
-        report.write(dataset, out, str(broken))
+        report_on(dataset, out, broken)
 
 
 def test_the_report_of_a_dataset_equals_the_one_beside_it(built: Path, tmp_path: Path) -> None:
@@ -309,7 +310,7 @@ def test_what_was_taken_down_has_a_tombstone_that_can_mean_it(
 def test_a_row_that_was_left_out_of_the_catalogue_is_found(built: Path, tmp_path: Path) -> None:
     dataset = copy(built, tmp_path)
     rows = [row for row in dataset.catalogue() if row.id != NC_ROW]
-    tables.write(dataset.storage, catalogue.FILE, CatalogueRow, rows)
+    tables.write(dataset.storage, layout.CATALOGUE, CatalogueRow, rows)
     assert verify(reseal(tmp_path / "out")) == [f"{NC_ROW}: is in the evidence, and not in the catalogue"]
 
 
@@ -331,8 +332,8 @@ def swap(dataset: Dataset, old: bytes, new: bytes, *, tables_too: bool) -> None:
                 digest = hashlib.sha256(texts[row.key]).hexdigest()
                 changed = dataclasses.replace(row, json_sha256=digest, credit=said["credit"])
                 rows[rows.index(row)] = changed
-    tables.write(dataset.storage, SHARDS, Shard, packed)
-    tables.write(dataset.storage, SAMPLES, SampleRow, rows)
+    tables.write(dataset.storage, layout.SHARDS, Shard, packed)
+    tables.write(dataset.storage, layout.SAMPLES, SampleRow, rows)
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ from sao_data.fetch.tokens import Tokens
 from sao_data.fetch.workspace import Workspace
 from sao_data.licences import Release
 from sao_data.plugins import DamagedFile
+from sao_data.storage import layout
 from sao_data.storage.backend import LocalStorage
 from tests.fakes.freesound import FakeFreesound, Quirks, as_json, make
 from tests.fetch.made_web import log_in, web
@@ -139,7 +140,7 @@ def test_terms_hold_no_secret(fake: FakeFreesound, tmp_path: Path, monkeypatch: 
     monkeypatch.setenv("FREESOUND_TOKEN", fake.client.key)
     storage = LocalStorage(tmp_path)
     terms.check(storage, Release(), permission="", accept=True)
-    assert fake.client.key not in storage.read(terms.FILE).decode()
+    assert fake.client.key not in storage.read(layout.TERMS).decode()
 
 
 def test_the_url_that_is_kept_as_evidence_holds_no_secret(fake: FakeFreesound) -> None:

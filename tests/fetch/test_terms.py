@@ -11,6 +11,7 @@ import pytest
 from sao_data.errors import UsageError
 from sao_data.fetch import terms
 from sao_data.licences import Release
+from sao_data.storage import layout
 from sao_data.storage.backend import LocalStorage
 from tests.fakes.freesound import SimulatedClock
 
@@ -33,7 +34,7 @@ def test_without_acceptance_the_terms_are_shown_and_nothing_is_written(storage: 
 
 def test_acceptance_is_kept_and_not_asked_for_again(storage: LocalStorage, clock: SimulatedClock) -> None:
     terms.check(storage, Release(), permission="", accept=True, operator="a@b.example", clock=clock)
-    kept = json.loads(storage.read(terms.FILE))
+    kept = json.loads(storage.read(layout.TERMS))
     assert kept == {
         "accepted_at": "2026-07-25T17:20:00Z",
         "accepted_by": "a@b.example",
@@ -49,7 +50,7 @@ def test_acceptance_is_kept_and_not_asked_for_again(storage: LocalStorage, clock
     clock.advance(3600)
     terms.check(storage, Release(), permission="", accept=False)
     terms.check(storage, Release(), permission="", accept=True, clock=clock)
-    assert json.loads(storage.read(terms.FILE)) == kept  # the first acceptance is the one that counts
+    assert json.loads(storage.read(layout.TERMS)) == kept  # the first acceptance is the one that counts
 
 
 def test_another_text_or_another_use_is_asked_for_anew(
@@ -69,14 +70,14 @@ def test_commercial_use_needs_a_permission_that_has_a_name(storage: LocalStorage
         with pytest.raises(UsageError, match=r"commercial use.*mtg@upf.edu.*permission = "):
             terms.check(storage, release, permission="  ", accept=accept)
     terms.check(storage, release, permission="UPF, 2026-08-01, letter 12", accept=True)
-    assert json.loads(storage.read(terms.FILE))["permission"] == "UPF, 2026-08-01, letter 12"
+    assert json.loads(storage.read(layout.TERMS))["permission"] == "UPF, 2026-08-01, letter 12"
     with pytest.raises(UsageError, match="--accept-terms"):
         terms.check(storage, release, permission="another", accept=False)
 
 
 @pytest.mark.parametrize("text", [b"", b"[]", b"{}", b"\xff"])
 def test_a_damaged_acceptance_is_none(storage: LocalStorage, text: bytes) -> None:
-    storage.write(terms.FILE, text)
+    storage.write(layout.TERMS, text)
     with pytest.raises(UsageError, match="--accept-terms"):
         terms.check(storage, Release(), permission="", accept=False)
 
@@ -86,4 +87,4 @@ def test_who_accepts_is_the_login_name_if_nobody_else_is_named(
 ) -> None:
     monkeypatch.setenv("LOGNAME", "ana")
     terms.check(storage, Release(), permission="", accept=True)
-    assert json.loads(storage.read(terms.FILE))["accepted_by"] == "ana"
+    assert json.loads(storage.read(layout.TERMS))["accepted_by"] == "ana"

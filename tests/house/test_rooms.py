@@ -2,8 +2,13 @@
 
 import ast
 import re
+import subprocess
+import sys
 from collections import defaultdict
 
+import pytest
+
+from sao_data.storage import layout
 from tests.house.tree import ROOT, arrows, below, named, parsed, room, shown
 
 # From the ground up: a module imports from its own room and from rooms on lines above its own.
@@ -103,3 +108,33 @@ def test_a_public_class_name_exists_once() -> None:
                 if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
                     found[node.name].append(named(path))
     assert not {name: where for name, where in found.items() if len(where) > 1 and name != "Config"}
+
+
+def test_only_the_layout_spells_the_names_of_a_datasets_files() -> None:
+    spelled = [value for name, value in vars(layout).items() if name.isupper()]
+    names = {value for value in spelled if re.search(r"\w[./]\w", value)} - {layout.CARD}
+    wrong = [
+        f"{shown(path)}:{node.lineno} {node.value}"
+        for path in below("sao_data")
+        if path.name != "layout.py"
+        for node in ast.walk(parsed(path))
+        if isinstance(node, ast.Constant) and node.value in names
+    ]
+    assert not wrong
+
+
+@pytest.mark.parametrize(
+    ("module", "rooms"),
+    [
+        ("sao_data.dataset.reader", {"dataset", "storage"}),
+        (
+            "sao_data.loading.stream",
+            {"dataset", "storage", "loading", "audio", "captions", "rights"},
+        ),
+    ],
+)
+def test_what_reads_datasets_does_not_load_what_makes_them(module: str, rooms: set[str]) -> None:
+    code = f"import sys, {module}; print(*sorted(m for m in sys.modules if m.startswith('sao_data.')))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    loaded = {room(name) for name in done.stdout.split()}
+    assert loaded - VOCABULARY <= rooms

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from sao_data.commands.verbs import why
-from sao_data.dataset.verify import open_dataset, verify
+from sao_data.dataset.reader import open_dataset
+from sao_data.dataset.verify import verify
 from sao_data.records import CatalogueRow
 from sao_data.rights.credits import Credit, append
 from sao_data.storage.backend import LocalStorage

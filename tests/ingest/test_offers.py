@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from sao_data import config, manifest
-from sao_data.dataset.verify import open_dataset, verify
+from sao_data.dataset.reader import open_dataset
+from sao_data.dataset.verify import verify
 from sao_data.execution.executor import LocalExecutor
 from sao_data.ingest import run as ingest
 from sao_data.records import CatalogueRow, Recording

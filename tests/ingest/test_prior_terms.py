@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 
 from sao_data.dataset import diff
-from sao_data.dataset.verify import open_dataset, verify
+from sao_data.dataset.reader import open_dataset
+from sao_data.dataset.verify import verify
 from sao_data.execution.executor import LocalExecutor
 from sao_data.ingest import run as ingest
-from sao_data.rights.takedowns import FILE as TAKEDOWNS
+from sao_data.storage import layout
 from sao_data.storage.backend import LocalStorage
 from tests.datasets_made import CC0, NC, Quiet
 from tests.ingest.test_growing import build, catalogue, chosen, fetched, say, world
@@ -87,7 +88,7 @@ def test_one_kind_may_be_kept_and_another_dropped(tmp_path: Path, narrowed: Path
 
 def test_what_was_taken_down_is_not_kept_on_any_terms(tmp_path: Path, narrowed: Path) -> None:
     line = json.dumps({"id": "far:1", "reason": "request", "when": "2026-11-22"}) + "\n"
-    LocalStorage(tmp_path / "out").write(TAKEDOWNS, line.encode())
+    LocalStorage(tmp_path / "out").write(layout.TAKEDOWNS, line.encode())
     build(tmp_path, narrowed, *KEEP)
     assert catalogue(tmp_path / "out")["far:1"].rule == "taken_down"
 

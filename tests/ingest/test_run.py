@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from sao_data.audio import sandbox as workbench
-from sao_data.dataset.verify import open_dataset, verify
+from sao_data.dataset.reader import open_dataset
+from sao_data.dataset.verify import verify
 from sao_data.errors import IntegrityError, Locked, MatchedNothing, Stopped, UsageError
 from sao_data.execution.executor import LocalExecutor
 from sao_data.records import CatalogueRow

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from sao_data.dataset.verify import Dataset, open_dataset
+from sao_data.dataset.reader import Dataset, open_dataset
 from sao_data.errors import IntegrityError, UsageError
 from sao_data.loading.crop import Crop
 from sao_data.loading.shard_reader import Index, Reader

@@ -23,6 +23,7 @@ from sao_data.loading.stream import (
     read_takedowns,
 )
 from sao_data.storage.backend import open_storage
+from tests.datasets_made import report_on
 from tests.paths import ROOT
 from tests.streams_made import NUM, WINDOW, make_dataset, members, stream
 
@@ -96,7 +97,7 @@ def test_a_resume_goes_on_where_it_stopped_on_any_number_of_ranks(
 def test_two_processes_share_the_data(built: Path) -> None:
     code = (
         "import sys\n"
-        "from sao_data.dataset.verify import open_dataset\n"
+        "from sao_data.dataset.reader import open_dataset\n"
         "from sao_data.loading.stream import Stream, StreamConfig\n"
         "c = StreamConfig(window_frames=1000)\n"
         f"data, rank = open_dataset({str(built)!r}), int(sys.argv[1])\n"
@@ -268,8 +269,7 @@ def test_takedowns_jsonl_is_read_when_a_stream_is_made(built: Path, tmp_path: Pa
 
 
 def test_seen_is_what_was_yielded_and_the_report_reads_it(built: Path, tmp_path: Path) -> None:
-    from sao_data.dataset import report
-    from sao_data.dataset.verify import open_dataset
+    from sao_data.dataset.reader import open_dataset
 
     with stream(built, 5, world_size=5, rank=3) as batches:  # any rank knows what all of them saw
         state = take(batches, 3)[-1].state
@@ -285,7 +285,7 @@ def test_seen_is_what_was_yielded_and_the_report_reads_it(built: Path, tmp_path:
         "step": 3,
     }
     (tmp_path / "training_data.json").write_text(json.dumps(training | {"shards": seen.to_json()}))
-    report.write(dataset, open_storage(str(tmp_path / "report")), str(tmp_path))
+    report_on(dataset, open_storage(str(tmp_path / "report")), tmp_path)
     works = json.loads((tmp_path / "report" / "attribution.json").read_text())
     assert sorted(work["id"] for work in works) == sorted(s.recording_id for s in samples)
     shards = {shard.name: shard for shard in dataset.shards()}
@@ -298,7 +298,7 @@ def test_seen_is_what_was_yielded_and_the_report_reads_it(built: Path, tmp_path:
 
 
 def test_an_object_store_streams_the_same(built: Path) -> None:
-    from sao_data.dataset.verify import open_dataset
+    from sao_data.dataset.reader import open_dataset
 
     store = open_storage("memory://streamed")
     for path in built.rglob("*"):

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from sao_data.dataset.verify import open_dataset, verify
+from sao_data.dataset.reader import open_dataset
+from sao_data.dataset.verify import verify
 from sao_data.matching import metadata as clusters
 from sao_data.matching.metadata import Candidate, Matching, author_key, objections, title_key
 from sao_data.records import CatalogueRow

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from sao_data.dataset.verify import open_dataset, verify
+from sao_data.dataset.reader import open_dataset
+from sao_data.dataset.verify import verify
 from tests import processes
 from tests.conftest import Cluster
 from tests.datasets_made import tree

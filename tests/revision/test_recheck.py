@@ -11,7 +11,7 @@ from typing import BinaryIO
 import pytest
 
 from sao_data import manifest
-from sao_data.dataset.verify import Dataset
+from sao_data.dataset.reader import Dataset
 from sao_data.errors import MatchedNothing, UsageError
 from sao_data.licences import Policy, Release
 from sao_data.licences.later import OnLaterRestriction

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from sao_data.dataset.commit import JOURNAL, SCREENING
-from sao_data.dataset.verify import open_dataset, verify
+from sao_data.dataset.reader import open_dataset
+from sao_data.dataset.verify import verify
 from sao_data.errors import IntegrityError
 from sao_data.ids import bucket_of
 from sao_data.records import Sample, SampleRow
@@ -23,7 +23,7 @@ from sao_data.rights import takedowns as tombstones
 from sao_data.rights.takedowns import Tombstone
 from sao_data.screening import Sent
 from sao_data.sources import freesound
-from sao_data.storage import evidence, tables
+from sao_data.storage import evidence, layout, tables
 from sao_data.storage.backend import LocalStorage, Storage
 from sao_data.storage.shards import ShardWriter, read_sample
 from tests.sounds_made import Mortal, build, count_decoded, load, opened, rows, sound, write_sounds
@@ -65,7 +65,7 @@ def test_kept_audio_is_kept_for_the_others_only(
     blobs = b"".join(path.read_bytes() for path in (tmp_path / "out").rglob("*.blob"))
     assert [key for key, flac in flacs.items() if flac not in blobs] == ["freesound:1"]
     decoded = count_decoded(monkeypatch)
-    storage.delete(tombstones.FILE)
+    storage.delete(layout.TAKEDOWNS)
     shutil.rmtree(tmp_path / "out" / "shards")
     build(load(built / "in", "[work]\nkeep = true", num_buckets=2), tmp_path / "out")  # takes it in again
     assert len(decoded) == 1
@@ -98,7 +98,7 @@ def test_nothing_to_resume_is_nothing_done(built: Path, tmp_path: Path) -> None:
 
 def test_a_damaged_journal_is_named(built: Path, tmp_path: Path) -> None:
     storage = copied(built, tmp_path)
-    storage.write(JOURNAL, b'{"facts": {}}')
+    storage.write(layout.JOURNAL, b'{"facts": {}}')
     with pytest.raises(IntegrityError, match=r"rewrite\.json: .* delete it and run the ingest"):
         rewrite.resume(storage)
     assert storage.exists("dataset.json")
@@ -172,14 +172,14 @@ def test_the_audit_of_a_screening_forgets_too(built: Path, tmp_path: Path) -> No
     def answer(number: int) -> str:
         return f"work/identify/acoustid/{hashlib.sha256(sent(number).what.encode()).hexdigest()}.json"
 
-    tables.write(storage, SCREENING, Sent, [sent(1), sent(2)])
+    tables.write(storage, layout.SCREENING, Sent, [sent(1), sent(2)])
     for number in (1, 2):
         storage.write(answer(number), b"{}")
     remove(storage, {"freesound:1"})
-    assert tables.read(storage, SCREENING, Sent) == [sent(2)]
+    assert tables.read(storage, layout.SCREENING, Sent) == [sent(2)]
     assert (storage.exists(answer(1)), storage.exists(answer(2))) == (False, True)
     remove(storage, {"freesound:2"})
-    assert not storage.exists(SCREENING)
+    assert not storage.exists(layout.SCREENING)
 
 
 def shard(storage: Storage, num: int) -> list[SampleRow]:

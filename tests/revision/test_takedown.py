@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 
-from sao_data.dataset.verify import open_dataset, verify
+from sao_data.dataset.reader import open_dataset
+from sao_data.dataset.verify import verify
 from sao_data.errors import MatchedNothing, Stopped, UsageError
-from sao_data.loading import exposure
+from sao_data.loading import training_data
 from sao_data.revision import rewrite, takedown
 from sao_data.revision.selection import Wanted
 from sao_data.revision.takedown import Request
@@ -333,7 +334,7 @@ def test_checkpoints_that_saw_the_works_are_found(built: Path, tmp_path: Path) -
 
     dataset = open_dataset(str(built / "out"))
     ids = {"freesound:1", "freesound:2", "freesound:5"}
-    where = exposure.positions(dataset, ids)
+    where = training_data.places_of(dataset, ids)
     assert sum(map(len, where.values())) == 3
     (shard, places) = next(iter(where.items()))
     row = next(s for s in dataset.shards() if s.name == shard)
@@ -354,7 +355,7 @@ def test_checkpoints_that_saw_the_works_are_found(built: Path, tmp_path: Path) -
     checkpoint("fine-tuned", 0, row.sha256, pretrained=[{"part": "vae", "training_data": inner}])
     (tmp_path / "broken").mkdir()
     (tmp_path / "broken" / "training_data.json").write_text("{")
-    found = {Path(e.path).name: e for e in exposure.find(dataset, ids, [tmp_path])}
+    found = {Path(e.path).name: e for e in training_data.exposures(dataset, ids, [tmp_path])}
     assert {name: (e.num_seen, e.step) for name, e in found.items() if not e.doubt} == {
         "saw": (1, 7),
         "fine-tuned": (1, 7),
@@ -363,7 +364,7 @@ def test_checkpoints_that_saw_the_works_are_found(built: Path, tmp_path: Path) -
     assert "training_data.json: Invalid JSON" in found["training_data.json"].doubt
     assert len(found) == 4
     with pytest.raises(UsageError, match="not there"):
-        exposure.find(dataset, ids, [tmp_path / "nowhere"])
+        training_data.exposures(dataset, ids, [tmp_path / "nowhere"])
 
 
 def test_a_dataset_that_was_never_finished_forgets_too(

@@ -7,13 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from sao_data.dataset.verify import open_dataset, verify
+from sao_data.dataset.reader import open_dataset
+from sao_data.dataset.verify import verify
 from sao_data.errors import UsageError
 from sao_data.licences import Release
 from sao_data.records import CatalogueRow, Decision, Objection
 from sao_data.rights import reviews
 from sao_data.rights.reviews import Answer, Waiting
 from sao_data.stages.decide import final, question_of
+from sao_data.storage import layout
 from sao_data.storage.backend import LocalStorage
 from tests.datasets_made import BY, CC0, NC, PDM, SAMPLING, build, load, tone_wav, write_rows
 
@@ -131,9 +133,9 @@ def test_of_equal_audio_the_stricter_wish_stays(tmp_path: Path, wish: str) -> No
 
 def test_questions_are_bound_and_asked_anew_in_lines_of_their_own(tmp_path: Path) -> None:
     storage = LocalStorage(tmp_path)
-    storage.write(reviews.FILE, b"id,verdict,who,when,note\nf:1,allow,Ada,today,mine\n")
+    storage.write(layout.REVIEWS, b"id,verdict,who,when,note\nf:1,allow,Ada,today,mine\n")
     reviews.write(storage, [Waiting(id="f:1", question="b 22222222", note="b")], {"f:1": ["a 11111111"]})
-    assert storage.read(reviews.FILE).decode().splitlines() == [
+    assert storage.read(layout.REVIEWS).decode().splitlines() == [
         "id,verdict,who,when,note,question",
         "f:1,allow,Ada,today,mine,a 11111111",
         "f:1,,,,b,b 22222222",
@@ -141,7 +143,7 @@ def test_questions_are_bound_and_asked_anew_in_lines_of_their_own(tmp_path: Path
     assert [a.question for a in reviews.read(storage)["f:1"]] == ["a 11111111"]
     reviews.write(storage, [])
     assert reviews.num_waiting(storage) == 0
-    assert "mine" in storage.read(reviews.FILE).decode()
+    assert "mine" in storage.read(layout.REVIEWS).decode()
 
 
 HEAD = "id,verdict,who,when,note\n"
@@ -160,12 +162,12 @@ HEAD = "id,verdict,who,when,note\n"
 )
 def test_a_table_that_cannot_be_trusted_is_refused(tmp_path: Path, text: str, message: str) -> None:
     storage = LocalStorage(tmp_path)
-    storage.write(reviews.FILE, text.encode())
+    storage.write(layout.REVIEWS, text.encode())
     with pytest.raises(UsageError, match=message):
         reviews.read(storage)
 
 
 def test_blanks_around_an_id_do_not_hide_an_answer(tmp_path: Path) -> None:
     storage = LocalStorage(tmp_path)
-    storage.write(reviews.FILE, b"\xef\xbb\xbfid,verdict,who,when,note\r\n f:1 , deny ,ann,,\r\n")
+    storage.write(layout.REVIEWS, b"\xef\xbb\xbfid,verdict,who,when,note\r\n f:1 , deny ,ann,,\r\n")
     assert reviews.read(storage)["f:1"][0].verdict == "deny"

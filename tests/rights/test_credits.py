@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from sao_data.dataset.verify import open_dataset, verify
+from sao_data.dataset.reader import open_dataset
+from sao_data.dataset.verify import verify
 from sao_data.errors import MatchedNothing, UsageError
 from sao_data.ingest import standing_requests as history
 from sao_data.records import Decision, Recording

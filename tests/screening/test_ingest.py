@@ -10,14 +10,14 @@ import pytest
 import soundfile
 
 from sao_data import manifest
-from sao_data.dataset.commit import SCREENING
-from sao_data.dataset.verify import open_dataset, verify
+from sao_data.dataset.reader import open_dataset
+from sao_data.dataset.verify import verify
 from sao_data.errors import UsageError
 from sao_data.execution.executor import LocalExecutor
 from sao_data.ingest import run as ingest
 from sao_data.records import CatalogueRow
 from sao_data.screening import Sent
-from sao_data.storage import tables
+from sao_data.storage import layout, tables
 from sao_data.storage.backend import LocalStorage
 from tests.datasets_made import BY, Quiet, build, load, tone_wav, write_rows
 
@@ -57,7 +57,7 @@ def catalogue(out: Path) -> dict[str, CatalogueRow]:
 
 
 def audit(out: Path) -> list[Sent]:
-    return tables.read(LocalStorage(out), SCREENING, Sent)
+    return tables.read(LocalStorage(out), layout.SCREENING, Sent)
 
 
 def screened(tmp: Path, folder: Path, *sets: str, out: str = "out") -> Path:
@@ -83,7 +83,7 @@ def test_off_is_said_in_report_and_card(tmp_path: Path, folder: Path) -> None:
     out = screened(tmp_path, folder)
     assert "Copyright screening: none." in (out / "README.md").read_text()
     assert "Copyright screening: none." in (out / "attribution" / "index.html").read_text()
-    assert not (out / SCREENING).exists()
+    assert not (out / layout.SCREENING).exists()
 
 
 def test_a_dry_run_lists_music_and_asks_nobody(tmp_path: Path, folder: Path, weights: Path) -> None:

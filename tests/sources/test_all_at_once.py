@@ -14,7 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from sao_data.dataset.verify import open_dataset, verify
+from sao_data.dataset.reader import open_dataset
+from sao_data.dataset.verify import verify
 from tests.fakes.freesound import FakeFreesound, World
 from tests.paths import ROOT
 

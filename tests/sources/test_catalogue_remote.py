@@ -16,7 +16,8 @@ from typing import Any
 import pytest
 
 from sao_data import manifest
-from sao_data.dataset.verify import open_dataset, verify
+from sao_data.dataset.reader import open_dataset
+from sao_data.dataset.verify import verify
 from sao_data.errors import Later
 from sao_data.execution.executor import LocalExecutor
 from sao_data.fetch.wire import Timeouts, Weather

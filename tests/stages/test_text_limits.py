@@ -13,7 +13,8 @@ import pytest
 
 from sao_data import manifest
 from sao_data.attribution.sheets import SHEET_CELL, safe_cell
-from sao_data.dataset.verify import open_dataset, verify
+from sao_data.dataset.reader import open_dataset
+from sao_data.dataset.verify import verify
 from sao_data.errors import UsageError
 from sao_data.execution.executor import LocalExecutor
 from sao_data.ids import sample_key

@@ -14,7 +14,7 @@ import pytest
 from sao_data.dataset.checks import shards as shard_check
 from sao_data.errors import IntegrityError
 from sao_data.records import Sample, SampleRow, Shard
-from sao_data.storage import shards
+from sao_data.storage import layout, shards
 from sao_data.storage.backend import LocalStorage
 
 
@@ -33,7 +33,7 @@ def flac_of(num_frames: int) -> bytes:
 
 def write(storage: LocalStorage, num: int = 4) -> tuple[Shard, list[SampleRow]]:
     name = shards.shard_name("train", 0)
-    with storage.staged(f"{shards.FOLDER}/{name}") as path, path.open("wb") as file:
+    with storage.staged(f"{layout.SHARD_FOLDER}/{name}") as path, path.open("wb") as file:
         writer = shards.ShardWriter(file, name, "train")
         for n in range(num):
             flac = flac_of(n)

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from sao_data import config as configs
+from sao_data.dataset.reader import Dataset, open_dataset
 from sao_data.dataset.release import Release
-from sao_data.dataset.verify import Dataset, open_dataset
 from sao_data.errors import IntegrityError, UsageError
 from sao_data.storage import checksums as sums
 from sao_model import declared, generation, run, train_dit, train_vae

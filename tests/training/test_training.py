@@ -17,7 +17,7 @@ from accelerate.state import AcceleratorState
 from safetensors.torch import load_file
 
 from sao_data import config as configs
-from sao_data.dataset.verify import Dataset, open_dataset
+from sao_data.dataset.reader import Dataset, open_dataset
 from sao_data.errors import IntegrityError, Locked, UsageError
 from sao_data.storage.backend import LocalStorage
 from sao_model import checkpoint, generation, optimiser, processes, run, train_dit, train_vae

@@ -52,12 +52,12 @@ def run(args: argparse.Namespace) -> int:
 
 def change(storage: Storage, wanted: Wanted, given: str, *, apply: bool) -> int:
     """Show what another credit means; with `apply`, give it."""
-    from sao_data.dataset import owner
+    from sao_data.dataset.reader import read_owner
     from sao_data.revision import credit_change as recredit
     from sao_data.revision import rewrite
 
     name = recredit.name_of(given)
-    owner.read(storage)
+    read_owner(storage)
     if not apply:
         _change(storage, wanted, name, apply=False)
         return 0

@@ -53,7 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     from sao_data.commands.common import printable
     from sao_data.dataset.diff import compare
-    from sao_data.dataset.verify import open_dataset
+    from sao_data.dataset.reader import open_dataset
 
     wanted = _kinds(args.fail_on)
     if args.examples < 0:

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sao_data.errors import UsageError
+from sao_data.storage import layout
 
 if TYPE_CHECKING:
     from sao_data.revision.recheck import Report
@@ -45,7 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     from sao_data.commands import progress
     from sao_data.commands.common import printable
-    from sao_data.dataset.verify import open_dataset
+    from sao_data.dataset.reader import open_dataset
     from sao_data.ingest import remote_sources as remote
     from sao_data.revision import recheck
 
@@ -68,8 +69,8 @@ def run(args: argparse.Namespace) -> int:
     sys.stdout.write(f"{facts['name']} {facts['version']}, compared with what its sources say now\n")
     for line in _lines(report):
         sys.stdout.write(f"{printable(line)}\n")
-    dataset.storage.write(recheck.FILE, recheck.to_csv(report))
-    sys.stdout.write(f"written to {dataset.storage.url}/{recheck.FILE}\n")
+    dataset.storage.write(layout.RECHECK, recheck.to_csv(report))
+    sys.stdout.write(f"written to {dataset.storage.url}/{layout.RECHECK}\n")
     return 1 if report.findings else 0
 
 

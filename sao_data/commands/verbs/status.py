@@ -6,6 +6,8 @@ import argparse
 import sys
 from typing import TYPE_CHECKING
 
+from sao_data.storage import layout
+
 if TYPE_CHECKING:
     from sao_data.storage.backend import Storage
 
@@ -17,20 +19,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from sao_data.dataset import owner
-    from sao_data.dataset.commit import FILE, JOURNAL
+    from sao_data.dataset.reader import read_owner
     from sao_data.rights import reviews
     from sao_data.storage.backend import open_storage
 
     storage = open_storage(args.dir)
-    facts = owner.read(storage)
+    facts = read_owner(storage)
     lines = [f"{facts['name']} at {storage.url}"]
-    holder = storage.read("lock").decode(errors="replace").strip() if storage.exists("lock") else ""
+    holder = _holder(storage)
     if holder:
         lines.append(f"a run is under way, or was killed: {holder}")
-    if storage.exists(JOURNAL):
+    if storage.exists(layout.JOURNAL):
         lines.append("a take-down or another credit was begun and not finished; run it again with --apply")
-    elif storage.exists(FILE):
+    elif storage.exists(layout.DATASET):
         lines += _published(args.dir)
     else:
         lines.append("nothing published yet; run the ingest to its end")
@@ -38,13 +39,19 @@ def run(args: argparse.Namespace) -> int:
     waiting = reviews.num_waiting(storage)
     answered = len(reviews.read(storage))
     if waiting or answered:
-        lines.append(f"reviews     {waiting} wait for a person in {reviews.FILE}, {answered} answered")
+        lines.append(f"reviews     {waiting} wait for a person in {layout.REVIEWS}, {answered} answered")
     sys.stdout.write("\n".join(lines) + "\n")
     return 0
 
 
+def _holder(storage: Storage) -> str:
+    """Who holds the lock; '' = nobody."""
+    held = storage.exists(layout.LOCK)
+    return storage.read(layout.LOCK).decode(errors="replace").strip() if held else ""
+
+
 def _published(url: str) -> list[str]:
-    from sao_data.dataset.verify import open_dataset
+    from sao_data.dataset.reader import open_dataset
 
     facts = open_dataset(url).facts
     counts = facts["counts"]
@@ -57,11 +64,9 @@ def _published(url: str) -> list[str]:
 
 
 def _work(storage: Storage) -> list[str]:
-    from sao_data.stages.base import WORK
-
     lines = []
     for stage in ("list", "judge", "decide", "fetch", "normalise", "curate", "caption", "screen", "pack"):
-        names = storage.names(f"{WORK}/{stage}")
+        names = storage.names(f"{layout.WORK}/{stage}")
         done = [n for n in names if n.endswith(".parquet") and n.count(".") == 1]
         blobs = sum(storage.size(n) for n in names if n.endswith(".blob"))
         if done:

@@ -24,10 +24,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sao_data.errors import UsageError
+from sao_data.storage import layout
 
 if TYPE_CHECKING:
-    from sao_data.dataset.verify import Dataset
-    from sao_data.loading.exposure import Exposure
+    from sao_data.dataset.reader import Dataset
+    from sao_data.loading.training_data import Exposure
     from sao_data.records import CatalogueRow
     from sao_data.revision.rewrite import Rewritten
     from sao_data.revision.takedown import Copy, Effect, Request
@@ -52,7 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     from sao_data.commands.verbs import credit
-    from sao_data.dataset import owner
+    from sao_data.dataset.reader import read_owner
     from sao_data.revision import rewrite
     from sao_data.revision.selection import Wanted
     from sao_data.revision.takedown import Request
@@ -67,7 +68,7 @@ def run(args: argparse.Namespace) -> int:
     if not args.reason.strip():
         raise UsageError('--reason is missing; give it without names: it is published ("author\'s request")')
     request = Request(wanted=wanted, reason=args.reason.strip(), when=credit.today())
-    owner.read(storage)
+    read_owner(storage)
     folders = [Path(folder) for folder in args.checkpoints]
     if not args.apply:
         _take(storage, request, folders, apply=False)
@@ -113,7 +114,7 @@ def _unfinished(storage: Storage, request: Request, *, apply: bool) -> None:
         _say("nothing was changed; add --apply to do it")
         return
     _say("buried: the next ingest leaves them out")
-    if storage.names("shards"):
+    if storage.names(layout.SHARD_FOLDER):
         _say("left to do   shards/ and evidence/ of the version being rebuilt may hold them: run the ingest")
 
 
@@ -142,12 +143,12 @@ def _work(row: CatalogueRow) -> str:
 
 
 def _show_checkpoints(dataset: Dataset, effect: Effect, folders: list[Path]) -> list[Exposure]:
-    from sao_data.loading import exposure
+    from sao_data.loading import training_data
 
     if not folders:
         _say("checkpoints  not looked for; give --checkpoints and a folder with trainings below it")
         return []
-    exposed = exposure.find(dataset, {row.id for row in effect.rows}, folders)
+    exposed = training_data.exposures(dataset, {row.id for row in effect.rows}, folders)
     num = sum(row.num_clips for row in effect.rows)
     _say(f"checkpoints  {len(exposed):,} saw them, or may have")
     for item in exposed:

@@ -29,7 +29,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     from sao_data.commands.common import note, printable
-    from sao_data.dataset.verify import check, open_dataset
+    from sao_data.dataset.reader import open_dataset
+    from sao_data.dataset.verify import check
 
     dataset = open_dataset(args.dir)
     result = check(

@@ -16,7 +16,6 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from sao_data import config, plugins
-from sao_data.dataset import catalogue
 from sao_data.errors import UsageError
 from sao_data.licences import normalise_preference, parse_witnesses
 from sao_data.records import CatalogueRow, Recording
@@ -24,7 +23,7 @@ from sao_data.rights.credits import Credits
 from sao_data.rights.credits import apply as credited
 from sao_data.rights.credits import read as read_credits
 from sao_data.stages.listing import heard, strictest_wish, utf8_only
-from sao_data.storage import evidence, tables
+from sao_data.storage import evidence, layout, tables
 from sao_data.storage.backend import Storage
 
 Facts = dict[str, Any]  # dataset.json
@@ -101,7 +100,7 @@ def replayed(storage: Storage, facts: Facts, using: Sequence[Reader]) -> Iterato
     fills = facts["manifest"].get("rights", {}).get("embedded_tags") == "fill"
     for group in _groups(storage, facts, using):
         unseen = set(group.by_id)
-        for row in tables.iterate(storage, catalogue.FILE, CatalogueRow):
+        for row in tables.iterate(storage, layout.CATALOGUE, CatalogueRow):
             unseen.discard(row.id)
             if row.evidence in group.readings:
                 yield _replay(row, group, asked, fills=fills)
@@ -178,7 +177,7 @@ class _Group:
 def _groups(storage: Storage, facts: Facts, using: Sequence[Reader]) -> Iterator[_Group]:
     group = _Group()
     for name in sorted(facts["files"]):
-        if not name.startswith(f"{evidence.FOLDER}/"):
+        if not name.startswith(f"{layout.EVIDENCE}/"):
             continue
         try:
             rows = evidence.read_rows(storage, name)

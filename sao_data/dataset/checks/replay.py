@@ -31,6 +31,7 @@ from sao_data.records import CatalogueRow, Decision, Offer, Recording, Verdict
 from sao_data.rights.credits import apply as credited
 from sao_data.stages.judge import judge
 from sao_data.stages.listing import Listed
+from sao_data.storage import layout
 from sao_data.storage.backend import Storage
 
 __all__ = ["Reader", "config_from", "explained", "findings", "readers", "replayed", "rules"]
@@ -102,7 +103,7 @@ def findings(
             if tally is not None:
                 tally["replayed"] += 1
     if complete:
-        matching = config.parse(Matching, facts["manifest"]["matching"], where="dataset.json")
+        matching = config.parse(Matching, facts["manifest"]["matching"], where=layout.DATASET)
         yield from _copies(judged, matching)
 
 

@@ -17,16 +17,9 @@ from typing import BinaryIO, Protocol
 from sao_data.audio.flac import total_frames
 from sao_data.errors import IntegrityError
 from sao_data.records import Sample, SampleRow, Shard
+from sao_data.storage import layout
 from sao_data.storage.backend import Storage
-from sao_data.storage.shards import (
-    BLOCK,
-    FOLDER,
-    member_header,
-    num_closing,
-    num_padding,
-    parse_sample,
-    sample_json,
-)
+from sao_data.storage.shards import BLOCK, member_header, num_closing, num_padding, parse_sample, sample_json
 
 _READ = 1 << 20
 _STREAMINFO = 42  # bytes of a FLAC file up to the end of what says how long it is
@@ -51,13 +44,13 @@ def verify(
     known: set[str] = set()
     for shard in shards:
         if shard.name in known:
-            yield f"{FOLDER}/{shard.name}: stands in shards.parquet twice"
+            yield f"{layout.SHARD_FOLDER}/{shard.name}: stands in shards.parquet twice"
         known.add(shard.name)
         if shard.series != shard.name.rsplit("-", 1)[0]:
-            yield f"{FOLDER}/{shard.name}: shards.parquet has it in the series {shard.series!r}"
+            yield f"{layout.SHARD_FOLDER}/{shard.name}: shards.parquet has it in the series {shard.series!r}"
         yield from verify_shard(storage, shard, by_shard.get(shard.name, []), look)
-    for name in storage.names(FOLDER):
-        if name.removeprefix(f"{FOLDER}/") not in known:
+    for name in storage.names(layout.SHARD_FOLDER):
+        if name.removeprefix(f"{layout.SHARD_FOLDER}/") not in known:
             yield f"{name}: not in shards.parquet"
     for name in sorted(set(by_shard) - known):
         yield f"{name}: samples.parquet names it, shards.parquet does not"
@@ -82,7 +75,7 @@ def verify_shard(
     storage: Storage, shard: Shard, rows: list[SampleRow], look: Look | None = None
 ) -> Iterator[str]:
     """The findings of one shard; `rows` are its samples."""
-    name = f"{FOLDER}/{shard.name}"
+    name = f"{layout.SHARD_FOLDER}/{shard.name}"
     if not storage.exists(name):
         yield f"{name}: missing"
         return

@@ -10,7 +10,7 @@ import pytest
 
 from sao_data.commands import common as launch
 from sao_data.commands.verbs import credit, status, takedown
-from sao_data.dataset.verify import open_dataset
+from sao_data.dataset.reader import open_dataset
 from sao_data.storage.backend import LocalStorage
 from tests.sounds_made import Killed, Mortal, build, load, published, rows, sound, write_sounds
 

@@ -1,0 +1,39 @@
+"""The layout of a dataset directory: the only place that spells the names of its files (docs/dataset.md).
+
+Here and not in the room of datasets, since stages and rights, which stand below it, have files there too.
+"""
+
+from __future__ import annotations
+
+# who it belongs to and what it is: the first file written, and the last
+OWNER = "owner.json"
+DATASET = "dataset.json"
+LOCK = "lock"
+
+# published
+SHARD_FOLDER = "shards"
+SHARDS = "shards.parquet"
+SAMPLES = "samples.parquet"
+CATALOGUE = "catalogue.parquet"
+SCREENING = "screening.parquet"  # what was asked of a screening service, and what came back
+EVIDENCE = "evidence"
+FINGERPRINTS = "fingerprints"
+REPORT = "attribution"
+CARD = "README.md"
+CROISSANT = "croissant.json"
+
+# what people ask for and answer
+REVIEWS = "reviews.csv"
+TAKEDOWNS = "takedowns.jsonl"
+CREDITS = "credits.jsonl"
+TERMS = "terms.json"  # terms of use that were accepted
+RECHECK = "recheck.csv"  # what the sources said otherwise when they were last asked
+
+# unfinished work; the folder may be deleted
+WORK = "work"
+ORIGINALS = f"{WORK}/originals"  # transferred files, until they are packed
+READINGS = f"{WORK}/readings"  # what sources said on a second look
+ANSWERS = f"{WORK}/identify"  # of screening services
+SOURCES = f"{WORK}/sources"  # what remote sources remember of their listings
+REQUESTS = f"{WORK}/takedowns"  # hashes of requests that were carried out: their names are known no more
+JOURNAL = f"{WORK}/rewrite.json"  # there while the dataset is being changed in place
