@@ -228,7 +228,7 @@ MISTAKES: dict[str, tuple[str, list[str], int, str]] = {
     ),
     "large batch": ("train_vae", ["--set", "batch_size=9"], 2, "8 samples cannot fill a global batch of 9"),
     "no codec": ("train_dit", ["--vae", "{tmp}/nowhere"], 2, "neither a checkpoint (no model.json)"),
-    "no model": ("generate", ["--model", "{tmp}/nowhere"], 2, "neither a checkpoint (no model.json)"),
+    "no model": ("generate", ["--model", "{tmp}/nowhere"], 2, "nowhere: no such folder; give a checkpoint"),
     "half a model": ("generate", ["--model", "{vae}"], 2, "holds no dit and no conditioners"),
     "no prompt": ("generate", ["--prompt", " "], 2, "prompt: empty; say what to generate"),
     "long": ("generate", ["--seconds", "0.03"], 2, "seconds: 0.03 is longer than the model's window"),
