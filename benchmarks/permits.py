@@ -21,7 +21,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # run from a checkout
 
-from sao_data.fetch.permits import LEVELS, Permits, Windows
+from sao_data.fetch.permits import LEVELS, Permits, QuotaWindows
 from tests.fakes.freesound.throttle import DAY, MINUTE, Throttle
 
 TARGET = 0.95
@@ -85,7 +85,7 @@ def simulate(level: int, *, num_files: int, num_workers: int, num_earlier: int =
     )
 
 
-def ideal_end(earlier: list[float], start: float, num: int, spacing: float, windows: Windows) -> float:
+def ideal_end(earlier: list[float], start: float, num: int, spacing: float, windows: QuotaWindows) -> float:
     """When the last of `num` requests passes at the earliest: by the windows, and one each `spacing` s."""
     times = list(earlier)
     for _ in range(num):

@@ -31,7 +31,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # run from a check
 from sao_data import manifest
 from sao_data.dataset.reader import open_dataset
 from sao_data.execution.executor import LocalExecutor
-from sao_data.ingest import run as ingest
+from sao_data.ingest import run
 from sao_data.loading.crop import Floats
 from sao_data.loading.stream import Stream, StreamConfig
 
@@ -93,7 +93,7 @@ def build(folder: Path, num: int, *, seconds: int) -> Path:
         'name = "bench"\nnum_buckets = 4\nscreening = "off"\n'
         f'[[source]]\nplugin = "folder"\npath = "{source}"\n'
     )
-    ingest.run(manifest.load(path, [], cwd=folder), str(folder / "out"), LocalExecutor(), Silent())
+    run.ingest(manifest.load(path, [], cwd=folder), str(folder / "out"), LocalExecutor(), Silent())
     return folder / "out"
 
 
@@ -108,8 +108,8 @@ def measure(cases: list[Case], rounds: int) -> dict[str, dict[str, list[float]]]
     found: dict[str, dict[str, list[float]]] = {way: {case.name: [] for case in cases} for way in ways}
     for case in cases:
         for number in range(rounds + 1):  # the first warms up
-            for way, run in ways.items():
-                rate = run(case)
+            for way, measured in ways.items():
+                rate = measured(case)
                 if number:
                     found[way][case.name].append(rate)
     return found

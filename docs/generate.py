@@ -29,8 +29,7 @@ from sao_data.attribution.info import info_from
 from sao_data.commands import arguments
 from sao_data.licences import Policy, Release, decide, judge, parse
 from sao_data.licences.table import table as licence_table
-from sao_data.rights import known_audio as held
-from sao_data.rights import takedowns as tombstones
+from sao_data.rights import known_audio, takedowns
 from sao_data.storage import tables
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -256,9 +255,9 @@ PARTS: dict[str, Callable[[], str]] = {
     "shards": lambda: columns(records.Shard),
     "samples": lambda: columns(records.SampleRow),
     "catalogue": lambda: columns(records.CatalogueRow),
-    "fingerprints": lambda: columns(held.Held),
+    "fingerprints": lambda: columns(known_audio.Held),
     "screening": lambda: columns(screening.Sent),
-    "takedowns": lambda: keys(tombstones.Tombstone),
+    "takedowns": lambda: keys(takedowns.Tombstone),
     "sample-json": sample_keys,
     "reading": reading,
     "manifest": manifest_fields,

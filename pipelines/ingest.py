@@ -26,23 +26,22 @@ exit codes: 0 complete · 2 usage · 3 rejects over the limit · 4 stopped, run 
 def main() -> int:
     """Parse, load, wire."""
     from sao_data import manifest
-    from sao_data.commands import common as launch
-    from sao_data.commands import progress
+    from sao_data.commands import common, progress
     from sao_data.dataset import summary
     from sao_data.execution import executor
-    from sao_data.ingest import run as ingest
+    from sao_data.ingest import run
 
     args = parse_arguments()
     chosen = manifest.load(Path(args.manifest), settings(args))
-    url = launch.output(args.out, chosen.name, ROOT)
+    url = common.output(args.out, chosen.name, ROOT)
     with closing(progress.make()) as shown, closing(executor.make(args.executor)) as runner:
         if args.dry_run:
-            result = ingest.dry_run(chosen, url, shown)
+            result = run.dry_run(chosen, url, shown)
         else:
-            result = ingest.run(chosen, url, runner, shown, accept_terms=args.accept_terms)
+            result = run.ingest(chosen, url, runner, shown, accept_terms=args.accept_terms)
     summary.show(result, dry_run=args.dry_run)
-    ingest.check_limits(result, chosen.limits)
-    ingest.check_complete(result)
+    run.check_limits(result, chosen.limits)
+    run.check_complete(result)
     return 0
 
 

@@ -16,7 +16,7 @@ sys.path.insert(0, str(ROOT))  # a Ray job or a fresh clone runs this without in
 
 def main() -> int:
     """Parse, load, wire."""
-    from sao_data.commands import common as launch
+    from sao_data.commands import common
     from sao_data.commands.arguments import Parser
     from sao_data.dataset import report
     from sao_data.dataset.reader import open_dataset
@@ -28,7 +28,7 @@ def main() -> int:
     parser.add_argument("--out", metavar="DIR", required=True, help="where the report goes")
     parser.add_argument("--checkpoint", metavar="CKPT", help="checkpoint folder with training_data.json")
     args = parser.parse_args()
-    out = launch.output(args.out, "report", ROOT)
+    out = common.output(args.out, "report", ROOT)
     dataset, where = open_dataset(args.data), open_storage(out)
     if args.checkpoint:
         heard = training_data.heard(dataset, Path(args.checkpoint))

@@ -30,20 +30,19 @@ def main() -> int:
     """Parse, load, wire."""
     args = parse_arguments()
     from sao_data import config as configs
-    from sao_data.commands import common as launch
-    from sao_data.commands import progress
+    from sao_data.commands import common, progress
     from sao_data.dataset.reader import open_dataset
     from sao_model import train_dit
 
     table = configs.read_toml(Path(args.config))
     configs.apply_set(table, args.set)
     config = configs.parse(train_dit.Config, table, where=args.config)
-    out = launch.output_folder(args.out, "dit", ROOT)
+    out = common.output_folder(args.out, "dit", ROOT)
     with closing(progress.make()) as shown:
         last = train_dit.train(
             config, open_dataset(args.data), args.vae, out, resume=args.resume, progress=shown
         )
-    launch.note(f"checkpoint {last}")
+    common.note(f"checkpoint {last}")
     return 0
 
 

@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from sao_data import config, plugins
-from sao_data.audio import AudioConfig
-from sao_data.audio import chromaprint as fingerprint
+from sao_data.audio import AudioConfig, chromaprint
 from sao_data.audio.segments import Cut
 from sao_data.errors import UsageError
 from sao_data.licences import Policy, Release
@@ -33,7 +32,7 @@ class Plugin:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Work:
+class WorkConfig:
     """How the work is done; none of it changes the dataset."""
 
     keep: bool = False  # keep each bucket's audio blob after its shards are written
@@ -69,7 +68,7 @@ class Manifest:
     rights: Rights = field(default_factory=Rights)
     split: Split = field(default_factory=Split)
     limits: Limits = field(default_factory=Limits)
-    work: Work = field(default_factory=Work)
+    work: WorkConfig = field(default_factory=WorkConfig)
     source: tuple[Plugin, ...] = ()
     filter: tuple[Plugin, ...] = ()
     caption: Plugin = field(default_factory=lambda: _plugin("captions", {"plugin": "metadata"}, "caption"))
@@ -145,7 +144,7 @@ class _Plain:
     rights: Rights = field(default_factory=Rights)
     split: Split = field(default_factory=Split)
     limits: Limits = field(default_factory=Limits)
-    work: Work = field(default_factory=Work)
+    work: WorkConfig = field(default_factory=WorkConfig)
 
 
 def _check(manifest: _Plain, where: str) -> None:
@@ -167,7 +166,7 @@ def _check(manifest: _Plain, where: str) -> None:
 def _check_blocks(policy: Policy, where: str) -> None:
     """A fingerprint that cannot be compared would block nothing, unseen."""
     for number, text in enumerate(policy.block_fingerprints):
-        if problem := "" if is_checksum(text) else fingerprint.problem(text):
+        if problem := "" if is_checksum(text) else chromaprint.problem(text):
             raise UsageError(
                 f"{where}: policy.block_fingerprints.{number}: {text[:60]!r} is no md5 or sha256 (32 or 64 "
                 f"hexadecimal digits), and no text as `fpcalc` prints it: {problem}"

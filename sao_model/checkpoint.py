@@ -31,7 +31,7 @@ from torch import Tensor, nn
 from sao_data import config as configs
 from sao_data.errors import IntegrityError, UsageError
 from sao_data.forms import Count, Digest, Form, Sha256
-from sao_data.storage import checksums as sums
+from sao_data.storage import checksums
 from sao_data.storage import documents as stored
 from sao_model import codec, preset, weights
 from sao_model.model import StableAudio, build, conditioner, fetch_text, parts
@@ -54,7 +54,7 @@ _File = Annotated[str, Form(r"^([A-Za-z0-9][A-Za-z0-9_-]*[.]safetensors)?$")]  #
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Part:
+class StoredPart:
     """One part of a model as it is stored, or as it would be."""
 
     file: _File  # '' = not stored: a published encoder, or a model that only has a config
@@ -71,7 +71,7 @@ class _Stored:
 
     format: int
     config: dict[str, Any]
-    parts: dict[str, Part]
+    parts: dict[str, StoredPart]
     extras: dict[_Name, Digest]
 
 
@@ -80,7 +80,7 @@ class Description:
     """What model.json says."""
 
     config: Config
-    parts: dict[str, Part]
+    parts: dict[str, StoredPart]
     extras: dict[str, str]  # further tensor files: name -> sha256
 
 
@@ -112,7 +112,7 @@ def save(
         for name, data in (files or {}).items():
             (temporary / name).write_bytes(data)
         _write(model, temporary, tensors or {}, only)
-        sums.write(temporary)
+        checksums.write(temporary)
         for path in (*temporary.iterdir(), temporary):
             _sync(path)
         os.replace(temporary, final)
@@ -169,7 +169,7 @@ def describe(folder: str | Path) -> Description:
     path = Path(folder) / FILE
     if not path.is_file():
         raise UsageError(f"{folder}: no checkpoint of ours ({FILE} is missing); give a checkpoint folder")
-    table = stored.plain(sums.read_file(folder, FILE), where=str(path), fix=_RESTORE)
+    table = stored.plain(checksums.read_file(folder, FILE), where=str(path), fix=_RESTORE)
     if table.get("format") != FORMAT:
         raise UsageError(
             f"{path}: format {table.get('format')!r}; this version reads format {FORMAT}: use the version of "
@@ -185,7 +185,7 @@ def describe(folder: str | Path) -> Description:
     )
 
 
-def measure(model: StableAudio) -> dict[str, Part]:
+def measure(model: StableAudio) -> dict[str, StoredPart]:
     """Sizes of a model's parts, exact on the meta device too."""
     return {name: _part(module, terms=model.terms.get(name, "")) for name, module in parts(model).items()}
 
@@ -228,9 +228,9 @@ def _is_published(config: Config) -> bool:
     return bool(getattr(config.prompt.config, "pretrained", ""))
 
 
-def _part(module: nn.Module, *, file: str = "", sha256: str = "", terms: str = "") -> Part:
+def _part(module: nn.Module, *, file: str = "", sha256: str = "", terms: str = "") -> StoredPart:
     parameters = list(module.parameters())
-    return Part(
+    return StoredPart(
         file=file,
         sha256=sha256,
         parameters=sum(p.numel() for p in parameters),
@@ -278,11 +278,11 @@ def _raw(tensor: Tensor) -> memoryview:
 def _check(path: Path, sha256: str, verify: bool) -> None:
     if not path.is_file():
         raise IntegrityError(f"{path}: missing, though {FILE} names it; {_RESTORE}")
-    if verify and sums.sha256(path) != sha256:
+    if verify and checksums.sha256(path) != sha256:
         raise IntegrityError(f"{path}: not the bytes that {FILE} names; {_RESTORE}")
 
 
-def _weights(folder: str | Path, part: Part, verify: bool) -> dict[str, Tensor]:
+def _weights(folder: str | Path, part: StoredPart, verify: bool) -> dict[str, Tensor]:
     path = Path(folder) / part.file
     _check(path, part.sha256, verify)
     return weights.read(path, fix=_RESTORE)

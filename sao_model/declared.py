@@ -14,17 +14,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sao_data import config as configs
-from sao_data.dataset import release as enforce
+from sao_data import config
 from sao_data.dataset.reader import Dataset
-from sao_data.dataset.release import Release, Terms
+from sao_data.dataset.release import Release, Terms, check_release, check_terms, terms_from, terms_of, wider
 from sao_data.errors import IntegrityError, UsageError
-from sao_data.loading import training_data as seen
-from sao_data.storage import checksums as sums
+from sao_data.loading import training_data
+from sao_data.storage import checksums
 
 log = logging.getLogger(__name__)
 
-DATA = seen.FILE
+DATA = training_data.FILE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,9 +45,9 @@ class Declared:
     pretrained: list[dict[str, Any]]
 
     def to_json(self) -> dict[str, Any]:
-        terms = configs.canonical(self.terms)
+        terms = config.canonical(self.terms)
         assert isinstance(terms, dict)
-        return {"release": configs.canonical(self.release), **terms, "pretrained": self.pretrained}
+        return {"release": config.canonical(self.release), **terms, "pretrained": self.pretrained}
 
 
 def declare(
@@ -64,13 +63,13 @@ def declare(
 
     Every process does so, and all end alike.
     """
-    enforce.check(dataset, release, "the training", series)
+    check_release(dataset, release, "the training", series)
     for part in pretrained:
         if "training_data" in part:
             _check(part["training_data"], release, "the training", f"the {part['part']} that it starts with")
     if found:
         _check_resume(found, release)
-    terms = enforce.terms_of(dataset, series) if is_main else None  # reads the whole catalogue
+    terms = terms_of(dataset, series) if is_main else None  # reads the whole catalogue
     return Declared(release=release, terms=terms, pretrained=pretrained)
 
 
@@ -81,7 +80,7 @@ def check_use(checkpoint: Path, use: Use) -> dict[str, Any]:
     if not data.get("release"):
         log.warning("%s: does not say what it was trained on; its release cannot be checked", checkpoint)
     else:
-        release = configs.parse(Release, facts["release"], where="release")
+        release = config.parse(Release, facts["release"], where="release")
         _check(data, release, "the generation", str(checkpoint))
     return facts
 
@@ -99,9 +98,9 @@ def read(checkpoint: Path) -> dict[str, Any] | None:
     """What a checkpoint's weights were trained on; None = it does not say."""
     path = checkpoint / DATA
     if path.is_file():
-        return seen.read(path)
-    if (checkpoint / sums.FILE).is_file() and DATA in sums.read(checkpoint):
-        raise IntegrityError(f"{path}: missing, though {sums.FILE} names it; restore it from a copy")
+        return training_data.read(path)
+    if (checkpoint / checksums.FILE).is_file() and DATA in checksums.read(checkpoint):
+        raise IntegrityError(f"{path}: missing, though {checksums.FILE} names it; restore it from a copy")
     return None
 
 
@@ -111,14 +110,14 @@ def _check(data: dict[str, Any] | None, release: Release, what: str, where: str)
         if terms is None:
             log.warning("%s: does not say what its works ask of a release; it cannot be checked", place)
         else:
-            enforce.check_terms(terms, release, what, place)
+            check_terms(terms, release, what, place)
 
 
 def _histories(data: dict[str, Any] | None, where: str) -> Iterator[tuple[str, Terms | None]]:
     """The terms of a training and of those that its parts come from, each with its place in words."""
     facts = data or {}
     of = f" ({facts['dataset']} {facts['version']})" if "dataset" in facts and "version" in facts else ""
-    yield where + of, enforce.terms_from(facts, where)
+    yield where + of, terms_from(facts, where)
     for part in facts.get("pretrained", []):
         if "training_data" in part:
             yield from _histories(part["training_data"], f"{where}, its {part['part']}")
@@ -126,10 +125,8 @@ def _histories(data: dict[str, Any] | None, where: str) -> Iterator[tuple[str, T
 
 def _check_resume(found: Path, release: Release) -> None:
     """A run's release may grow narrower, never wider: its earlier checkpoints promise what they say."""
-    before = configs.parse(
-        Release, (read(found) or {}).get("release") or {}, where=f"{found / DATA}: release"
-    )
-    flags = enforce.wider(before, release)
+    before = config.parse(Release, (read(found) or {}).get("release") or {}, where=f"{found / DATA}: release")
+    flags = wider(before, release)
     if flags:
         raise UsageError(
             f"{found}: made for release.{flags[0]} = {str(getattr(before, flags[0])).lower()}, "

@@ -151,7 +151,7 @@ def build(config: Config, *, seed: int = 0) -> StableAudio:
 
 def fetch_text(model: StableAudio) -> None:
     """Get the weights of a published text encoder; nothing to do for one with weights of its own."""
-    if isinstance(model.text, t5.Text):
+    if isinstance(model.text, t5.TextConditioner):
         model.text.fetch()
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from sao_data.errors import UsageError
 from sao_data.forms import Positive
-from sao_data.storage import documents as stored
+from sao_data.storage import documents
 from sao_model import codec, dit, preset
 from sao_model import published_settings as settings
 from sao_model.conditioners import seconds, t5
@@ -115,7 +115,7 @@ def diffusers_config(folder: Path) -> Config:
     )
     _agree_in_diffusers(str(folder), vae, net, numbers)
     name = "tokenizer/tokenizer_config.json"
-    tokenizer = stored.checked(_Tokenizer, _bytes(folder / name), where=str(folder / name), fix=AGAIN)
+    tokenizer = documents.checked(_Tokenizer, _bytes(folder / name), where=str(folder / name), fix=AGAIN)
     text = _t5_config(folder / "text_encoder", folder / "tokenizer", tokenizer["model_max_length"])
     timing = _timing(numbers["conditioning_dim"], numbers["max_value"])
     return Config(
@@ -196,7 +196,7 @@ def _warn_of(unknown: list[str], where: str) -> None:
 def _json(folder: Path, name: str) -> tuple[str, dict[str, Any]]:
     """(where it lies, what it says)"""
     where = str(folder / name)
-    return where, stored.plain(_bytes(folder / name), where=where, fix=AGAIN)
+    return where, documents.plain(_bytes(folder / name), where=where, fix=AGAIN)
 
 
 def _bytes(path: Path) -> bytes:

@@ -36,7 +36,7 @@ class Shape:
 
 
 @dataclass(frozen=True, slots=True)
-class Text:
+class NameText:
     """A name."""
 
 
@@ -46,7 +46,7 @@ class Free:
 
 
 Spec = Mapping[str, Any]  # key -> one of these, or a table of them
-FREE, SIZE, SIZES, TEXT = Free(), Shape(), Shape(many=True), Text()
+FREE, SIZE, SIZES, TEXT = Free(), Shape(), Shape(many=True), NameText()
 IMPLIED = Shape(optional=True)
 
 _NUMBER = {
@@ -192,7 +192,7 @@ def _problem(value: object, wanted: object) -> str:
         return ""
     if value is _ABSENT:
         return "" if isinstance(wanted, Shape) and wanted.optional else "is missing"
-    if isinstance(wanted, Text):
+    if isinstance(wanted, NameText):
         return "" if isinstance(value, str) and value else f"is {value!r}, want a name"
     assert isinstance(wanted, Shape), wanted
     if wanted.many:

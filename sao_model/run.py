@@ -29,8 +29,7 @@ from sao_data import config as configs
 from sao_data.dataset.reader import Dataset
 from sao_data.errors import IntegrityError, UsageError
 from sao_data.loading.stream import Stream, StreamState
-from sao_data.storage import checksums as sums
-from sao_data.storage import documents as stored
+from sao_data.storage import checksums, documents
 from sao_model import declared, optimiser, weights
 from sao_model.declared import Declared
 from sao_model.ema import Ema
@@ -43,7 +42,7 @@ DATA = declared.DATA
 _READING = ("num_threads", "num_prefetch", "verify", "num_retries", "retry_seconds")
 
 
-class Progress(Protocol):
+class RunProgress(Protocol):
     """Shows how far a run is."""
 
     def start(self, step: str, total: int | None, unit: str = ...) -> None: ...
@@ -87,7 +86,7 @@ class Run:
     """One run's folder, seen from one of its processes; only the main one writes."""
 
     def __init__(
-        self, out: Path, accelerator: Accelerator, config: Any, pace: Pace, progress: Progress
+        self, out: Path, accelerator: Accelerator, config: Any, pace: Pace, progress: RunProgress
     ) -> None:
         self.out = out.absolute()
         self.pace = pace
@@ -213,7 +212,7 @@ def read_state(checkpoint: Path, config: Any, free: tuple[str, ...] = ("pace", "
     if not path.is_file():
         raise UsageError(f"{checkpoint}: no {LOOP}: a model, but not one that training can continue")
     fix = "restore it from a copy, or continue from an earlier checkpoint"
-    facts = stored.checked(_Loop, sums.read_file(checkpoint, LOOP), where=str(path), fix=fix)
+    facts = documents.checked(_Loop, checksums.read_file(checkpoint, LOOP), where=str(path), fix=fix)
     now, then = _deciding(configs.canonical(config)), _deciding(facts["config"])
     changed = [key for key in now if key not in free and now[key] != then.get(key)]
     if changed:

@@ -40,7 +40,7 @@ class Config:
 
 
 def train(
-    config: Config, dataset: Dataset, vae: str, out: Path, *, resume: str, progress: run.Progress
+    config: Config, dataset: Dataset, vae: str, out: Path, *, resume: str, progress: run.RunProgress
 ) -> Path:
     """Train into the run folder `out` with the codec of checkpoint `vae`; return the last checkpoint."""
     accelerator = processes.make_accelerator(config.precision)

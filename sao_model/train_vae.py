@@ -55,7 +55,7 @@ class Config:
             )
 
 
-def train(config: Config, dataset: Dataset, out: Path, *, resume: str, progress: run.Progress) -> Path:
+def train(config: Config, dataset: Dataset, out: Path, *, resume: str, progress: run.RunProgress) -> Path:
     """Train into the run folder `out`; return its last checkpoint."""
     accelerator = processes.make_accelerator(config.precision)
     found = run.to_resume(out, resume)

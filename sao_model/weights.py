@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from sao_data.errors import IntegrityError, SaoError
-from sao_data.storage import documents as stored
+from sao_data.storage import documents
 
 INDEX = (
     ".index.json"  # behind the name of a file that lies in several (the layout of transformers and diffusers)
@@ -86,7 +86,7 @@ def _files(path: Path, fix: str, error: type[SaoError]) -> list[Path]:
     if path.is_file() or not _index(path).is_file():
         return [path]
     where = _index(path)
-    index = stored.checked(_Index, where.read_bytes(), where=str(where), fix=fix, error=error)
+    index = documents.checked(_Index, where.read_bytes(), where=str(where), fix=fix, error=error)
     names = sorted(set(index["weight_map"].values()))
     for name in names:
         if Path(name).name != name or not name.endswith(".safetensors"):

@@ -16,7 +16,7 @@ from sao_data.dataset import report
 from sao_data.dataset.reader import Dataset
 from sao_data.dataset.summary import Summary
 from sao_data.execution.executor import LocalExecutor
-from sao_data.ingest import run as ingest
+from sao_data.ingest import run
 from sao_data.loading import training_data
 from sao_data.storage.backend import Storage
 
@@ -87,7 +87,7 @@ def load(
 
 
 def build(chosen: manifest.Manifest, out: Path, executor: LocalExecutor | None = None) -> Summary:
-    return ingest.run(chosen, str(out), executor or LocalExecutor(), Quiet())
+    return run.ingest(chosen, str(out), executor or LocalExecutor(), Quiet())
 
 
 def tree(out: Path, *, work: bool = False) -> dict[str, str]:

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from sao_data import manifest
-from sao_data.audio import sandbox as workbench
+from sao_data.audio import sandbox
 from sao_data.dataset.reader import Dataset, open_dataset
 from sao_data.execution.executor import LocalExecutor
-from sao_data.ingest import run as ingest
+from sao_data.ingest import run
 from sao_data.records import CatalogueRow
 from sao_data.storage.backend import Storage, open_storage
 from tests.datasets_made import BY, CC0, NC, Quiet, tone_wav
@@ -58,7 +58,7 @@ def load(
 
 
 def build(chosen: manifest.Manifest, out: Path | str) -> None:
-    ingest.run(chosen, str(out), LocalExecutor(), Quiet())
+    run.ingest(chosen, str(out), LocalExecutor(), Quiet())
 
 
 def rows(out: Path | str) -> dict[str, CatalogueRow]:
@@ -148,11 +148,11 @@ def opened(storage: Storage) -> Dataset:
 def count_decoded(monkeypatch: Any) -> list[Path]:
     """Fills with every file that is decoded from now on."""
     decoded: list[Path] = []
-    normalise = workbench.Workbench.normalise
+    normalise = sandbox.Workbench.normalise
 
     def counted(bench: Any, path: Path, out: Path) -> Any:
         decoded.append(path)
         return normalise(bench, path, out)
 
-    monkeypatch.setattr(workbench.Workbench, "normalise", counted)
+    monkeypatch.setattr(sandbox.Workbench, "normalise", counted)
     return decoded

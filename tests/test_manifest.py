@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from sao_data import config, manifest
-from sao_data.audio import chromaprint as fingerprint
+from sao_data.audio import chromaprint
 from sao_data.errors import UsageError
 from tests.paths import MANIFESTS
 
@@ -119,7 +119,7 @@ def blocks(*entries: str) -> str:
 
 
 def test_blocked_checksums_count_in_any_case_and_fingerprints_verbatim(tmp_path: Path) -> None:
-    printed = fingerprint.encode(np.arange(40, dtype=np.uint32) * 77)
+    printed = chromaprint.encode(np.arange(40, dtype=np.uint32) * 77)
     made = manifest.load(write(tmp_path, blocks(CHECKSUM.upper(), 2 * CHECKSUM.upper(), printed)))
     assert made.policy.block_fingerprints == (CHECKSUM, 2 * CHECKSUM, printed)
 

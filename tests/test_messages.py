@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from sao_data.commands import main as cli
+from sao_data.commands import main
 from sao_data.commands.arguments import Parser
 from sao_data.dataset import summary
 from sao_model import generation
@@ -38,7 +38,7 @@ THEIRS = {
 def verbs() -> dict[str, argparse.ArgumentParser]:
     """Every verb's parser."""
     found = {}
-    for name, module in cli._verbs().items():
+    for name, module in main._verbs().items():
         found[name] = Parser(prog=name)
         module.add_arguments(found[name])
     return found

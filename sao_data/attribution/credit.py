@@ -13,7 +13,7 @@ from sao_data.records import CatalogueRow, Decision, Recording
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Work:
+class CreditedWork:
     """What a credit is made of; '' = not stated."""
 
     title: str
@@ -30,9 +30,9 @@ class Work:
     changes: tuple[str, ...]
 
 
-def work_from_row(row: CatalogueRow) -> Work:
+def work_from_row(row: CatalogueRow) -> CreditedWork:
     """The credit facts of a catalogue row."""
-    return Work(
+    return CreditedWork(
         title=row.title,
         author=row.author,
         author_url=row.author_url,
@@ -48,9 +48,9 @@ def work_from_row(row: CatalogueRow) -> Work:
     )
 
 
-def work_from_decision(recording: Recording, decision: Decision, changes: tuple[str, ...]) -> Work:
+def work_from_decision(recording: Recording, decision: Decision, changes: tuple[str, ...]) -> CreditedWork:
     """The credit facts as they are known when a clip of the recording is packed."""
-    return Work(
+    return CreditedWork(
         title=recording.title,
         author=recording.author,
         author_url=recording.author_url,
@@ -66,7 +66,7 @@ def work_from_decision(recording: Recording, decision: Decision, changes: tuple[
     )
 
 
-def credit(work: Work | CatalogueRow) -> str:
+def credit(work: CreditedWork | CatalogueRow) -> str:
     """Credit one work: `"TITLE" by AUTHOR (URL), SOURCE, licensed under CC BY 3.0 (URL). Changes: …`."""
     if isinstance(work, CatalogueRow):
         work = work_from_row(work)
@@ -94,18 +94,18 @@ def _title(title: str) -> str:
     return f'"{title}"' if title else "Untitled work"
 
 
-def _author_page(work: Work) -> str:
+def _author_page(work: CreditedWork) -> str:
     page = safe_url(work.author_url)
     return f" ({page})" if page else ""
 
 
-def _source(work: Work) -> str:
+def _source(work: CreditedWork) -> str:
     if page := safe_url(work.page_url):
         return page
     return "source address not usable" if work.page_url else "source address not stated"
 
 
-def _terms(work: Work) -> str:
+def _terms(work: CreditedWork) -> str:
     """The licence with its URL, or with the source's own words where there is no exact licence."""
     name = license_name(work.license)
     url, claim = safe_url(work.license_url), one_line(work.license_claim)

@@ -89,7 +89,7 @@ class Person:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Page:
+class ReportPage:
     """One page of works."""
 
     name: str
@@ -172,10 +172,12 @@ def _people(kept: Sequence[CatalogueRow]) -> list[Person]:
     return [Person(name=name, href=href, count=number) for _, (name, href, number) in ordered]
 
 
-def _pages(kept: Sequence[CatalogueRow], per_page: int) -> tuple[Page, ...]:
+def _pages(kept: Sequence[CatalogueRow], per_page: int) -> tuple[ReportPage, ...]:
     parts = [kept[start : start + per_page] for start in range(0, len(kept), per_page)]
     return tuple(
-        Page(name=f"works-{number:04d}.html", number=number, first=part[0].id, last=part[-1].id, works=part)
+        ReportPage(
+            name=f"works-{number:04d}.html", number=number, first=part[0].id, last=part[-1].id, works=part
+        )
         for number, part in enumerate(parts, start=1)
     )
 

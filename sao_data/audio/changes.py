@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sao_data.audio.convert import Source
+from sao_data.audio.convert import Decoded
 from sao_data.records import NUM_CHANNELS, SAMPLE_RATE
 
 _CONTAINERS = {
@@ -19,7 +19,7 @@ _CODECS = {
 _ITS_OWN_CONTAINER = frozenset({"flac", "mp3", "ape", "tta", "wavpack", "musepack", "musepack8", "ac3"})
 
 
-def sentences(source: Source, *, num_trimmed: int, num_clips: int, max_seconds: int) -> tuple[str, ...]:
+def sentences(source: Decoded, *, num_trimmed: int, num_clips: int, max_seconds: int) -> tuple[str, ...]:
     """Every change made to the original, in the order in which it was made."""
     changes = [f"Converted from {_label(source)} to 16-bit FLAC.", *source.notes]
     if source.num_channels == 1:
@@ -37,7 +37,7 @@ def sentences(source: Source, *, num_trimmed: int, num_clips: int, max_seconds: 
     return tuple(changes)
 
 
-def _label(source: Source) -> str:
+def _label(source: Decoded) -> str:
     codec = _CODECS.get(source.codec, source.codec)
     container = _CONTAINERS.get(source.container, source.container)
     if source.container in _ITS_OWN_CONTAINER:

@@ -28,7 +28,7 @@ _ROUNDING = 0.999  # share of declared frames from which on a file counts as who
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Source:
+class Decoded:
     """What a file turned out to be once it had been decoded to the end."""
 
     container: str
@@ -42,7 +42,7 @@ class Source:
     notes: tuple[str, ...] = ()  # what was mended, one sentence each
 
 
-class Sink(Protocol):
+class PcmSink(Protocol):
     """Takes the normalised PCM of one attempt."""
 
     def write(self, pcm: Pcm) -> None:
@@ -52,10 +52,10 @@ class Sink(Protocol):
         """Forget what was written: another decoder starts over."""
 
 
-S = TypeVar("S", bound=Sink)
+S = TypeVar("S", bound=PcmSink)
 
 
-def normalise(file: BinaryIO, config: AudioConfig, new_sink: Callable[[], S]) -> tuple[Source, S]:
+def normalise(file: BinaryIO, config: AudioConfig, new_sink: Callable[[], S]) -> tuple[Decoded, S]:
     """Decode a seekable file into a sink from `new_sink`; AudioRejected with a reason where that fails.
 
     soundfile first; PyAV for what soundfile does not know, and as a second opinion when it fails, falls short
@@ -114,7 +114,7 @@ class _Job(Generic[S]):
                 raise AudioRejected("empty", "no decodable MPEG frame") from error
             raise AudioRejected(error.reason, f"{failure}pyav: {error}") from error
 
-    def judge(self, attempt: _Attempt[S]) -> Source:
+    def judge(self, attempt: _Attempt[S]) -> Decoded:
         """Facts about a finished attempt; AudioRejected if it is too little or too damaged."""
         decoder, num_frames = attempt.decoder, attempt.num_frames
         share = min(1.0, self.claims.share_present, *(num_frames / n for n in self._declared(decoder)))
@@ -133,7 +133,7 @@ class _Job(Generic[S]):
                 notes.append(f"{damaged} of {total} {unit} damaged and left out.")
         if share < _ROUNDING:
             notes.append(f"Only {share:.1%} of what the file declares is there.")
-        return Source(
+        return Decoded(
             container=self.container,
             codec=decoder.codec,
             decoder=decoder.name,

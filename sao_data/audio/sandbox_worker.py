@@ -15,9 +15,7 @@ import traceback
 from pathlib import Path
 from typing import Any
 
-from sao_data.audio import AudioConfig, AudioRejected, changes, convert
-from sao_data.audio import chromaprint as fingerprint
-from sao_data.audio import sinks as spool
+from sao_data.audio import AudioConfig, AudioRejected, changes, chromaprint, convert, sinks
 from sao_data.audio.containers import embedded
 from sao_data.audio.containers.guarded import Guarded
 from sao_data.audio.sandbox import Normalised, Probe
@@ -69,10 +67,10 @@ def answer(job: dict[str, str], config: AudioConfig, cut: Cut) -> dict[str, Any]
 def _do(job: dict[str, str], config: AudioConfig, cut: Cut) -> Normalised | Probe:
     with Path(job["path"]).open("rb") as file:
         if job["job"] == "probe":
-            return _probe(*convert.normalise(file, config, spool.MeterSink))
+            return _probe(*convert.normalise(file, config, sinks.MeterSink))
         folder = Path(job["spool"])
         source, clips = convert.normalise(
-            file, config, lambda: spool.ClipSink(folder, cut, config.flac_compression)
+            file, config, lambda: sinks.ClipSink(folder, cut, config.flac_compression)
         )
         clips.finish()
         tags = _tags(Guarded(file), source.container)
@@ -85,7 +83,7 @@ def _tags(file: Guarded, container: str) -> tuple[EmbeddedTag, ...]:
     return tags
 
 
-def _probe(source: convert.Source, sink: spool.MeterSink) -> Probe:
+def _probe(source: convert.Decoded, sink: sinks.MeterSink) -> Probe:
     return Probe(
         container=source.container,
         codec=source.codec,
@@ -99,7 +97,7 @@ def _probe(source: convert.Source, sink: spool.MeterSink) -> Probe:
     )
 
 
-def _normalised(source: convert.Source, sink: spool.ClipSink, cut: Cut) -> Normalised:
+def _normalised(source: convert.Decoded, sink: sinks.ClipSink, cut: Cut) -> Normalised:
     return Normalised(
         container=source.container,
         codec=source.codec,
@@ -109,7 +107,7 @@ def _normalised(source: convert.Source, sink: spool.ClipSink, cut: Cut) -> Norma
         num_frames=source.num_frames,
         recording_frames=sink.num_frames,
         audio_sha256=sink.sha256.hexdigest(),
-        fingerprint=fingerprint.encode(sink.fingerprinter.finish()),
+        fingerprint=chromaprint.encode(sink.fingerprinter.finish()),
         changes=changes.sentences(
             source, num_trimmed=sink.num_trimmed, num_clips=len(sink.clips), max_seconds=cut.max_seconds
         ),

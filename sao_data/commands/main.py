@@ -7,7 +7,7 @@ from importlib.metadata import entry_points
 from types import ModuleType
 
 from sao_data import __version__
-from sao_data.commands import common as launch
+from sao_data.commands import common
 from sao_data.commands.arguments import Parser
 
 GROUP = "sao.verbs"
@@ -28,7 +28,7 @@ def main(arguments: list[str] | None = None) -> int:
         module.add_arguments(verb)
         verb.set_defaults(run=module.run)
     parsed = parser.parse_args(arguments)
-    return launch.guard(lambda: int(parsed.run(parsed)))
+    return common.guard(lambda: int(parsed.run(parsed)))
 
 
 def _verbs() -> dict[str, ModuleType]:

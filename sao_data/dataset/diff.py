@@ -91,7 +91,7 @@ class Example:
 
 
 @dataclass(slots=True, kw_only=True)
-class Tally:
+class KindTally:
     """How many recordings a kind of change has, and how much audio of theirs the dataset holds or held."""
 
     recordings: int = 0
@@ -119,7 +119,7 @@ class Difference:
     b: Version
     shards: dict[str, int]  # by name: equal, rewritten, new, gone
     settings: tuple[Setting, ...]
-    kinds: dict[str, Tally]  # all of KINDS
+    kinds: dict[str, KindTally]  # all of KINDS
     unchanged: int  # recordings
     groups: tuple[Group, ...]
 
@@ -137,7 +137,7 @@ class Difference:
 
 def compare(a: Dataset, b: Dataset, *, by: By | None = None, num_examples: int = 5) -> Difference:
     """Compare two published versions. Equal root digests are equal versions: nothing more is read then."""
-    tallies = {kind: Tally() for kind in KINDS}
+    tallies = {kind: KindTally() for kind in KINDS}
     groups: dict[str, Group] = {}
     unchanged = 0
     same = a.facts["root_digest"] == b.facts["root_digest"]
@@ -214,7 +214,7 @@ def _shards(a: Dataset, b: Dataset) -> dict[str, int]:
 
 
 def _count(
-    tally: Tally, kind: str, was: CatalogueRow | None, now: CatalogueRow | None, num_examples: int
+    tally: KindTally, kind: str, was: CatalogueRow | None, now: CatalogueRow | None, num_examples: int
 ) -> None:
     row = now if now is not None and (now.kept or was is None) else was
     assert row is not None

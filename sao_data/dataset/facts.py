@@ -23,7 +23,7 @@ class Owner:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Plugin:
+class DescribedPlugin:
     """A plugin as the manifest in dataset.json describes it."""
 
     plugin: str
@@ -39,8 +39,8 @@ class Described:
     description: str
     contact: str
     num_buckets: Positive
-    source: list[Plugin]
-    caption: Plugin
+    source: list[DescribedPlugin]
+    caption: DescribedPlugin
     policy: dict[str, Any]
     release: dict[str, Any]
     matching: dict[str, Any]
@@ -86,7 +86,7 @@ class EvidenceFacts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Facts:
+class DatasetFacts:
     """dataset.json."""
 
     name: str

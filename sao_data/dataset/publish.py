@@ -12,11 +12,10 @@ from sao_data.dataset.commit import Contents, commit
 from sao_data.dataset.summary import Summary
 from sao_data.licences import Release
 from sao_data.licences.policy import idle_author_blocks
-from sao_data.manifest import Manifest, Work
+from sao_data.manifest import Manifest, WorkConfig
 from sao_data.matching.metadata import forbids
 from sao_data.records import AudioFile, CatalogueRow, Clip, Decision, Objection, SampleRow
-from sao_data.rights import known_audio as held
-from sao_data.rights import reviews
+from sao_data.rights import known_audio, reviews
 from sao_data.rights.known_audio import Held
 from sao_data.screening import Sent
 from sao_data.stages.base import Bucket
@@ -106,7 +105,7 @@ def _evidence(buckets: list[Bucket]) -> Iterable[tuple[str, bytes]]:
 
 def _held_before(storage: Storage, undone: Sequence[Undone]) -> dict[str, bytes]:
     """Fingerprints of buckets that are not done stay as they were."""
-    names = [held.name_of(bucket.index) for bucket, _ in undone]
+    names = [known_audio.name_of(bucket.index) for bucket, _ in undone]
     return {name: storage.read(name) for name in names if storage.exists(name)}
 
 
@@ -129,9 +128,9 @@ def _held(storage: Storage, finished: list[Finished], num_buckets: int) -> Itera
             if clip.number == 0
         ]
         rules = {d.recording_id: forbids(d) for d in decisions}
-        rows = held.merged(storage, bucket.index, num_buckets, new, taken, rules)
+        rows = known_audio.merged(storage, bucket.index, num_buckets, new, taken, rules)
         if rows:
-            yield held.name_of(bucket.index), tables.to_bytes(Held, rows)
+            yield known_audio.name_of(bucket.index), tables.to_bytes(Held, rows)
 
 
 def _used(rows: list[CatalogueRow]) -> dict[str, str]:
@@ -182,7 +181,7 @@ def answered(rows: Iterable[CatalogueRow]) -> dict[str, list[str]]:
     return {row.id: reviews.questions_in(row.detail) for row in rows if row.rule == ALLOWED}
 
 
-def _tidy(storage: Storage, finished: list[Finished], undone: Collection[int], work: Work) -> None:
+def _tidy(storage: Storage, finished: list[Finished], undone: Collection[int], work: WorkConfig) -> None:
     """Parts of earlier settings, transferred originals, and blobs: packing deletes them, but may have been
     killed before it did. Of undone buckets nothing goes: the next run builds on it."""
     current = {part.stem for bucket, _ in finished for part in bucket.parts.values()}

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from sao_data.dataset.facts import Facts, Owner
+from sao_data.dataset.facts import DatasetFacts, Owner
 from sao_data.errors import Stopped, UsageError
 from sao_data.records import CatalogueRow, SampleRow, Shard
 from sao_data.storage import documents, layout, tables
@@ -50,7 +50,9 @@ def open_dataset(url: str) -> Dataset:
             f"{storage.url}: not finished (no {layout.DATASET}); run the same ingest again to continue"
         )
     where = f"{storage.url}/{layout.DATASET}"
-    facts = documents.checked(Facts, storage.read(layout.DATASET), where=where, fix="run the ingest again")
+    facts = documents.checked(
+        DatasetFacts, storage.read(layout.DATASET), where=where, fix="run the ingest again"
+    )
     return Dataset(storage=storage, facts=facts)
 
 

@@ -24,7 +24,7 @@ __all__ = [
     "Condition",
     "Release",
     "Terms",
-    "check",
+    "check_release",
     "check_terms",
     "conditions",
     "is_noncommercial",
@@ -56,7 +56,7 @@ class Terms:
     conditions: tuple[Condition, ...]
 
 
-def check(dataset: Dataset, release: Release, what: str, series: Iterable[str] = ()) -> None:
+def check_release(dataset: Dataset, release: Release, what: str, series: Iterable[str] = ()) -> None:
     """UsageError if `what`, a use that declares `release`, is wider than a kept work of these series allows
     (none named: of all). The catalogue is read only if the release is wider than the dataset's."""
     reasons: Counter[str] = Counter()

@@ -12,8 +12,7 @@ from sao_data.dataset.commit import info_of
 from sao_data.dataset.reader import Dataset
 from sao_data.errors import UsageError
 from sao_data.records import SAMPLE_RATE, CatalogueRow, SampleRow, Shard
-from sao_data.storage import documents as stored
-from sao_data.storage import layout
+from sao_data.storage import documents, layout
 from sao_data.storage.backend import Storage, write_if_changed
 
 
@@ -34,7 +33,7 @@ def check_out(out: Storage, dataset: Dataset) -> None:
 def _name_of_report(out: Storage) -> str:
     """The dataset that the report there is on; '' if it is no report of ours."""
     where = f"{out.url}/summary.json"
-    said = stored.plain(out.read("summary.json"), where=where, fix="give another --out", error=UsageError)
+    said = documents.plain(out.read("summary.json"), where=where, fix="give another --out", error=UsageError)
     return str(said.get("name", "")) if "root_digest" in said else ""
 
 

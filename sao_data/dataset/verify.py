@@ -10,14 +10,12 @@ from dataclasses import dataclass
 from sao_data import licences
 from sao_data.attribution.info import BY_A_PERSON, EARLIER
 from sao_data.dataset import catalogue
-from sao_data.dataset.checks import replay
-from sao_data.dataset.checks import samples as sample_check
-from sao_data.dataset.checks import shards as shard_check
+from sao_data.dataset.checks import replay, sample_check, shard_check
 from sao_data.dataset.commit import root_digest
 from sao_data.dataset.reader import Dataset, read_owner
 from sao_data.licences.table import table
 from sao_data.records import CatalogueRow, Sample, SampleRow
-from sao_data.rights import takedowns as tombstones
+from sao_data.rights import takedowns
 from sao_data.rights.takedowns import Tombstones
 from sao_data.stages.listing import NAME as LIST
 from sao_data.storage import evidence, layout
@@ -162,7 +160,7 @@ def _verify_shards(dataset: Dataset, *, is_sealed: bool) -> Iterator[str]:
 
 def _verify_rules(dataset: Dataset) -> Iterator[str]:
     """What a row's verdict, rule, evidence and the take-downs must have to do with each other."""
-    taken = tombstones.read(dataset.storage)
+    taken = takedowns.read(dataset.storage)
     for row in dataset.catalogue():
         if (row.verdict == "allow") != (row.rule in _ALLOWING):
             yield f"{row.id}: the rule {row.rule} does not give the verdict {row.verdict}"

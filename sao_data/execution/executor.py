@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol, TypeVar
 
 from sao_data.errors import SaoError, Stopped, UsageError
-from sao_data.execution import ray_cluster as cluster
+from sao_data.execution import ray_cluster
 
 A = TypeVar("A")
 B = TypeVar("B")
@@ -105,7 +105,7 @@ class RayExecutor:
             while waiting or running:
                 while waiting and len(running) < window:
                     running.append(task.remote(unit, waiting.pop()))
-                with cluster.signals_heard():
+                with ray_cluster.signals_heard():
                     done, running = ray.wait(running, num_returns=1, timeout=1.0)
                 for reference in done:
                     yield _result(ray, reference)
@@ -148,12 +148,12 @@ class RayExecutor:
     def close(self) -> None:
         self._services.clear()
         if self._connected:
-            with cluster.own_sigterm():
+            with ray_cluster.own_sigterm():
                 self._ray().shutdown()
             self._connected = False
 
     def _ray(self) -> Any:
-        cluster.prepare_token()  # before the import, which reads it
+        ray_cluster.prepare_token()  # before the import, which reads it
         try:
             import ray
         except ImportError as error:
@@ -162,7 +162,7 @@ class RayExecutor:
                 "--executor local"
             ) from error
         if not self._connected:
-            cluster.connect(ray)
+            ray_cluster.connect(ray)
             self._connected = True
         return ray
 
@@ -204,7 +204,7 @@ def _result(ray: Any, reference: Any) -> Any:
     """What a task returned; its SaoError as it was raised; Stopped for weather that outlasted the retries."""
     errors = ray.exceptions
     try:
-        with cluster.signals_heard():
+        with ray_cluster.signals_heard():
             return ray.get(reference)
     except errors.RayTaskError as error:
         cause = error.cause

@@ -31,7 +31,7 @@ _RATE = re.compile(r"(\d+)/(minute|day)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Windows:
+class QuotaWindows:
     """Requests that may pass in any minute and in any 24 hours."""
 
     per_minute: int = 60
@@ -39,11 +39,11 @@ class Windows:
 
 
 # Throttling level of a credential: its basic endpoints, downloads included (server settings, 2026-07).
-LEVELS: dict[int, Windows | None] = {
-    0: Windows(per_minute=0, per_day=0),  # suspended
-    1: Windows(),
-    2: Windows(per_minute=300, per_day=5_000),
-    3: Windows(per_minute=300, per_day=15_000),
+LEVELS: dict[int, QuotaWindows | None] = {
+    0: QuotaWindows(per_minute=0, per_day=0),  # suspended
+    1: QuotaWindows(),
+    2: QuotaWindows(per_minute=300, per_day=5_000),
+    3: QuotaWindows(per_minute=300, per_day=15_000),
     99: None,  # no limit
 }
 
@@ -56,7 +56,7 @@ class Permits:
 
     def __init__(
         self,
-        windows: Windows | None,
+        windows: QuotaWindows | None,
         state: Storage | None,
         name: str,
         clock: Callable[[], float] = time.time,

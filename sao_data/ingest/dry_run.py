@@ -6,56 +6,48 @@ import dataclasses
 import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 from sao_data.dataset.summary import Summary
 from sao_data.errors import UsageError
-from sao_data.ids import bucket_of
-from sao_data.ingest import cost_estimate as costs
-from sao_data.ingest import prior_terms as earlier_terms
-from sao_data.ingest import standing_requests as history
+from sao_data.fetch.remote import SourceForecast
+from sao_data.ingest import cost_estimate
 from sao_data.ingest.cost_estimate import Size
-from sao_data.ingest.fill_from_tags import fill
 from sao_data.ingest.global_steps import compare, heed_tags, match_candidates, screen
+from sao_data.ingest.listing import complete, nums_by_bucket
 from sao_data.ingest.plan import Plan, Unit, make_units, to_pack, unfinished, with_dropped, with_objections
 from sao_data.manifest import Manifest
-from sao_data.matching import metadata as clusters
+from sao_data.matching import metadata
 from sao_data.matching.metadata import gravest
 from sao_data.records import Objection
-from sao_data.rights import reviews
-from sao_data.rights import takedowns as tombstones
-from sao_data.rights.credits import read as read_credits
+from sao_data.rights import reviews, takedowns
 from sao_data.screening import Screening
 from sao_data.screening.music import build_tagger
 from sao_data.stages import listing
-from sao_data.stages import refresh as reread
 from sao_data.stages.decide import final
 from sao_data.stages.judge import judge
 from sao_data.storage.backend import Storage
 
 
-def forecast(plan: Plan, storage: Storage, listed: listing.Listing, foreseen: Sequence[Any] = ()) -> Summary:
+def forecast(
+    plan: Plan, storage: Storage, listed: listing.Listing, foreseen: Sequence[SourceForecast] = ()
+) -> Summary:
     """Counts after listing and deciding; `warnings` say how much work a run would be.
 
     `foreseen`: what remote sources say of themselves without being listed (num_sounds, seconds, num_bytes,
     lines).
     """
     manifest = plan.manifest
-    answers, taken = reviews.read(storage), tombstones.read(storage)
-    reread.overlay(listed, storage)
-    fill(listed, plan.sources(), manifest)
-    held = earlier_terms.hold(listed, storage, manifest, taken)
-    history.recredit(listed, read_credits(storage))
-    buried = history.bury(listed, taken)
-    judged = {key: judge(row, manifest.policy, manifest.release, buried) for key, row in listed.rows.items()}
-    candidates = (clusters.candidate(row.recording, judged[key]) for key, row in listed.rows.items())
+    answers, taken = reviews.read(storage), takedowns.read(storage)
+    standing = complete(listed, plan.sources(), manifest, storage, taken)
+    gone, held = standing.taken_down, standing.under_earlier_terms
+    judged = {key: judge(row, manifest.policy, manifest.release, gone) for key, row in listed.rows.items()}
+    candidates = (metadata.candidate(row.recording, judged[key]) for key, row in listed.rows.items())
     matched = gravest(match_candidates(candidates, manifest, taken), held)
     objections = {item.recording_id: item for item in matched}
     reasons: Counter[tuple[str, str]] = Counter()
-    nums = [0] * manifest.num_buckets
+    nums = nums_by_bucket(listed, manifest.num_buckets)
     seconds, num_unstated = 0.0, 0
     for row in listed.rows.values():
-        nums[bucket_of(row.recording.id, manifest.num_buckets)] += 1
         key = row.recording.id
         decision = final(judged[key], objections.get(key), answers.get(key, ()), manifest.release)
         if decision.verdict == "allow":
@@ -68,7 +60,7 @@ def forecast(plan: Plan, storage: Storage, listed: listing.Listing, foreseen: Se
     for rejection in listed.rejections:
         reasons[(listing.NAME, rejection.reason)] += 1
     plan, note = _without_weights(plan)
-    units = make_units(plan, listing.parts(listed, manifest.num_buckets), nums, answers, buried)
+    units = make_units(plan, listing.parts(listed, manifest.num_buckets), nums, answers, gone)
     units = with_objections(units, objections.values())
     todo = unfinished(units, storage)
     num_packed = "some" if todo else len(to_pack(_compared(units, storage, taken), storage))
@@ -111,7 +103,7 @@ def _without_weights(plan: Plan) -> tuple[Plan, tuple[str, ...]]:
     return plan, ()
 
 
-def _foreseen(manifest: Manifest, here: Size, foreseen: Sequence[Any]) -> Iterator[str]:
+def _foreseen(manifest: Manifest, here: Size, foreseen: Sequence[SourceForecast]) -> Iterator[str]:
     """What the sources hold and what a first run over them costs."""
     for item in foreseen:
         yield from item.lines()
@@ -121,10 +113,10 @@ def _foreseen(manifest: Manifest, here: Size, foreseen: Sequence[Any]) -> Iterat
         num_bytes=sum(item.num_bytes for item in foreseen),
         num_unstated=here.num_unstated + sum(item.num_sounds for item in foreseen if not item.seconds),
     )
-    yield from costs.lines(size, manifest, os.cpu_count() or 1)
+    yield from cost_estimate.lines(size, manifest, os.cpu_count() or 1)
 
 
-def _compared(units: list[Unit], storage: Storage, taken: tombstones.Tombstones) -> list[Unit]:
+def _compared(units: list[Unit], storage: Storage, taken: takedowns.Tombstones) -> list[Unit]:
     """Units that know what the comparison of their audio finds. Nobody outside is asked: without that the
     shards that a screening may change count as they are."""
     found = compare(units, storage, taken)

@@ -16,13 +16,13 @@ from sao_data.audio.containers.embedded import tags_of
 from sao_data.audio.containers.guarded import Guarded
 from sao_data.audio.containers.sniff import container_of
 from sao_data.embedded_tag import EmbeddedTag
+from sao_data.fetch.remote import RemoteSource
 from sao_data.licences import parse_witnesses
 from sao_data.manifest import Manifest
 from sao_data.plugins import DamagedFile, Source
 from sao_data.records import Recording
 from sao_data.rights.embedded_tags import author_in, licence_in
 from sao_data.stages.listing import Listing
-from sao_data.stages.originals import RemoteSource
 
 
 def fill(listing: Listing, sources: Sequence[Source], manifest: Manifest) -> None:
@@ -31,7 +31,7 @@ def fill(listing: Listing, sources: Sequence[Source], manifest: Manifest) -> Non
         return
     for key, row in listing.rows.items():
         source, recording = sources[row.source_index], row.recording
-        if _says_all(recording) or isinstance(source, RemoteSource) or getattr(source, "remote", False):
+        if _says_all(recording) or isinstance(source, RemoteSource):
             continue
         tags = _tags(source, recording, manifest.audio.max_bytes)
         listing.rows[key] = dataclasses.replace(row, recording=completed(recording, tags))

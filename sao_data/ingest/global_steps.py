@@ -11,14 +11,12 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from sao_data.ingest.plan import Unit, decided, planned
 from sao_data.manifest import Manifest
-from sao_data.matching import acoustic as likeness
-from sao_data.matching import metadata as clusters
+from sao_data.matching import acoustic, metadata
 from sao_data.matching.acoustic import Known
-from sao_data.matching.exact import Heard, Unwanted, find_duplicates
+from sao_data.matching.exact import HeardAudio, Unwanted, find_duplicates
 from sao_data.matching.metadata import Candidate, forbids
 from sao_data.records import SAMPLE_RATE, Clip, Decision, Objection
-from sao_data.rights import embedded_tags as own_tags
-from sao_data.rights import known_audio as held
+from sao_data.rights import embedded_tags, known_audio
 from sao_data.rights.credits import read as read_credits
 from sao_data.rights.takedowns import Tombstones
 from sao_data.screening import MusicWork, Screening, Sent, Tagged, identify
@@ -52,7 +50,7 @@ def match(
 
 def _gone(storage: Storage, offered: set[str]) -> Iterator[Candidate]:
     """Forbidden works that were held once and are offered no more, as far as they are remembered."""
-    for row in held.read(storage):
+    for row in known_audio.read(storage):
         if row.rule and row.recording_id not in offered:
             yield Candidate(
                 id=row.recording_id,
@@ -70,7 +68,7 @@ def match_candidates(
     candidates: Iterable[Candidate], manifest: Manifest, tombstones: Tombstones
 ) -> tuple[Objection, ...]:
     """`match` over candidates at hand."""
-    return clusters.objections(
+    return metadata.objections(
         candidates,
         manifest.matching,
         taken_down=tombstones.checksums,
@@ -86,7 +84,7 @@ def compare(
     `late`: units whose audio is not there yet; what was decided about them counts.
     """
     manifest = units[0].plan.manifest
-    heard: dict[str, Heard] = {}
+    heard: dict[str, HeardAudio] = {}
     decisions: dict[str, Decision] = {}
     for unit in units:
         bucket = planned(unit)
@@ -100,7 +98,7 @@ def compare(
     alike: list[Objection] = []
     if manifest.matching.fingerprint == "review":
         gone = {item.recording_id for item in exact}
-        alike = likeness.objections((h for key, h in heard.items() if key not in gone), forbidden)
+        alike = acoustic.objections((h for key, h in heard.items() if key not in gone), forbidden)
     return _answered((*exact, *alike), decisions, units)
 
 
@@ -137,7 +135,7 @@ def heed_tags(units: list[Unit], storage: Storage, found: Collection[Objection])
             if asked.find(recording):
                 recording = dataclasses.replace(recording, author="")
             names = [offer.recording.author for offer in row.others]
-            said = own_tags.contradictions(tags[key], recording, decisions[key], names)
+            said = embedded_tags.contradictions(tags[key], recording, decisions[key], names)
             if said:
                 objections.append(_by_tags(key, said))
     return _answered(objections, decisions, units)
@@ -195,18 +193,18 @@ def _candidates(unit: Unit, restricted: dict[str, str]) -> Iterator[Candidate]:
             decision = dataclasses.replace(decision, verdict="deny", rule="denied_by_review")
         elif rule := restricted.get(row.recording.id):  # it may stay or wait; a copy of it may not come in
             decision = dataclasses.replace(decision, verdict="deny", rule=rule)
-        yield clusters.candidate(row.recording, decision)
+        yield metadata.candidate(row.recording, decision)
 
 
 def _heard(
     kept: list[Clip], normalised: list[Clip], decisions: dict[str, Decision], authors: dict[str, str]
-) -> Iterator[Heard]:
+) -> Iterator[HeardAudio]:
     prints = {clip.recording_id: clip.fingerprint for clip in normalised if clip.number == 0}
     originals = {clip.recording_id: clip.audio.sha256 for clip in kept}
     for recording_id, audio_sha256 in {clip.recording_id: clip.audio_sha256 for clip in kept}.items():
-        yield Heard(
+        yield HeardAudio(
             id=recording_id,
-            author=clusters.author_key(authors[recording_id]),
+            author=metadata.author_key(authors[recording_id]),
             family=decisions[recording_id].family,
             preference=decisions[recording_id].ai_preference,
             audio_sha256=audio_sha256,
@@ -221,7 +219,7 @@ def _forbidden(
     """Audio taken down, blocked, or held before it was denied: by its hashes and by its sound."""
     unwanted: dict[str, Unwanted] = {}
     known: dict[str, Known] = {}
-    for row in held.read(storage):
+    for row in known_audio.read(storage):
         key = row.recording_id
         if rule := forbids(decisions[key]) if key in decisions else row.rule:
             detail = f"{key}, which is denied ({rule})"

@@ -15,7 +15,7 @@ from sao_data import plugins
 from sao_data.licences.later import Action
 from sao_data.manifest import Manifest
 from sao_data.records import CatalogueRow, Objection, Recording, Verdict
-from sao_data.rights import changes as drift
+from sao_data.rights.changes import StatedChange, action_for, changes_between
 from sao_data.rights.takedowns import Tombstones
 from sao_data.stages.listing import Listed, Listing
 from sao_data.storage import evidence, layout, tables
@@ -42,8 +42,8 @@ def hold(
             continue
         index, before = read
         now = listing.rows.get(row.id)
-        changes = drift.compare(before, now.recording if now else None, manifest.policy, manifest.release)
-        action = drift.resolve(changes, rules)
+        changes = changes_between(before, now.recording if now else None, manifest.policy, manifest.release)
+        action = action_for(changes, rules)
         if not any(change.restricts or change.kind == "withdrawn" for change in changes) or action == "drop":
             continue
         listing.rows[row.id] = _as_before(before, raw, row, now, index)
@@ -93,7 +93,7 @@ def _as_before(before: Recording, raw: str, row: CatalogueRow, now: Listed | Non
     )
 
 
-def _objection(recording_id: str, changes: tuple[drift.Change, ...], action: Action) -> Objection:
+def _objection(recording_id: str, changes: tuple[StatedChange, ...], action: Action) -> Objection:
     said = "; ".join(
         f"{c.kind}: {c.before} → {c.after}" for c in changes if c.restricts or c.kind == "withdrawn"
     )

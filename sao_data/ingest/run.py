@@ -9,20 +9,17 @@ from __future__ import annotations
 import dataclasses
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol
 
 from sao_data.dataset import owner
 from sao_data.dataset.publish import Finished, publish
 from sao_data.dataset.summary import Summary
-from sao_data.errors import Later, MatchedNothing, ReadAgain, TooManyRejects, UsageError
+from sao_data.errors import Later, MatchedNothing, ReadAgain, TooManyRejects
 from sao_data.execution.executor import Executor
-from sao_data.ids import bucket_of
-from sao_data.ingest import prior_terms as earlier_terms
-from sao_data.ingest import remote_sources as remote
-from sao_data.ingest import standing_requests as history
-from sao_data.ingest.fill_from_tags import fill
+from sao_data.ingest import nodes, remote_sources
 from sao_data.ingest.global_steps import compare, heed_tags, match, screen
+from sao_data.ingest.listing import complete, nums_by_bucket
 from sao_data.ingest.plan import (
     Plan,
     Unit,
@@ -40,13 +37,10 @@ from sao_data.matching.metadata import gravest
 from sao_data.plugins import Source
 from sao_data.records import Objection
 from sao_data.revision import rewrite
-from sao_data.rights import reviews
-from sao_data.rights import takedowns as tombstones
-from sao_data.rights.credits import read as read_credits
+from sao_data.rights import reviews, takedowns
 from sao_data.rights.takedowns import Tombstones
 from sao_data.screening import Sent, check_ready
 from sao_data.stages import listing
-from sao_data.stages import refresh as reread
 from sao_data.stages.base import run_stage
 from sao_data.storage import layout
 from sao_data.storage.backend import Storage, open_storage
@@ -97,7 +91,7 @@ def pack(unit: Unit) -> int:
     return unit.num_rows
 
 
-def run(
+def ingest(
     manifest: Manifest, url: str, executor: Executor, progress: Progress, *, accept_terms: bool = False
 ) -> Summary:
     """Build the dataset at `url`, or continue or extend the one that is there; return what it holds.
@@ -114,8 +108,8 @@ def run(
         storage.sweep()
         rewrite.resume(storage)
         owner.claim(storage, manifest)
-        plan = remote.attach(plan, sources, storage, executor, accept_terms=accept_terms)
-        taken = tombstones.read(storage)
+        plan = remote_sources.attached(plan, sources, executor, accept_terms=accept_terms)
+        taken = takedowns.read(storage)
         units, later, remarks = _prepared(plan, storage, executor, progress, taken)
         late = unfinished(units, storage)
         done = [unit for unit in units if unit not in late]
@@ -210,8 +204,8 @@ def dry_run(manifest: Manifest, url: str, progress: Progress) -> Summary:
     storage = open_storage(url)
     owner.check(storage, manifest)
     progress.start("list", None)
-    foreseen = dict(remote.forecasts(plan, sources))
-    here = [remote.Silent() if place in foreseen else source for place, source in enumerate(sources)]
+    foreseen = dict(remote_sources.forecasts(plan, sources))
+    here = [remote_sources.Silent() if place in foreseen else source for place, source in enumerate(sources)]
     listed = listing.ask(manifest, here)
     progress.finish()
     return forecast(plan, storage, listed, tuple(foreseen.values()))
@@ -239,25 +233,21 @@ def _list(
         raise MatchedNothing(
             f"{plan.manifest.name}: the sources offer no recordings; check their path and listing"
         )
+    standing = complete(listed, sources, plan.manifest, storage, taken)
     num_buckets = plan.manifest.num_buckets
-    reread.overlay(listed, storage)
-    fill(listed, sources, plan.manifest)
-    held = earlier_terms.hold(listed, storage, plan.manifest, taken)
-    history.recredit(listed, read_credits(storage))
-    buried = history.bury(listed, taken)
     parts = listing.publish(storage, listed, num_buckets)
     progress.finish()
-    nums = [0] * num_buckets
-    for recording_id in listed.rows:
-        nums[bucket_of(recording_id, num_buckets)] += 1
-    return make_units(plan, parts, nums, reviews.read(storage), buried), held, listed.remarks
+    nums, answers = nums_by_bucket(listed, num_buckets), reviews.read(storage)
+    units = make_units(plan, parts, nums, answers, standing.taken_down)
+    return units, standing.under_earlier_terms, listed.remarks
 
 
 def _prepare_all(
     units: list[Unit], storage: Storage, executor: Executor, progress: Progress
 ) -> list[Outcome]:
     todo = unfinished(units, storage)
-    _check_nodes(todo, executor, storage)
+    if todo:
+        nodes.check(todo[0].plan, executor, storage)
     _start(progress, "prepare", todo, units)
     outcomes = []
     for outcome in executor.map(prepare, todo):
@@ -302,25 +292,3 @@ def _start(progress: Progress, step: str, todo: list[Unit], units: list[Unit]) -
     total = sum(unit.num_rows for unit in units)
     progress.start(step, total)
     progress.advance(total - sum(unit.num_rows for unit in todo))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _SeesEverything:
-    """Runs on each node of a cluster: can it see the output and the inputs?"""
-
-    plan: Plan
-    marker: bytes = field(repr=False)
-
-    def __call__(self) -> None:
-        storage = open_storage(self.plan.url)
-        if not storage.exists(layout.LOCK) or storage.read(layout.LOCK) != self.marker:
-            raise UsageError(
-                f"cannot see {self.plan.url}; give --out a folder that every node mounts at the same path, "
-                "or an object store (s3://…)"
-            )
-        _checked_sources(self.plan)
-
-
-def _check_nodes(todo: list[Unit], executor: Executor, storage: Storage) -> None:
-    if todo:
-        executor.on_every_node(_SeesEverything(plan=todo[0].plan, marker=storage.read(layout.LOCK)))

@@ -1,6 +1,6 @@
 """What people asked since, applied to a fresh listing: other credits, and of works taken down nothing at all.
 
-First `recredit`, then `bury`.
+First `recredit`, then `take_out`.
 """
 
 from __future__ import annotations
@@ -13,21 +13,21 @@ from sao_data.rights.takedowns import Tombstones
 from sao_data.stages.listing import Listed, Listing, bare
 
 
-def bury(listing: Listing, tombstones: Tombstones) -> frozenset[str]:
+def take_out(listing: Listing, tombstones: Tombstones) -> frozenset[str]:
     """Replace what was taken down by its bare id, so that nothing said of it is kept; return these ids."""
-    taken = [key for key, row in listing.rows.items() if _is_buried(row, tombstones)]
+    taken = [key for key, row in listing.rows.items() if _is_taken_down(row, tombstones)]
     for key in taken:
         listing.rows[key] = bare(listing.rows[key])
     return frozenset(taken)
 
 
-def _is_buried(row: Listed, tombstones: Tombstones) -> bool:
+def _is_taken_down(row: Listed, tombstones: Tombstones) -> bool:
     offered = (row.recording, *(offer.recording for offer in row.others))
-    return any(tombstones.buries(recording) for recording in offered)
+    return any(tombstones.covers(recording) for recording in offered)
 
 
 def recredit(listing: Listing, asked: Credits) -> None:
-    """Credit every listed work as its author wants it; of what is buried nobody is named."""
+    """Credit every listed work as its author wants it; of what was taken down nobody is named."""
     for key, row in listing.rows.items() if asked.lines else ():
         if row.raw:
             others = (dataclasses.replace(o, recording=credited(o.recording, asked)) for o in row.others)

@@ -15,7 +15,7 @@ from typing import Literal
 
 from sao_data.licences import phrases, urls
 from sao_data.licences.notice import without_notices
-from sao_data.licences.table import Outside, Table, Unit, table
+from sao_data.licences.table import LicenceText, Outside, Table, table
 from sao_data.licences.words import reorders, visible
 from sao_data.records import Family
 
@@ -54,7 +54,7 @@ class Licence:
 class _Named:
     """One existing text, or a text without its version."""
 
-    unit: Unit
+    unit: LicenceText
     version: str = ""
     jurisdiction: str = ""
     in_country: str = ""  # code of a country that words name, '' = none: there may be no port for it
@@ -209,7 +209,7 @@ def _unported(text: _Named) -> str:
     return f"{text.unit.name} {text.version} was never ported to {country}; taken as the unported text"
 
 
-def _id(unit: Unit, version: str, port: str) -> str:
+def _id(unit: LicenceText, version: str, port: str) -> str:
     plain = unit.id or "-".join(part for part in (unit.stem, version, port.upper()) if part)
     return plain if not version or plain in table().spdx else f"LicenseRef-{plain}"
 

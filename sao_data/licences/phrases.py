@@ -11,7 +11,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from sao_data.licences.table import Entry, Kind, Outside, Table
+from sao_data.licences.table import Kind, Outside, Phrase, Table
 from sao_data.licences.words import is_version, normalise, tokens
 
 _HEADS: dict[Kind, str] = {
@@ -207,7 +207,7 @@ class _Reader:
             self.after_cc = self.after_head = False
             self.after_grant = kind == "grant"
 
-    def _match(self, at: int) -> Entry | None:
+    def _match(self, at: int) -> Phrase | None:
         for entry in self.known.phrases.get(self.words[at], ()):
             if tuple(self.words[at : at + len(entry.words)]) == entry.words:
                 return entry

@@ -29,7 +29,7 @@ _FILLERS: tuple[Kind, ...] = ("label", "grant", "prose")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Unit:
+class LicenceText:
     """One Creative Commons licence text family, named by the word in its deed URL."""
 
     slug: str
@@ -64,7 +64,7 @@ class Outside:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Address:
+class UnclearAddress:
     """URLs of statements that a person can make something of."""
 
     why: str
@@ -81,7 +81,7 @@ class Pattern:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
+class Phrase:
     """What a phrase means."""
 
     words: tuple[str, ...]
@@ -94,15 +94,15 @@ class Entry:
 class Table:
     """Everything the parser knows."""
 
-    units: dict[str, Unit]  # by slug
+    units: dict[str, LicenceText]  # by slug
     spdx: frozenset[str]
-    phrases: dict[str, tuple[Entry, ...]]  # by first word, longest first
+    phrases: dict[str, tuple[Phrase, ...]]  # by first word, longest first
     joined: tuple[str, ...]  # words of scripts that put no blanks between them
     jurisdictions: dict[str, tuple[str, ...]]  # code -> names, the shown one first
     places: dict[str, tuple[tuple[tuple[str, ...], str], ...]]  # first word -> (words, code), longest first
     deed_hosts: frozenset[str]
     badge_hosts: frozenset[str]
-    addresses: dict[str, Address]
+    addresses: dict[str, UnclearAddress]
     boilerplate: tuple[str, ...]
     preference_names: dict[str, str]  # value or alias -> value
     preference_wants: dict[str, dict[str, bool]]
@@ -133,7 +133,9 @@ def read(raw: bytes) -> Table:
         places=_places(names),
         deed_hosts=frozenset(data["hosts"]["deeds"]),
         badge_hosts=frozenset(data["hosts"]["badges"]),
-        addresses={a: item for item in _group(Address, data["outside"]["address"]) for a in item.addresses},
+        addresses={
+            a: item for item in _group(UnclearAddress, data["outside"]["address"]) for a in item.addresses
+        },
         boilerplate=tuple(data["words"]["boilerplate"]["sentences"]),
         preference_names={a: value for value, more in values.items() for a in (value, *more)},
         preference_wants=data["preference"]["wants"],
@@ -146,14 +148,14 @@ def _group(cls: type[T], rows: list[dict[str, Any]]) -> tuple[T, ...]:
     return tuple(config.parse(cls, row, where="licences.toml") for row in rows)
 
 
-def _units(data: dict[str, Any]) -> tuple[Unit, ...]:
+def _units(data: dict[str, Any]) -> tuple[LicenceText, ...]:
     """Units with the shared ports filled in."""
     shared = {version: ports for version, ports in data["ports"].items() if version[0].isdigit()}
     rows = []
     for row in data["units"]["unit"]:
         common = {version: shared[version] for version in row.get("ported", ())}
         rows.append({**row, "ports": {**common, **row.get("ports", {})}})
-    return _group(Unit, rows)
+    return _group(LicenceText, rows)
 
 
 def _translated(words: dict[str, Any], languages: dict[str, dict[str, list[str]]]) -> dict[str, Any]:
@@ -167,7 +169,7 @@ def _translated(words: dict[str, Any], languages: dict[str, dict[str, list[str]]
     return {**words, **more, "translated": of("by"), "filler": filler}
 
 
-def _joined(phrases: dict[str, tuple[Entry, ...]], places: dict[str, list[str]]) -> tuple[str, ...]:
+def _joined(phrases: dict[str, tuple[Phrase, ...]], places: dict[str, list[str]]) -> tuple[str, ...]:
     """Words of several characters in scripts without blanks, whichever phrase or place they belong to."""
     said = {word for entries in phrases.values() for entry in entries for word in entry.words}
     said |= {word for spelt in places.values() for name in spelt for word in _split(name)}
@@ -180,14 +182,14 @@ def _reserved(languages: dict[str, dict[str, list[str]]]) -> tuple[Outside, ...]
     return (Outside(why="all rights are kept: no licence", phrases=phrases),)
 
 
-def _phrases(words: dict[str, Any], outside: Iterable[Outside]) -> dict[str, tuple[Entry, ...]]:
-    entries = [Entry(words=_split(p), kind=kind) for kind in _WORD_KINDS for p in words[kind]]
-    entries += [Entry(words=(p,), kind="compact", unit=unit) for p, unit in words["compact"].items()]
-    entries += [Entry(words=_split(p), kind=kind) for kind in _FILLERS for p in words["filler"][kind]]
-    entries += [Entry(words=_split(p), kind="empty") for p in words["placeholder"]["empty"]]
-    entries += [Entry(words=_split(p), kind="placeholder") for p in words["placeholder"]["phrases"]]
-    entries += [Entry(words=_split(p), kind="outside", outside=o) for o in outside for p in o.phrases]
-    by_first: dict[str, list[Entry]] = {}
+def _phrases(words: dict[str, Any], outside: Iterable[Outside]) -> dict[str, tuple[Phrase, ...]]:
+    entries = [Phrase(words=_split(p), kind=kind) for kind in _WORD_KINDS for p in words[kind]]
+    entries += [Phrase(words=(p,), kind="compact", unit=unit) for p, unit in words["compact"].items()]
+    entries += [Phrase(words=_split(p), kind=kind) for kind in _FILLERS for p in words["filler"][kind]]
+    entries += [Phrase(words=_split(p), kind="empty") for p in words["placeholder"]["empty"]]
+    entries += [Phrase(words=_split(p), kind="placeholder") for p in words["placeholder"]["phrases"]]
+    entries += [Phrase(words=_split(p), kind="outside", outside=o) for o in outside for p in o.phrases]
+    by_first: dict[str, list[Phrase]] = {}
     for entry in entries:  # the first of two equal phrases wins, so that licence words beat filler
         by_first.setdefault(entry.words[0], []).append(entry)
     return {first: tuple(sorted(found, key=_longest_first)) for first, found in by_first.items()}
@@ -205,5 +207,5 @@ def _split(phrase: str) -> tuple[str, ...]:
     return tuple(tokens(normalise(phrase)))
 
 
-def _longest_first(entry: Entry) -> int:
+def _longest_first(entry: Phrase) -> int:
     return -len(entry.words)

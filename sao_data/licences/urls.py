@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from sao_data.licences.address import host, split
-from sao_data.licences.table import Address, Table, Unit
+from sao_data.licences.table import LicenceText, Table, UnclearAddress
 from sao_data.licences.words import normalise, unescaped, visible
 
 _SCHEME = r"(?:https?:/+|//)?"
@@ -48,7 +48,7 @@ Repair = Literal["", "category", "no_version", "query", "blank", "hidden", "enco
 class Deed:
     """A URL on Creative Commons' own hosts that has the form of a deed or badge."""
 
-    unit: Unit | None  # None: no such unit
+    unit: LicenceText | None  # None: no such unit
     version: str = ""
     jurisdiction: str = ""
     repair: Repair = ""
@@ -124,7 +124,7 @@ def lost_plus(text: str) -> bool:
     return _LOST_PLUS.search(text) is not None
 
 
-def address(chunk: str, known: Table) -> Address | None:
+def address(chunk: str, known: Table) -> UnclearAddress | None:
     """Is it one of the known addresses outside Creative Commons?"""
     found = split(_with_slashes(chunk.lower()))
     bare = f"{found.host.removeprefix('www.')}{found.path.rstrip('/')}/" if found else ""

@@ -15,7 +15,7 @@ from sao_data.errors import Stopped, UsageError
 from sao_data.loading.crop import Crop, Floats, Mode, choose
 from sao_data.loading.prompts import PromptConfig, draw
 from sao_data.loading.sampler import Planned, generator
-from sao_data.loading.shard_reader import Index, Member, Reader, Verify
+from sao_data.loading.shard_reader import Index, Member, ShardReader, Verify
 
 log = logging.getLogger(__name__)
 
@@ -73,10 +73,10 @@ class StreamedSample:
     )
 
 
-class Windows:
+class SampleMaker:
     """Makes samples from places of the order; may be used by several threads."""
 
-    def __init__(self, index: Index, reader: Reader, config: StreamConfig) -> None:
+    def __init__(self, index: Index, reader: ShardReader, config: StreamConfig) -> None:
         self._index = index
         self._reader = reader
         self._config = config

@@ -116,7 +116,7 @@ class Index:
         return cast("list[str]", self._table[name].to_pylist())
 
 
-class Reader:
+class ShardReader:
     """Reads samples and windows of audio, each member checked against its sha256 when `verify` says so.
 
     May be used by several threads. Weather (OSError) is raised as it is; what cannot be mended by trying

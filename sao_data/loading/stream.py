@@ -33,11 +33,11 @@ from sao_data.dataset.reader import Dataset
 from sao_data.errors import UsageError
 from sao_data.loading.crop import Floats
 from sao_data.loading.sampler import Order, Planned
-from sao_data.loading.samples import StreamConfig, StreamedSample, Windows
-from sao_data.loading.shard_reader import Index, Reader
+from sao_data.loading.samples import SampleMaker, StreamConfig, StreamedSample
+from sao_data.loading.shard_reader import Index, ShardReader
 from sao_data.loading.training_data import Seen, seen_of
 from sao_data.records import NUM_CHANNELS, SAMPLE_RATE
-from sao_data.rights import takedowns as tombstones
+from sao_data.rights.takedowns import read as read_tombstones
 from sao_data.storage.backend import Storage
 
 __all__ = ["Stream", "StreamBatch", "StreamConfig", "StreamState", "StreamedSample", "read_takedowns"]
@@ -96,8 +96,8 @@ class Stream:
         skipped = frozenset(self._skipped_from(self.state))
         self.num_samples = len(self._index) - len(skipped)  # in an epoch, on all ranks
         self._check_enough(batch_size)
-        self._reader = Reader(dataset, self._index, config.verify)
-        self._windows = Windows(self._index, self._reader, config)
+        self._reader = ShardReader(dataset, self._index, config.verify)
+        self._windows = SampleMaker(self._index, self._reader, config)
         self._batches = self._order.batches(batch_size, self.state.position, skipped)
         self._mine = slice(rank * batch_size // world_size, (rank + 1) * batch_size // world_size)
         self._pending: deque[_Pending] = deque()
@@ -199,7 +199,7 @@ class Stream:
 
 def read_takedowns(storage: Storage) -> frozenset[str]:
     """Recording ids in takedowns.jsonl: one JSON object a line, each with an `id`."""
-    return tombstones.read(storage).ids
+    return read_tombstones(storage).ids
 
 
 def _check_split(batch_size: int, rank: int, world_size: int) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from sao_data.matching.exact import Heard
+from sao_data.matching.exact import HeardAudio
 from sao_data.matching.metadata import restrictive_first, strictness, unsure_whose
 from sao_data.records import Objection
 
@@ -25,7 +25,7 @@ class Known:
     detail: str
 
 
-def objections(heard: Iterable[Heard], forbidden: Mapping[str, Known]) -> list[Objection]:
+def objections(heard: Iterable[HeardAudio], forbidden: Mapping[str, Known]) -> list[Objection]:
     """At most one objection to each recording: likeness to forbidden audio first, then to each other."""
     items = {item.id: item for item in heard if item.fingerprint}
     if not items:
@@ -36,13 +36,13 @@ def objections(heard: Iterable[Heard], forbidden: Mapping[str, Known]) -> list[O
     return [found[key] for key in sorted(found)]
 
 
-def _like_forbidden(items: dict[str, Heard], forbidden: Mapping[str, Known]) -> Iterator[Objection]:
-    from sao_data.audio import chromaprint as fingerprint
-    from sao_data.matching import fingerprint_index as matching
+def _like_forbidden(items: dict[str, HeardAudio], forbidden: Mapping[str, Known]) -> Iterator[Objection]:
+    from sao_data.audio import chromaprint
+    from sao_data.matching import fingerprint_index
 
-    queries = {key: fingerprint.decode(known.fingerprint) for key, known in sorted(forbidden.items())}
-    corpus = ((key, fingerprint.decode(item.fingerprint)) for key, item in sorted(items.items()))
-    for pair in matching.find_matches(queries, corpus):
+    queries = {key: chromaprint.decode(known.fingerprint) for key, known in sorted(forbidden.items())}
+    corpus = ((key, chromaprint.decode(item.fingerprint)) for key, item in sorted(items.items()))
+    for pair in fingerprint_index.find_matches(queries, corpus):
         if pair.first == pair.second:
             continue
         known = forbidden[pair.first]
@@ -50,12 +50,12 @@ def _like_forbidden(items: dict[str, Heard], forbidden: Mapping[str, Known]) -> 
         yield _object(pair.second, known.rule, detail)
 
 
-def _like_each_other(items: dict[str, Heard]) -> Iterator[Objection]:
-    from sao_data.audio import chromaprint as fingerprint
-    from sao_data.matching import fingerprint_index as matching
+def _like_each_other(items: dict[str, HeardAudio]) -> Iterator[Objection]:
+    from sao_data.audio import chromaprint
+    from sao_data.matching import fingerprint_index
 
-    prints = ((key, fingerprint.decode(item.fingerprint)) for key, item in sorted(items.items()))
-    for pair in matching.find_pairs(prints):
+    prints = ((key, chromaprint.decode(item.fingerprint)) for key, item in sorted(items.items()))
+    for pair in fingerprint_index.find_pairs(prints):
         first, second = items[pair.first], items[pair.second]
         if first.audio_sha256 == second.audio_sha256:
             continue  # equal: dedupe decides

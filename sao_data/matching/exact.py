@@ -25,7 +25,7 @@ class Dedupe:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Heard:
+class HeardAudio:
     """What the comparison of audio sees of one allowed recording."""
 
     id: str
@@ -47,11 +47,11 @@ class Unwanted:
 
 
 def find_duplicates(
-    heard: Iterable[Heard], config: Dedupe, unwanted: Mapping[str, Unwanted] | None = None
+    heard: Iterable[HeardAudio], config: Dedupe, unwanted: Mapping[str, Unwanted] | None = None
 ) -> list[Objection]:
     """Objections to all but one of each group of equals, and to what equals unwanted audio or is an unwanted
     file; sorted by id."""
-    groups: dict[str, list[Heard]] = {}
+    groups: dict[str, list[HeardAudio]] = {}
     found: list[Objection] = []
     for item in heard:
         why = (unwanted or {}).get(item.audio_sha256) or (unwanted or {}).get(item.original_sha256)
@@ -65,7 +65,7 @@ def find_duplicates(
     return sorted(found, key=lambda item: item.recording_id)
 
 
-def _equals(group: list[Heard]) -> Iterator[Objection]:
+def _equals(group: list[HeardAudio]) -> Iterator[Objection]:
     ordered = restrictive_first(group, key=lambda item: id_hash(item.id))
     unsure = unsure_whose(ordered)
     first = ordered[0]
@@ -78,5 +78,5 @@ def _equals(group: list[Heard]) -> Iterator[Objection]:
             yield _object(item, "allow", "duplicate_audio", f"same audio as {first.id}")
 
 
-def _object(item: Heard, verdict: Verdict, rule: str, detail: str) -> Objection:
+def _object(item: HeardAudio, verdict: Verdict, rule: str, detail: str) -> Objection:
     return Objection(recording_id=item.id, stage=STAGE, verdict=verdict, rule=rule, detail=detail)

@@ -74,7 +74,7 @@ class Candidate:
     preference: str = ""
 
 
-class Work(Protocol):
+class LicensedWork(Protocol):
     """Somebody's work under a family of licences."""
 
     @property
@@ -85,10 +85,10 @@ class Work(Protocol):
     def preference(self) -> str: ...
 
 
-W = TypeVar("W", bound=Work)
+W = TypeVar("W", bound=LicensedWork)
 
 
-def strictness(work: Work) -> tuple[int, int]:
+def strictness(work: LicensedWork) -> tuple[int, int]:
     """How much a work's licence and its uploader's wish ask: smaller asks more."""
     return _RESTRICTIVE.get(work.family, 1), num_met(work.preference)
 

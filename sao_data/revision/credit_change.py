@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from sao_data import config, plugins
-from sao_data.attribution.credit import Work, credit, work_from_row
+from sao_data.attribution.credit import CreditedWork, credit, work_from_row
 from sao_data.attribution.plain import one_line
 from sao_data.dataset.checks import replay
 from sao_data.dataset.reader import Dataset
@@ -41,7 +41,7 @@ _CLAIM = "CLAIM\u2022STOOD\u2022HERE"  # stands for the licence's own words in a
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Effect:
+class CreditEffect:
     """What a request means for a published dataset."""
 
     lines: tuple[Credit, ...]  # for credits.jsonl
@@ -63,7 +63,7 @@ def name_of(given: str) -> str:
     return given
 
 
-def examine(dataset: Dataset, wanted: Wanted, name: str, when: str) -> Effect:
+def examine(dataset: Dataset, wanted: Wanted, name: str, when: str) -> CreditEffect:
     """What the request means; nothing is changed. MatchedNothing if a part of it does."""
     found = selection.select(map(selection.of_row, dataset.catalogue()), wanted)
     selection.refuse(dataset.storage.url, found, found.missing)
@@ -78,10 +78,10 @@ def examine(dataset: Dataset, wanted: Wanted, name: str, when: str) -> Effect:
         after = dataclasses.replace(row, **{field: getattr(new, field) for field in CREDIT})
         if after != row:
             pairs.append((row, after))
-    return Effect(lines=lines, rows=tuple(rows), changes=tuple(pairs))
+    return CreditEffect(lines=lines, rows=tuple(rows), changes=tuple(pairs))
 
 
-def apply(dataset: Dataset, effect: Effect) -> Rewritten | None:
+def apply(dataset: Dataset, effect: CreditEffect) -> Rewritten | None:
     """Record the request and rewrite the dataset, under the storage's lock; None if it is all so already."""
     samples = _samples(dataset, {before.id: (before, after) for before, after in effect.changes})
     job = plan(dataset, [Change(row=after, samples=samples.get(after.id, {})) for _, after in effect.changes])
@@ -155,7 +155,7 @@ def _originals(dataset: Dataset, rows: Iterable[CatalogueRow]) -> dict[str, Reco
     return found
 
 
-def _read(reader: replay.Reader, raw: str, recording_id: str) -> Recording | None:
+def _read(reader: replay.EvidenceReader, raw: str, recording_id: str) -> Recording | None:
     try:
         recording = utf8_only(reader.read(raw))
     except ValueError:
@@ -246,5 +246,5 @@ def _claim_in(sample: Sample, before: CatalogueRow) -> str:
     return before.license_claim
 
 
-def _work(sample: Sample, row: CatalogueRow, claim: str) -> Work:
+def _work(sample: Sample, row: CatalogueRow, claim: str) -> CreditedWork:
     return dataclasses.replace(work_from_row(row), changes=tuple(sample.changes), license_claim=claim)

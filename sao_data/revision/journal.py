@@ -8,12 +8,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from sao_data.dataset.facts import Facts
+from sao_data.dataset.facts import DatasetFacts
 from sao_data.forms import Digest, ShardName
 from sao_data.ids import bucket_of
 from sao_data.records import CatalogueRow, Sample
-from sao_data.storage import documents as stored
-from sao_data.storage import layout
+from sao_data.storage import documents, layout
 from sao_data.storage.backend import Storage
 
 _FIX = "delete it and run the ingest, which builds the same from the sources"
@@ -67,8 +66,8 @@ def read(storage: Storage) -> Job | None:
     if not storage.exists(layout.JOURNAL):
         return None
     where = f"{storage.url}/{layout.JOURNAL}"
-    found = stored.read(_Stored, storage.read(layout.JOURNAL), where=where, fix=_FIX)
-    stored.checked(Facts, json.dumps(found.facts).encode(), where=f"{where}: facts", fix=_FIX)
+    found = documents.read(_Stored, storage.read(layout.JOURNAL), where=where, fix=_FIX)
+    documents.checked(DatasetFacts, json.dumps(found.facts).encode(), where=f"{where}: facts", fix=_FIX)
     return Job(
         facts=found.facts,
         shards=found.shards,

@@ -20,7 +20,7 @@ from sao_data.licences import Policy, Release, decide, meets, normalise_preferen
 from sao_data.plugins import Source
 from sao_data.records import Recording
 from sao_data.revision.recheck import Tick, now
-from sao_data.sources._common.work_list import Entry
+from sao_data.sources._common.work_list import ListedWork
 
 Status = Literal[
     "still_there", "relicensed", "opted_out", "withdrawn", "unreadable", "not_asked", "not_named"
@@ -36,7 +36,7 @@ PREFIXES = {"freesound_api": "freesound", "freesound_pack": "freesound"}  # of i
 class Checked:
     """One line of the list and what became of the work."""
 
-    entry: Entry
+    entry: ListedWork
     id: str  # '' = the line names no work
     status: Status  # the gravest, where there are several
     license: str = ""  # of today
@@ -52,7 +52,7 @@ class Checked:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Report:
+class ListReport:
     """All lines, in the order of the list."""
 
     lines: tuple[Checked, ...]
@@ -69,13 +69,13 @@ class Report:
 
 
 def check(
-    entries: Sequence[Entry],
+    entries: Sequence[ListedWork],
     sources: Sequence[Source],
     prefixes: Collection[str],
     policy: Policy,
     release: Release,
     tick: Tick | None = None,
-) -> Report:
+) -> ListReport:
     """Ask the sources, whose ids begin with these prefixes, for every work on the list."""
     if not entries:
         raise MatchedNothing("the list names its columns and no work")
@@ -90,10 +90,10 @@ def check(
     lines = (
         _line(entry, each, asked, said, policy, release) for entry, each in zip(entries, ids, strict=True)
     )
-    return Report(lines=tuple(lines))
+    return ListReport(lines=tuple(lines))
 
 
-def to_csv(report: Report) -> bytes:
+def to_csv(report: ListReport) -> bytes:
     """The lines for spreadsheets (RFC 4180, UTF-8)."""
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\r\n")
@@ -104,7 +104,7 @@ def to_csv(report: Report) -> bytes:
 
 
 def _line(
-    entry: Entry,
+    entry: ListedWork,
     recording_id: str,
     asked: Collection[str],
     said: dict[str, Recording | None],
@@ -133,7 +133,7 @@ def _line(
     )
 
 
-def _status(entry: Entry, recording: Recording, release: Release) -> Status:
+def _status(entry: ListedWork, recording: Recording, release: Release) -> Status:
     preference = normalise_preference(recording.ai_preference)
     if preference is None or (preference and not meets(preference, release)):
         return "opted_out"
@@ -144,13 +144,13 @@ def _status(entry: Entry, recording: Recording, release: Release) -> Status:
     return "relicensed"
 
 
-def _id_of(entry: Entry, prefixes: Collection[str]) -> str:
+def _id_of(entry: ListedWork, prefixes: Collection[str]) -> str:
     """The recording's id; a bare number is the only source's, if there is but one."""
     owner = entry.source or (next(iter(prefixes)) if len(prefixes) == 1 else "")
     return f"{owner}:{entry.number}" if owner and entry.number else ""
 
 
-def _owners(entries: Sequence[Entry]) -> str:
+def _owners(entries: Sequence[ListedWork]) -> str:
     named = Counter(entry.source or "nobody in particular" for entry in entries)
     return ", ".join(f"{owner} ({num:,})" for owner, num in named.most_common())
 

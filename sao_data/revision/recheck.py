@@ -27,8 +27,7 @@ from sao_data.errors import MatchedNothing, UsageError
 from sao_data.licences import Policy, Release, normalise_preference, parse_witnesses
 from sao_data.plugins import Source
 from sao_data.records import CatalogueRow, Offer, Recording, Rejection
-from sao_data.rights import changes as drift
-from sao_data.rights.changes import Change
+from sao_data.rights.changes import StatedChange, action_for, changes_between
 from sao_data.rights.credits import apply as credited
 from sao_data.rights.credits import read as read_credits
 from sao_data.stages import listing
@@ -63,12 +62,12 @@ class Asked:
 class Finding:
     """One change of a recording, and what is to become of the recording by all of its changes."""
 
-    change: Change
+    change: StatedChange
     then: str  # drop, keep or ask; NOT_KEPT: it is not in the dataset
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Report:
+class RecheckReport:
     """What a recheck found."""
 
     compared: int
@@ -112,7 +111,7 @@ def from_dataset(dataset: Dataset, assignments: list[str], *, cwd: Path | None =
     )
 
 
-def recheck(dataset: Dataset, asked: Asked, *, sample: int = 0, tick: Tick | None = None) -> Report:
+def recheck(dataset: Dataset, asked: Asked, *, sample: int = 0, tick: Tick | None = None) -> RecheckReport:
     """Compare all recordings ever offered, or a `sample` of so many kept ones, with what is said now."""
     ids = _wanted(dataset, sample)
     if not ids:
@@ -127,12 +126,12 @@ def recheck(dataset: Dataset, asked: Asked, *, sample: int = 0, tick: Tick | Non
         if row.id in found:
             changes = changes_of(row, found[row.id], asked.policy, asked.release)
             compared, same = compared + 1, same + (not changes)
-            then = drift.resolve(changes, asked.policy.on_later_restriction) if row.kept else NOT_KEPT
+            then = action_for(changes, asked.policy.on_later_restriction) if row.kept else NOT_KEPT
             findings += [Finding(change=change, then=then) for change in changes]
     if not compared:
         raise MatchedNothing(f"{dataset.storage.url}: the sources' rows can no longer be read; update sao")
     unreadable = tuple(sorted(ids - found.keys()))
-    return Report(compared=compared, same=same, findings=tuple(findings), unreadable=unreadable)
+    return RecheckReport(compared=compared, same=same, findings=tuple(findings), unreadable=unreadable)
 
 
 def now(
@@ -165,11 +164,11 @@ def _with_wish(row: listing.Listed) -> Recording:
 
 def changes_of(
     row: CatalogueRow, after: Recording | None, policy: Policy, release: Release
-) -> tuple[Change, ...]:
+) -> tuple[StatedChange, ...]:
     """Changes since the catalogue's reading; none where the raw row is the same as then."""
     if after is not None and row.evidence and row.evidence == after.evidence:
         return ()
-    return drift.compare(reading(row, after), after, policy, release)
+    return changes_between(reading(row, after), after, policy, release)
 
 
 def reading(row: CatalogueRow, after: Recording | None) -> Recording:
@@ -190,7 +189,7 @@ def reading(row: CatalogueRow, after: Recording | None) -> Recording:
     )
 
 
-def to_csv(report: Report) -> bytes:
+def to_csv(report: RecheckReport) -> bytes:
     """The findings for spreadsheets (RFC 4180, UTF-8); same findings, same bytes."""
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\r\n")

@@ -15,8 +15,7 @@ from dataclasses import dataclass
 
 from sao_data import config
 from sao_data.dataset import catalogue
-from sao_data.dataset.checks import samples as sample_check
-from sao_data.dataset.checks import shards as shard_check
+from sao_data.dataset.checks import sample_check, shard_check
 from sao_data.dataset.commit import Contents, commit
 from sao_data.dataset.publish import answered, waiting
 from sao_data.dataset.reader import Dataset

@@ -25,7 +25,7 @@ class Wanted:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Work:
+class SelectableWork:
     """What a selection sees of one work."""
 
     id: str
@@ -52,7 +52,7 @@ class Selected:
         return self.by_author | self.by_id | self.by_licence
 
 
-def select(works: Iterable[Work], wanted: Wanted) -> Selected:
+def select(works: Iterable[SelectableWork], wanted: Wanted) -> Selected:
     """Look at every work once."""
     found, hit, pools = Selected(), set[str](), _Pools()
     meant = {text: named_by(text) for text in wanted.ids}
@@ -89,15 +89,15 @@ def refuse(where: str, found: Selected, missing: Iterable[str], num_taken: int =
         raise MatchedNothing(f"{where}: nothing here is {text!r}{hint}{taken}. Nothing was changed.")
 
 
-def author_names(work: Work) -> set[str]:
+def author_names(work: SelectableWork) -> set[str]:
     """All that a work's author may be called."""
     names = {work.author} if work.author else set()
     return names | {work.author_id, f"{work.source}:{work.author_id}"} if work.author_id else names
 
 
-def of_row(row: CatalogueRow) -> Work:
+def of_row(row: CatalogueRow) -> SelectableWork:
     """A published work."""
-    return Work(
+    return SelectableWork(
         id=row.id,
         source=row.source,
         author=row.author,
@@ -107,12 +107,12 @@ def of_row(row: CatalogueRow) -> Work:
     )
 
 
-def of_listed(rows: Iterable[Listed]) -> Iterator[Work]:
+def of_listed(rows: Iterable[Listed]) -> Iterator[SelectableWork]:
     """Works that are only listed so far; their licences are read again."""
     for row in rows:
         recording = row.recording
         decision = decide(recording, Policy(), Release())
-        yield Work(
+        yield SelectableWork(
             id=recording.id,
             source=recording.source,
             author=recording.author,
@@ -130,7 +130,7 @@ class _Pools:
     ids: set[str] = field(default_factory=set)
     licences: set[str] = field(default_factory=set)
 
-    def add(self, work: Work) -> None:
+    def add(self, work: SelectableWork) -> None:
         self.authors |= author_names(work)
         self.ids.add(work.id)
         self.licences |= {work.license, work.family} - {""}

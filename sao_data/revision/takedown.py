@@ -23,8 +23,7 @@ from sao_data.revision.journal import Change
 from sao_data.revision.purge_work import purge
 from sao_data.revision.rewrite import Rewritten, plan, rewrite
 from sao_data.revision.selection import Selected, Wanted
-from sao_data.rights import known_audio as held
-from sao_data.rights import takedowns as tombstones
+from sao_data.rights import known_audio, takedowns
 from sao_data.rights.known_audio import Held
 from sao_data.rights.takedowns import Tombstone, Tombstones, author_hash, author_hashes
 from sao_data.stages import amend
@@ -64,7 +63,7 @@ class Copy:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Effect:
+class TakedownEffect:
     """What a request means for a published dataset."""
 
     rows: tuple[CatalogueRow, ...]  # works meant that are still there, kept or merely listed
@@ -82,9 +81,9 @@ def open_published(storage: Storage) -> Dataset | None:
     return dataclasses.replace(open_dataset(storage.url), storage=storage)
 
 
-def examine(dataset: Dataset, request: Request) -> Effect:
+def examine(dataset: Dataset, request: Request) -> TakedownEffect:
     """What the request means; nothing is changed. MatchedNothing if a part of it does."""
-    storage, known = dataset.storage, tombstones.read(dataset.storage)
+    storage, known = dataset.storage, takedowns.read(dataset.storage)
     found = selection.select(map(selection.of_row, dataset.catalogue()), request.wanted)
     _add_all_by(found, map(_person, dataset.catalogue()))
     before = _taken_before(storage, found, request, known)
@@ -97,7 +96,7 @@ def examine(dataset: Dataset, request: Request) -> Effect:
             else:
                 rows.append(row)
     _check_reason(request, ((row.author, row.author_id) for row in rows))
-    return Effect(
+    return TakedownEffect(
         rows=tuple(rows),
         by_author=frozenset(found.by_author),
         num_done=done,
@@ -106,7 +105,7 @@ def examine(dataset: Dataset, request: Request) -> Effect:
     )
 
 
-def apply(dataset: Dataset, request: Request, effect: Effect) -> Rewritten | None:
+def apply(dataset: Dataset, request: Request, effect: TakedownEffect) -> Rewritten | None:
     """Bury the works and rewrite the dataset, under the storage's lock; None if there is nothing to do."""
     if not effect.rows:
         return None
@@ -114,9 +113,9 @@ def apply(dataset: Dataset, request: Request, effect: Effect) -> Rewritten | Non
     job = plan(dataset, [Change(row=grave.of(row), remove=True) for row in effect.rows])
     _remember(storage, request)
     ids = {row.id for row in effect.rows}
-    heard = {item.recording_id: item for item in held.read(storage) if item.recording_id in ids}
+    heard = {item.recording_id: item for item in known_audio.read(storage) if item.recording_id in ids}
     version = str(dataset.facts["version"])
-    tombstones.append(
+    takedowns.append(
         storage,
         (_tombstone(row, request, effect.by_author, heard.get(row.id), version) for row in effect.rows),
     )
@@ -157,7 +156,7 @@ def apply_unfinished(storage: Storage, request: Request, *, write: bool) -> tupl
 
     The unfinished work forgets them; the next ingest leaves them out. Without `write` nothing is changed.
     """
-    known, listed = tombstones.read(storage), list(amend.listed(storage))
+    known, listed = takedowns.read(storage), list(amend.listed(storage))
     rows = {row.recording.id: row for _, row in listed}
     found = selection.select(selection.of_listed(rows.values()), request.wanted)
     _add_all_by(found, (row.recording for row in rows.values()))
@@ -168,9 +167,9 @@ def apply_unfinished(storage: Storage, request: Request, *, write: bool) -> tupl
     _check_reason(request, ((recording.author, recording.author_id) for recording in said))
     if write and ids:
         _remember(storage, request)
-        heard = {item.recording_id: item for item in held.read(storage) if item.recording_id in ids}
+        heard = {item.recording_id: item for item in known_audio.read(storage) if item.recording_id in ids}
         lines = (_unfinished(rows[k], request, found.by_author, heard.get(k)) for k in sorted(ids))
-        tombstones.append(storage, lines)
+        takedowns.append(storage, lines)
         buckets = {bucket for bucket, row in listed if row.recording.id in ids}
         for bucket in sorted(buckets):
             amend.packed_without(storage, bucket, ids)
@@ -272,13 +271,15 @@ def _copies(dataset: Dataset, taken: Mapping[str, CatalogueRow]) -> Iterator[Cop
 def _alike(
     dataset: Dataset, taken: Mapping[str, CatalogueRow], others: Mapping[str, CatalogueRow]
 ) -> Iterator[Copy]:
-    from sao_data.audio import chromaprint as fingerprint
-    from sao_data.matching import fingerprint_index as matching
+    from sao_data.audio import chromaprint
+    from sao_data.matching import fingerprint_index
 
-    prints = {item.recording_id: item.fingerprint for item in held.read(dataset.storage) if item.fingerprint}
-    queries = {key: fingerprint.decode(prints[key]) for key in sorted(taken) if key in prints}
-    corpus = ((key, fingerprint.decode(prints[key])) for key in sorted(others) if key in prints)
-    for pair in matching.find_matches(queries, corpus):
+    prints = {
+        item.recording_id: item.fingerprint for item in known_audio.read(dataset.storage) if item.fingerprint
+    }
+    queries = {key: chromaprint.decode(prints[key]) for key in sorted(taken) if key in prints}
+    corpus = ((key, chromaprint.decode(prints[key])) for key in sorted(others) if key in prints)
+    for pair in fingerprint_index.find_matches(queries, corpus):
         how = f"sounds like {pair.first} (bit error rate {pair.error:.3f})"
         yield Copy(id=pair.second, author=others[pair.second].author, how=how)
 

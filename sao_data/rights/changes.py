@@ -23,7 +23,7 @@ _ACTIONS: tuple[Action, ...] = ("keep", "ask", "drop")  # from the mildest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
+class StatedChange:
     """One thing that a source says otherwise than it did."""
 
     id: str
@@ -33,9 +33,9 @@ class Change:
     restricts: bool  # the policy's verdict on this reading is stricter than on the old one
 
 
-def compare(
+def changes_between(
     before: Recording, after: Recording | None, policy: Policy, release: Release
-) -> tuple[Change, ...]:
+) -> tuple[StatedChange, ...]:
     """Every change between two readings of a recording; `after` is None where it is no longer offered."""
     if after is None:
         was = decide(before, policy, release).license or "no licence"
@@ -44,7 +44,7 @@ def compare(
     return (*changes, *_renamed(before, after))
 
 
-def resolve(changes: Iterable[Change], rules: OnLaterRestriction) -> Action:
+def action_for(changes: Iterable[StatedChange], rules: OnLaterRestriction) -> Action:
     """What the rules make of a recording's changes: the strictest of them; a change that takes nothing away
     is none."""
     asked: dict[str, Action] = {
@@ -56,7 +56,9 @@ def resolve(changes: Iterable[Change], rules: OnLaterRestriction) -> Action:
     return max(actions, key=_ACTIONS.index, default="keep")
 
 
-def _relicensed(before: Recording, after: Recording, policy: Policy, release: Release) -> Iterator[Change]:
+def _relicensed(
+    before: Recording, after: Recording, policy: Policy, release: Release
+) -> Iterator[StatedChange]:
     """Another licence, or words about the same one that the policy no longer takes as they are."""
     said = dataclasses.replace(before, license_url=after.license_url, license_claim=after.license_claim)
     was, now = decide(before, policy, release), decide(said, policy, release)
@@ -67,7 +69,9 @@ def _relicensed(before: Recording, after: Recording, policy: Policy, release: Re
         yield _change(before, "relicensed", was.license, f"{now.license} ({now.detail})", restricts=True)
 
 
-def _opted_out(before: Recording, after: Recording, policy: Policy, release: Release) -> Iterator[Change]:
+def _opted_out(
+    before: Recording, after: Recording, policy: Policy, release: Release
+) -> Iterator[StatedChange]:
     """A preference that this release met and no longer meets; one that is still met is no change."""
     if _is_met(before.ai_preference, policy, release) and not _is_met(after.ai_preference, policy, release):
         said = dataclasses.replace(before, ai_preference=after.ai_preference)
@@ -76,7 +80,7 @@ def _opted_out(before: Recording, after: Recording, policy: Policy, release: Rel
         yield _change(before, "opted_out", *words, restricts=_is_stricter(was, now))
 
 
-def _renamed(before: Recording, after: Recording) -> Iterator[Change]:
+def _renamed(before: Recording, after: Recording) -> Iterator[StatedChange]:
     """Credit is due under the names of today; one change for each field."""
     for name in ("author", "title"):
         was, now = getattr(before, name), getattr(after, name)
@@ -84,8 +88,8 @@ def _renamed(before: Recording, after: Recording) -> Iterator[Change]:
             yield _change(before, "renamed", f"{name}: {was}", f"{name}: {now}", restricts=False)
 
 
-def _change(recording: Recording, kind: Kind, before: str, after: str, *, restricts: bool) -> Change:
-    return Change(id=recording.id, kind=kind, before=before, after=after, restricts=restricts)
+def _change(recording: Recording, kind: Kind, before: str, after: str, *, restricts: bool) -> StatedChange:
+    return StatedChange(id=recording.id, kind=kind, before=before, after=after, restricts=restricts)
 
 
 def _is_stricter(before: str, after: str) -> bool:

@@ -11,15 +11,15 @@ names a work by its id, or all works of an author by the hash that tombstones us
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from sao_data.errors import UsageError
 from sao_data.records import Recording
+from sao_data.rights import request_log
 from sao_data.rights.takedowns import author_hash
-from sao_data.storage import documents as stored
 from sao_data.storage import layout
 from sao_data.storage.backend import Storage
 from sao_data.storage.series import is_pseudonym, pseudonym
@@ -67,23 +67,14 @@ def gather(lines: Iterable[Credit]) -> Credits:
 
 def read(storage: Storage) -> Credits:
     """The credits of a dataset directory; UsageError names the line that is none."""
-    if not storage.exists(layout.CREDITS):
-        return Credits()
-    where = f"{storage.url}/{layout.CREDITS}"
-    lines = storage.read(layout.CREDITS).split(b"\n")
-    return gather(_line(f"{where}:{n}", line) for n, line in enumerate(lines, 1) if line.strip())
+    return gather(request_log.read(storage, layout.CREDITS, _line))
 
 
 def append(storage: Storage, more: Iterable[Credit]) -> int:
     """Add the lines that are not in force already; say how many. The file appears whole."""
     known = read(storage)
     new = [line for line in more if not _holds(known, line)]
-    if new:
-        old = storage.read(layout.CREDITS) if storage.exists(layout.CREDITS) else b""
-        if old and not old.endswith(b"\n"):
-            old += b"\n"
-        text = "".join(json.dumps(_plain(line), sort_keys=True, ensure_ascii=False) + "\n" for line in new)
-        storage.write(layout.CREDITS, old + text.encode())
+    request_log.append(storage, layout.CREDITS, map(_plain, new))
     return len(new)
 
 
@@ -147,10 +138,9 @@ def _plain(line: Credit) -> dict[str, str]:
     return {**about, "as": line.name, "when": line.when}
 
 
-def _line(where: str, line: bytes) -> Credit:
+def _line(where: str, plain: dict[str, Any]) -> Credit:
     """Unknown keys are a later version's business."""
     try:
-        plain = stored.plain(line, where=where, fix="mend the line", error=UsageError)
         texts = {key: str(value) for key, value in plain.items() if key in _KEYS}
         name = texts.pop("as")
         if bool(texts.get("id")) == bool(texts.get("author")):

@@ -11,20 +11,19 @@ from __future__ import annotations
 import dataclasses
 import functools
 import hashlib
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from sao_data.audio import chromaprint as fingerprint
+from sao_data.audio import chromaprint
 from sao_data.errors import UsageError
 from sao_data.records import Recording
-from sao_data.storage import documents as stored
+from sao_data.rights import request_log
 from sao_data.storage import layout
 from sao_data.storage.backend import Storage
 from sao_data.storage.series import pseudonym
 
-_problem = functools.lru_cache(maxsize=65_536)(fingerprint.problem)  # 1 ms each
+_problem = functools.lru_cache(maxsize=65_536)(chromaprint.problem)  # 1 ms each
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +54,7 @@ class Tombstones:
     audio: frozenset[str] = field(default_factory=frozenset)  # sha256 of normalised audio
     fingerprints: tuple[tuple[str, str], ...] = ()  # (id, fingerprint)
 
-    def buries(self, recording: Recording) -> bool:
+    def covers(self, recording: Recording) -> bool:
         """Was this work, or everything by its author, taken down?"""
         if recording.id in self.ids:
             return True
@@ -94,23 +93,14 @@ def gather(lines: Iterable[Tombstone]) -> Tombstones:
 
 def read(storage: Storage) -> Tombstones:
     """Tombstones of a dataset directory; UsageError names the line that is none."""
-    if not storage.exists(layout.TAKEDOWNS):
-        return Tombstones()
-    where = f"{storage.url}/{layout.TAKEDOWNS}"
-    lines = storage.read(layout.TAKEDOWNS).split(b"\n")
-    return gather(_line(f"{where}:{n}", line) for n, line in enumerate(lines, 1) if line.strip())
+    return gather(request_log.read(storage, layout.TAKEDOWNS, _line))
 
 
 def append(storage: Storage, more: Iterable[Tombstone]) -> None:
     """Add lines for works that have none yet; the file appears whole."""
-    old = storage.read(layout.TAKEDOWNS) if storage.exists(layout.TAKEDOWNS) else b""
-    if old and not old.endswith(b"\n"):
-        old += b"\n"
     known = {(line.id, line.author) for line in read(storage).lines}
-    new = [line for line in more if (line.id, line.author) not in known]
-    if new:
-        text = "".join(json.dumps(_plain(line), sort_keys=True) + "\n" for line in new)
-        storage.write(layout.TAKEDOWNS, old + text.encode())
+    new = (line for line in more if (line.id, line.author) not in known)
+    request_log.append(storage, layout.TAKEDOWNS, map(_plain, new), ensure_ascii=True)
 
 
 def _plain(line: Tombstone) -> dict[str, Any]:
@@ -122,10 +112,9 @@ def _names() -> frozenset[str]:
     return frozenset(field.name for field in dataclasses.fields(Tombstone))
 
 
-def _line(where: str, line: bytes) -> Tombstone:
+def _line(where: str, plain: dict[str, Any]) -> Tombstone:
     """Unknown keys are a later version's business; an id is needed."""
     try:
-        plain = stored.plain(line, where=where, fix="mend the line", error=UsageError)
         named = {key: value for key, value in plain.items() if key in _names()}
         shards = tuple(map(str, named.pop("shards", ())))
         texts = {key: str(value) for key, value in named.items()}

@@ -39,7 +39,7 @@ class _Entry:
     row: int  # 1 = the first under the header
 
 
-class Catalogue:
+class KnownTitles:
     """A catalogue in memory, indexed by the words of its titles and by its artists."""
 
     def __init__(self, location: str, min_score: float) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 from sao_data.errors import IntegrityError
 from sao_data.records import Objection
 from sao_data.screening import acoustid, audit
-from sao_data.screening.catalogue_match import Catalogue
+from sao_data.screening.catalogue_match import KnownTitles
 from sao_data.screening.config import Screening
 from sao_data.screening.rows import Hit, MusicWork, Sent
 from sao_data.storage.backend import Storage
@@ -48,7 +48,7 @@ def identify(
 
 def _asker(screening: Screening, storage: Storage, service: acoustid.AcoustId | None) -> Ask:
     if screening.provider == "catalogue":
-        catalogue = Catalogue(screening.catalogue, screening.min_score)
+        catalogue = KnownTitles(screening.catalogue, screening.min_score)
         return lambda work: _looked_up(work, catalogue)
     if screening.provider == "dry-run":
         return lambda work: _would_be_sent(work, screening)
@@ -56,7 +56,7 @@ def _asker(screening: Screening, storage: Storage, service: acoustid.AcoustId | 
     return lambda work: _asked(work, screening, storage, asked)
 
 
-def _looked_up(work: MusicWork, catalogue: Catalogue) -> Sent:
+def _looked_up(work: MusicWork, catalogue: KnownTitles) -> Sent:
     """Compared on this machine; the response is the catalogue itself."""
     what = json.dumps({"artist": work.author, "title": work.title}, ensure_ascii=False)
     hits = catalogue.find(work.title, work.author)

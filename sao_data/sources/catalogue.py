@@ -24,28 +24,28 @@ import io
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO, ClassVar, cast
 
 from sao_data.config import WHEN_SET, Location
 from sao_data.errors import UsageError
+from sao_data.fetch.remote import Fetched, Services
 from sao_data.fetch.workspace import Workspace
 from sao_data.licences import Release
 from sao_data.licences.address import normal
 from sao_data.licences.words import unescaped
 from sao_data.plugins import DamagedFile
 from sao_data.records import Offer, Recording, Rejection
-from sao_data.sources._catalogue import rows as _catalogue_rows
-from sao_data.sources._catalogue.rows import Line
-from sao_data.sources._common import download as _download
+from sao_data.sources._catalogue import rows
+from sao_data.sources._catalogue.rows import CatalogueLine
+from sao_data.sources._common import download, urls
 from sao_data.sources._common import fields as _fields
 from sao_data.sources._common import rows as _rows
-from sao_data.sources._common import urls as _urls
 from sao_data.sources._common.archive import Archive, is_safe
-from sao_data.sources._common.cells import Tally
-from sao_data.sources._common.download import Fetched, Manners, Pace, Stated
+from sao_data.sources._common.cells import Remarks
+from sao_data.sources._common.download import Manners, Pacer, Stated
 from sao_data.sources._common.fields import Refused
 from sao_data.storage.backend import Storage
 
@@ -72,11 +72,11 @@ class Config:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Catalogue:
+class LocalCatalogue:
     """The Source over a list whose audio is at hand."""
 
     config: Config
-    tally: Tally = field(default_factory=Tally, compare=False, repr=False)
+    tally: Remarks = field(default_factory=Remarks, compare=False, repr=False)
 
     def check(self) -> None:
         """Raise UsageError unless the list, its columns and the audio folder can be seen from here."""
@@ -104,8 +104,8 @@ class RemoteCatalogue:
     """The source over a list with addresses (a RemoteSource); its files at hand are copied."""
 
     config: Config
-    pace: _download.Asks | None = None  # None: one of this process
-    tally: Tally = field(default_factory=Tally, compare=False, repr=False)
+    pace: download.Turns | None = None  # None: one of this process
+    tally: Remarks = field(default_factory=Remarks, compare=False, repr=False)
 
     remote: ClassVar[bool] = True
 
@@ -116,12 +116,12 @@ class RemoteCatalogue:
     def check_terms(self, storage: Storage, release: Release, *, accept: bool) -> None:
         """There are none that this program could show: every server has its own."""
 
-    def services(self, storage: Storage) -> dict[str, Callable[[], Any]]:
+    def services(self, storage: Storage | None) -> Mapping[str, Callable[[], Any]]:
         """What all workers share, for executor.service: the turns."""
         rate = self.config.requests_per_second
-        return {_service(self.config): functools.partial(Pace, rate)}
+        return {_service(self.config): functools.partial(Pacer, rate)}
 
-    def attached(self, workspace: Workspace, services: dict[str, Any]) -> RemoteCatalogue:
+    def attached(self, workspace: Workspace, services: Services) -> RemoteCatalogue:
         """The same source, taking turns with all other workers."""
         return dataclasses.replace(self, pace=services[_service(self.config)])
 
@@ -151,7 +151,7 @@ class RemoteCatalogue:
     def fetch(self, recording: Recording, partial: Path) -> Fetched:
         """Transfer the file to `partial`, going on from what is there. FileNotFoundError and DamagedFile are
         facts; Stopped: not now; other OSErrors are weather."""
-        if not _urls.is_url(recording.audio_url):
+        if not urls.is_url(recording.audio_url):
             with _open(recording.audio_url, self.config) as file, partial.open("wb") as copy:
                 shutil.copyfileobj(file, copy)
             return Fetched()
@@ -163,7 +163,7 @@ class RemoteCatalogue:
         )
         pace = self.pace or _own_pace(self.config.requests_per_second)
         manners = Manners(pace=pace, private_hosts=self.config.private_hosts)
-        _download.download(stated, partial, manners)
+        download.download(stated, partial, manners)
         return Fetched()
 
     def open(self, recording: Recording) -> BinaryIO:
@@ -174,7 +174,7 @@ class RemoteCatalogue:
             return path.open("rb")
 
 
-def build(config: Config) -> Catalogue | RemoteCatalogue:
+def build(config: Config) -> LocalCatalogue | RemoteCatalogue:
     """Make the source; UsageError for settings that make no sense."""
     _fields.check(config.name, config.fields, plugin="catalogue")
     if not 0 < config.requests_per_second <= _MOST_PER_SECOND:
@@ -184,7 +184,7 @@ def build(config: Config) -> Catalogue | RemoteCatalogue:
         )
     if config.private_hosts and not config.remote:
         raise UsageError("source catalogue: private_hosts has no effect without remote = true")
-    return RemoteCatalogue(config=config) if config.remote else Catalogue(config=config)
+    return RemoteCatalogue(config=config) if config.remote else LocalCatalogue(config=config)
 
 
 def recording(raw: str, config: Config) -> Recording:
@@ -198,13 +198,13 @@ def _check(config: Config) -> None:
     if not os.path.isfile(config.path):
         raise UsageError(
             f"catalogue: {config.path}: no such file; set source.path (or --set source.N.path=…) to a list "
-            f"of works ({', '.join(_catalogue_rows.SUFFIXES)})"
+            f"of works ({', '.join(rows.SUFFIXES)})"
         )
-    if not config.path.endswith(_catalogue_rows.SUFFIXES):
-        raise UsageError(f"catalogue: {config.path}: want one of {', '.join(_catalogue_rows.SUFFIXES)}")
+    if not config.path.endswith(rows.SUFFIXES):
+        raise UsageError(f"catalogue: {config.path}: want one of {', '.join(rows.SUFFIXES)}")
     if not os.path.isdir(_folder(config)):
         raise UsageError(f"catalogue: {config.audio}: no such folder; set source.audio")
-    columns = _catalogue_rows.columns(config.path, "catalogue")
+    columns = rows.columns(config.path, "catalogue")
     if columns is None:
         return
     _fields.require(columns, config.fields, where=f"catalogue: {config.path}")
@@ -216,18 +216,18 @@ def _check(config: Config) -> None:
         )
 
 
-def _offers(config: Config, tally: Tally) -> Iterator[Offer | Rejection]:
+def _offers(config: Config, tally: Remarks) -> Iterator[Offer | Rejection]:
     _check(config)
     tally.clear()
-    for line in _catalogue_rows.read(config.path, "catalogue"):
+    for line in rows.read(config.path, "catalogue"):
         yield _offer(line, config, tally)
 
 
-def _remarks(config: Config, tally: Tally) -> tuple[str, ...]:
+def _remarks(config: Config, tally: Remarks) -> tuple[str, ...]:
     return tally.told(config.name, _fields.unread(tuple(tally.seen), config.fields))
 
 
-def _offer(line: Line, config: Config, tally: Tally) -> Offer | Rejection:
+def _offer(line: CatalogueLine, config: Config, tally: Remarks) -> Offer | Rejection:
     if line.problem:
         detail = f"{line.where}: {line.problem}"
         return _rows.reject_row(config.name, line.raw.encode(), "bad_metadata", detail)
@@ -237,7 +237,7 @@ def _offer(line: Line, config: Config, tally: Tally) -> Offer | Rejection:
     try:
         location = _location(line.row, config)
         key = _key(line.row, location, config)
-        if _urls.is_url(location) and not config.remote:
+        if urls.is_url(location) and not config.remote:
             raise Refused("remote_not_allowed", "its audio is at an address; set remote = true to fetch such")
         row = _fields.declared(line.row, config.fields, config)
         raw = line.raw if row is line.row else _rows.canonical_json(row)
@@ -247,15 +247,15 @@ def _offer(line: Line, config: Config, tally: Tally) -> Offer | Rejection:
         if key:
             return Rejection(id=key, stage="list", reason=refused.reason, detail=detail)
         return _rows.reject_row(config.name, line.raw.encode(), refused.reason, detail)
-    if not stated.sha256 and not _urls.is_url(location):
+    if not stated.sha256 and not urls.is_url(location):
         stated = dataclasses.replace(stated, sha256=_sha256(location, config))
     return Offer(recording=stated, raw=raw)
 
 
 def _recording(
-    row: _rows.Row, raw: str, location: str, key: str, config: Config, tally: Tally | None = None
+    row: _rows.Row, raw: str, location: str, key: str, config: Config, tally: Remarks | None = None
 ) -> Recording:
-    name = location.partition("?")[0] if _urls.is_url(location) else location
+    name = location.partition("?")[0] if urls.is_url(location) else location
     return _fields.recording(
         row, config.fields, key=key, raw=raw, audio_url=location, file_name=name, tally=tally
     )
@@ -272,9 +272,9 @@ def _location(row: _rows.Row, config: Config) -> str:
     said = _fields.text(row, "audio", config.fields).strip()
     if not said:
         raise Refused("no_audio", "the row names no audio")
-    if _urls.is_url(said):
+    if urls.is_url(said):
         said = unescaped(said)
-        if problem := _urls.problem(said, config.private_hosts):
+        if problem := urls.problem(said, config.private_hosts):
             raise Refused("bad_url", problem)
         return said
     path = PurePosixPath(said)
@@ -312,5 +312,5 @@ def _service(config: Config) -> str:
 
 
 @functools.lru_cache(maxsize=16)
-def _own_pace(per_second: float) -> Pace:
-    return Pace(per_second)
+def _own_pace(per_second: float) -> Pacer:
+    return Pacer(per_second)

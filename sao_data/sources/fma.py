@@ -28,11 +28,10 @@ from typing import BinaryIO, Literal
 from sao_data.config import Location
 from sao_data.errors import UsageError
 from sao_data.records import Offer, Recording, Rejection
-from sao_data.sources._common import rows as _rows
-from sao_data.sources._common import work_list as _attribution_list
+from sao_data.sources._common import rows, work_list
 from sao_data.sources._common.archive import Archive
-from sao_data.sources._common.cells import Tally
-from sao_data.sources._common.columns import Cells, Csv, Line
+from sao_data.sources._common.cells import Remarks
+from sao_data.sources._common.columns import Cells, Csv, TableLine
 from sao_data.sources._fma import rows as _fma_rows
 from sao_data.sources._fma.defects import defect_of
 
@@ -55,7 +54,7 @@ class Fma:
     """The Source over one metadata archive and one collection of audio."""
 
     config: Config
-    tally: Tally = field(default_factory=Tally, compare=False, repr=False)
+    tally: Remarks = field(default_factory=Remarks, compare=False, repr=False)
 
     def check(self) -> None:
         """Raise UsageError unless both archives are whole and the tables have the columns that are needed."""
@@ -85,7 +84,7 @@ class Fma:
         for archive in (self._metadata, self._audio):
             for name in archive.refused():
                 detail = f"the zip member {name[:200]!r} leads out of the archive"
-                yield _rows.reject_row("fma", name.encode(errors="replace"), "bad_path", detail)
+                yield rows.reject_row("fma", name.encode(errors="replace"), "bad_path", detail)
 
     def open(self, recording: Recording) -> BinaryIO:
         """Stream the MP3; DamagedFile where its bytes are not what the zip's directory says."""
@@ -113,7 +112,7 @@ class Fma:
         """Ids of the tracks on the list, in its order; None: all are wanted."""
         if not self.config.ids_file:
             return None
-        return dict.fromkeys(map(str, _attribution_list.wanted(self.config.ids_file, "fma")))
+        return dict.fromkeys(map(str, work_list.wanted(self.config.ids_file, "fma")))
 
     @property
     def _metadata(self) -> Archive:
@@ -167,15 +166,15 @@ class Fma:
         return collection != "fma_full" if self.config.clips == "auto" else self.config.clips
 
     def _offer(
-        self, line: Line, details: _Lookup, genres: _fma_rows.Genres, collection: str, root: str
+        self, line: TableLine, details: _Lookup, genres: _fma_rows.Genres, collection: str, root: str
     ) -> Offer | Rejection:
         cells = line.cells
-        own = _rows.canonical_json(dict(cells)).encode()
+        own = rows.canonical_json(dict(cells)).encode()
         if line.problem:
-            return _rows.reject_row("fma", own, "bad_metadata", f"{line.where}: {line.problem}")
+            return rows.reject_row("fma", own, "bad_metadata", f"{line.where}: {line.problem}")
         track_id = cells["track_id"]
         if problem := _fma_rows.id_problem(track_id):
-            return _rows.reject_row("fma", own, "bad_id", f"{line.where}: {problem}")
+            return rows.reject_row("fma", own, "bad_id", f"{line.where}: {problem}")
         defect = defect_of(int(track_id), clips=self._are_clips(collection))
         if defect:
             return Rejection(id=f"fma:{track_id}", stage="list", reason="known_defect", detail=defect)
@@ -215,6 +214,6 @@ def build(config: Config) -> Fma:
     return Fma(config=config)
 
 
-def recording(raw: str, config: Config, tally: Tally | None = None) -> Recording:
+def recording(raw: str, config: Config, tally: Remarks | None = None) -> Recording:
     """Read a track from the joined rows kept as evidence; ValueError if they are none of this source."""
     return _fma_rows.recording_of(raw, clips=None if config.clips == "auto" else config.clips, tally=tally)

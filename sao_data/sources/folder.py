@@ -34,10 +34,10 @@ from typing import BinaryIO
 from sao_data.config import WHEN_SET, Location
 from sao_data.errors import UsageError
 from sao_data.records import Offer, Recording, Rejection
-from sao_data.sources._catalogue import rows as _catalogue_rows
+from sao_data.sources._catalogue import rows
 from sao_data.sources._common import fields as _fields
 from sao_data.sources._common import rows as _rows
-from sao_data.sources._common.cells import Tally
+from sao_data.sources._common.cells import Remarks
 from sao_data.sources._common.columns import plain
 from sao_data.sources._common.fields import Refused
 from sao_data.sources._common.paths import SUFFIXES, own_id
@@ -67,7 +67,7 @@ class Folder:
     """The Source over one folder."""
 
     config: Config
-    tally: Tally = field(default_factory=Tally, compare=False, repr=False)
+    tally: Remarks = field(default_factory=Remarks, compare=False, repr=False)
 
     def check(self) -> None:
         """Raise UsageError unless the folder (and the metadata file, if named) can be seen from here."""
@@ -123,23 +123,23 @@ class Folder:
         return Path(self.config.path)
 
     def _metadata_file(self) -> Path | None:
-        usual = tuple(f"metadata{suffix}" for suffix in _catalogue_rows.SUFFIXES)
+        usual = tuple(f"metadata{suffix}" for suffix in rows.SUFFIXES)
         names = (self.config.metadata,) if self.config.metadata else usual
         found = [self._folder / name for name in names if (self._folder / name).is_file()]
         if len(found) > 1:
             log.warning("%s: %s is read, %s is not", self.config.name, found[0].name, found[1].name)
         return found[0] if found else None
 
-    def _lines(self, table: Path) -> Iterator[_catalogue_rows.Line]:
+    def _lines(self, table: Path) -> Iterator[rows.CatalogueLine]:
         """Rows of the metadata; UsageError if it has no column of file names."""
-        if table.suffix not in _catalogue_rows.SUFFIXES:
-            raise UsageError(f"{table}: want metadata as one of {', '.join(_catalogue_rows.SUFFIXES)}")
-        columns = _catalogue_rows.columns(str(table), self.config.name)
+        if table.suffix not in rows.SUFFIXES:
+            raise UsageError(f"{table}: want metadata as one of {', '.join(rows.SUFFIXES)}")
+        columns = rows.columns(str(table), self.config.name)
         if columns is not None:
             _fields.require(columns, self._names, where=str(table))
             self._check_names(table, columns)
         missing, num_rows = [], 0
-        for line in _catalogue_rows.read(str(table), self.config.name):
+        for line in rows.read(str(table), self.config.name):
             if columns is None and not line.problem:
                 num_rows += 1
                 if not _file_columns(line.row, self._names):
@@ -169,7 +169,7 @@ class Folder:
         real = os.path.realpath(os.path.join(root, relative))
         return real if real.startswith(os.path.join(root, "")) else None
 
-    def _from_line(self, line: _catalogue_rows.Line) -> Offer | Rejection:
+    def _from_line(self, line: rows.CatalogueLine) -> Offer | Rejection:
         if line.problem:
             detail = f"{line.where}: {line.problem}"
             return _rows.reject_row(self.config.name, line.raw.encode(), "bad_metadata", detail)
@@ -239,7 +239,7 @@ def recording(raw: str, config: Config) -> Recording:
 
 
 def _recording(
-    config: Config, relative: str, row: _rows.Row, raw: str, tally: Tally | None = None
+    config: Config, relative: str, row: _rows.Row, raw: str, tally: Remarks | None = None
 ) -> Recording:
     """What the row says; what is in the file, it does not."""
     key = f"{config.name}:{own_id(relative)}"

@@ -34,9 +34,8 @@ from typing import BinaryIO
 from sao_data.config import Location
 from sao_data.errors import UsageError
 from sao_data.records import Offer, Recording, Rejection
-from sao_data.sources._common import cells as _cells
-from sao_data.sources._common import rows as _rows
-from sao_data.sources._common.cells import Tally
+from sao_data.sources._common import cells, rows
+from sao_data.sources._common.cells import Remarks
 from sao_data.sources._freesound.sound import TYPES, id_problem, recording_of, sound_id, type_problem
 
 
@@ -54,7 +53,7 @@ class Freesound:
     """The Source over one such folder."""
 
     config: Config
-    tally: Tally = field(default_factory=Tally, compare=False, repr=False)
+    tally: Remarks = field(default_factory=Remarks, compare=False, repr=False)
 
     def check(self) -> None:
         """Raise UsageError unless the listing and the audio folder can be seen from this machine."""
@@ -71,7 +70,7 @@ class Freesound:
         self.check()
         self.tally.clear()
         present = frozenset(os.listdir(self._folder / self.config.audio))
-        for number, raw in _rows.numbered_lines(self._folder / self.config.listing):
+        for number, raw in rows.numbered_lines(self._folder / self.config.listing):
             yield self._offer(number, raw, present)
 
     def remarks(self) -> tuple[str, ...]:
@@ -89,19 +88,19 @@ class Freesound:
     def _offer(self, number: int, raw: bytes, present: frozenset[str]) -> Offer | Rejection:
         where = f"{self.config.listing}:{number}"
         try:
-            row = _rows.parse_object(raw)
-        except _rows.BadRow as error:
-            return _rows.reject_row("freesound", raw, "bad_metadata", f"{where}: {error}")
+            row = rows.parse_object(raw)
+        except rows.BadRow as error:
+            return rows.reject_row("freesound", raw, "bad_metadata", f"{where}: {error}")
         if problem := id_problem(row):
-            return _rows.reject_row("freesound", raw, "bad_id", f"{where}: {problem}")
+            return rows.reject_row("freesound", raw, "bad_id", f"{where}: {problem}")
         if problem := type_problem(row):
             detail = f"{where}: {problem}"
             return Rejection(id=f"freesound:{sound_id(row)}", stage="list", reason="bad_type", detail=detail)
         verbatim = raw.decode("utf-8")
-        name = _file_name(sound_id(row), _cells.text(row.get("type"), "type"), present)
+        name = _file_name(sound_id(row), cells.text(row.get("type"), "type"), present)
         audio_url, sha256 = str(Path(self.config.audio, name)), self._sha256(name)
         stated = recording_of(
-            row, verbatim, retrieved_at=_cells.text(row.get("retrieved_at"), "retrieved_at"), tally=self.tally
+            row, verbatim, retrieved_at=cells.text(row.get("retrieved_at"), "retrieved_at"), tally=self.tally
         )
         return Offer(recording=dataclasses.replace(stated, audio_url=audio_url, sha256=sha256), raw=verbatim)
 
@@ -121,10 +120,10 @@ def build(config: Config) -> Freesound:
 
 def recording(raw: str, config: Config) -> Recording:
     """Read a sound from its line of the listing alone (no audio_url, no sha256); ValueError if it is none."""
-    row = _rows.parse_object(raw.encode())
+    row = rows.parse_object(raw.encode())
     if problem := id_problem(row) or type_problem(row):
-        raise _rows.BadRow(problem)
-    return recording_of(row, raw, retrieved_at=_cells.text(row.get("retrieved_at"), "retrieved_at"))
+        raise rows.BadRow(problem)
+    return recording_of(row, raw, retrieved_at=cells.text(row.get("retrieved_at"), "retrieved_at"))
 
 
 def _file_name(sound_id: str, kind: str, present: frozenset[str]) -> str:

@@ -24,7 +24,7 @@ import dataclasses
 import functools
 import tempfile
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -34,22 +34,22 @@ from sao_data import __version__
 from sao_data.errors import Stopped, UsageError
 from sao_data.fetch import credentials, terms
 from sao_data.fetch.permits import Permits
+from sao_data.fetch.remote import Fetched, Services
 from sao_data.fetch.tokens import Tokens
 from sao_data.fetch.web import Web
 from sao_data.fetch.wire import Weather, checked_base
 from sao_data.fetch.workspace import Workspace
 from sao_data.licences import Release
 from sao_data.records import Offer, Recording, Rejection
-from sao_data.sources._common import work_list as _attribution_list
-from sao_data.sources._common.cells import Tally
+from sao_data.sources._common import work_list
+from sao_data.sources._common.cells import Remarks
 from sao_data.sources._freesound import config as _freesound_config
-from sao_data.sources._freesound import files as _freesound_files
+from sao_data.sources._freesound import files
 from sao_data.sources._freesound import offers as _freesound_rows
 from sao_data.sources._freesound.config import FreesoundConfig
-from sao_data.sources._freesound.files import Fetched
 from sao_data.sources._freesound.forecast import Forecast, forecast
 from sao_data.sources._freesound.listing import Pin, Pins, Scope, by_ids, numbers_of, walk
-from sao_data.sources._freesound.search import Asks, Ledger, Page, Search
+from sao_data.sources._freesound.search import Api, Ledger, ResultPage, Search
 from sao_data.storage import layout
 from sao_data.storage.backend import Storage
 
@@ -66,9 +66,9 @@ class FreesoundApi:
 
     config: Config
     workspace: Workspace | None = None
-    connect: Callable[[Config, Workspace], Asks] | None = None  # None: over the network
+    connect: Callable[[Config, Workspace], Api] | None = None  # None: over the network
     clock: Callable[[], float] = time.time
-    tally: Tally = field(default_factory=Tally, compare=False, repr=False)
+    tally: Remarks = field(default_factory=Remarks, compare=False, repr=False)
 
     remote: ClassVar[bool] = True
 
@@ -79,13 +79,13 @@ class FreesoundApi:
             self.config, datetime.fromtimestamp(self.clock(), UTC).date().isoformat()
         )
         if self.config.ids_file and self.workspace is None:  # attached: a worker, which does not list
-            _attribution_list.read(self.config.ids_file)
+            work_list.read(self.config.ids_file)
 
     def check_terms(self, storage: Storage, release: Release, *, accept: bool) -> None:
         """UsageError unless the API's terms of use were accepted for this release, or are with `accept`."""
         terms.check(storage, release, permission=self.config.permission, accept=accept, clock=self.clock)
 
-    def services(self, storage: Storage) -> dict[str, Callable[[], Any]]:
+    def services(self, storage: Storage | None) -> Mapping[str, Callable[[], Any]]:
         """What all workers share, for executor.service: the permits of the one API key, and its secrets."""
         windows = _freesound_config.windows(self.config)
         return {
@@ -94,7 +94,7 @@ class FreesoundApi:
         }
 
     def attached(
-        self, workspace: Workspace, services: dict[str, Any], *, only_listing: bool = False
+        self, workspace: Workspace, services: Services, *, only_listing: bool = False
     ) -> FreesoundApi:
         """The same source, able to ask; it pickles. Call it where the run was started: the secrets are there.
 
@@ -137,7 +137,7 @@ class FreesoundApi:
     def fetch(self, recording: Recording, partial: Path) -> Fetched:
         """Fetch a sound's bytes to `partial`, going on from what is there, and check them. FileNotFoundError
         and DamagedFile are facts; Stopped: quota, full disk; other OSErrors are weather."""
-        return _freesound_files.fetch(self._web(), recording, partial, self.config.rendition)
+        return files.fetch(self._web(), recording, partial, self.config.rendition)
 
     def open(self, recording: Recording) -> BinaryIO:
         """Fetch a sound's bytes and open them; the file has no name and is gone when closed."""
@@ -204,7 +204,7 @@ class FreesoundApi:
     def _numbers(self) -> tuple[int, ...]:
         named = self.config.ids
         if self.config.ids_file:
-            named += _attribution_list.wanted(self.config.ids_file, "freesound")
+            named += work_list.wanted(self.config.ids_file, "freesound")
         return tuple(dict.fromkeys(named))
 
     def _scope(self) -> Scope:
@@ -213,7 +213,7 @@ class FreesoundApi:
     def _pin(self) -> Pin | None:
         return Pins(self._work.storage, self._work.name("listing.json")).find(self._scope())
 
-    def _offer(self, sound: dict[str, object], page: Page) -> Offer | Rejection:
+    def _offer(self, sound: dict[str, object], page: ResultPage) -> Offer | Rejection:
         return _freesound_rows.offer(sound, page, *_places(self.config), self.tally)
 
     def _search(self, folder: str, *, not_before: str = "") -> Search:
@@ -225,7 +225,7 @@ class FreesoundApi:
         moment = datetime.fromtimestamp(self.clock() - 3600 * self.config.max_claim_age_hours, UTC)
         return f"{moment:%Y-%m-%dT%H:%M:%SZ}"
 
-    def _web(self) -> Asks:
+    def _web(self) -> Api:
         if self.connect:
             return self.connect(self.config, self._work)
         work, agent = self._work, f"sao/{__version__}"

@@ -31,12 +31,11 @@ from sao_data.config import Location
 from sao_data.errors import UsageError
 from sao_data.records import MediaFacts, Offer, Recording, Rejection
 from sao_data.sources._common import cells as _cells
-from sao_data.sources._common import preference as _preference
-from sao_data.sources._common import rows as _rows
+from sao_data.sources._common import preference, rows
 from sao_data.sources._common.archive import Archive, is_safe
-from sao_data.sources._common.cells import Tally
-from sao_data.sources._common.columns import Cells, Csv, Line, plain
-from sao_data.sources._freesound import taxonomy as _bst
+from sao_data.sources._common.cells import Remarks
+from sao_data.sources._common.columns import Cells, Csv, TableLine, plain
+from sao_data.sources._freesound import taxonomy
 from sao_data.sources._freesound.sound import TYPES
 
 NEEDED = ("id", "username", "title", "license", "generative_ai_preference", "type")
@@ -71,7 +70,7 @@ class FreesoundPack:
     """The Source over one data pack."""
 
     config: Config
-    tally: Tally = field(default_factory=Tally, compare=False, repr=False)
+    tally: Remarks = field(default_factory=Remarks, compare=False, repr=False)
 
     def check(self) -> None:
         """Raise UsageError unless the pack is whole and its tables have the columns that are needed."""
@@ -88,7 +87,7 @@ class FreesoundPack:
                 yield self._offer(line, root)
         for name in self._archive.refused():
             detail = f"the zip member {name[:200]!r} leads out of the archive"
-            yield _rows.reject_row("freesound", name.encode(errors="replace"), "bad_path", detail)
+            yield rows.reject_row("freesound", name.encode(errors="replace"), "bad_path", detail)
 
     def open(self, recording: Recording) -> BinaryIO:
         """Stream the audio; DamagedFile where its bytes are not what the zip's directory says."""
@@ -130,13 +129,13 @@ class FreesoundPack:
             )
         return [Csv(archive=self._archive, name=name, is_name=_is_name) for name in found]
 
-    def _offer(self, line: Line, root: str) -> Offer | Rejection:
+    def _offer(self, line: TableLine, root: str) -> Offer | Rejection:
         cells = {name: cell for name, cell in line.cells.items() if plain(name) not in PLACES}
-        own = _rows.canonical_json(dict(cells)).encode()
+        own = rows.canonical_json(dict(cells)).encode()
         if line.problem:
-            return _rows.reject_row("freesound", own, "bad_metadata", f"{line.where}: {line.problem}")
+            return rows.reject_row("freesound", own, "bad_metadata", f"{line.where}: {line.problem}")
         if problem := _id_problem(cells):
-            return _rows.reject_row("freesound", own, "bad_id", f"{line.where}: {problem}")
+            return rows.reject_row("freesound", own, "bad_id", f"{line.where}: {problem}")
         reason, problem = _file_problem(cells)
         if reason:
             sound_id, detail = f"freesound:{_id(cells)}", f"{line.where}: {problem}"[:300]
@@ -146,7 +145,7 @@ class FreesoundPack:
         for key, name in _LOOKED_AT.items():
             self.tally.look(name, _cell(cells, name), key)
         facts = self._archive.facts(posixpath.join(root, _audio_url(cells)))
-        raw = _rows.canonical_json({**cells, AUDIO_FILE: facts and facts._asdict()})
+        raw = rows.canonical_json({**cells, AUDIO_FILE: facts and facts._asdict()})
         return Offer(recording=recording(raw, self.config), raw=raw)
 
 
@@ -157,12 +156,12 @@ def build(config: Config) -> FreesoundPack:
 
 def recording(raw: str, config: Config) -> Recording:
     """Read a sound from its row kept as evidence; ValueError if it is none of this source."""
-    row = _rows.parse_object(raw.encode())
+    row = rows.parse_object(raw.encode())
     cells = {name: cell for name, cell in row.items() if isinstance(cell, str)}
     if problem := _id_problem(cells) or _file_problem(cells)[1]:
-        raise _rows.BadRow(problem)
+        raise rows.BadRow(problem)
     username = _said(cells, "author")
-    claim, url = _rows.split_licence(_cell(cells, "license"))
+    claim, url = rows.split_licence(_cell(cells, "license"))
     return Recording(
         id=f"freesound:{_id(cells)}",
         source="freesound",
@@ -173,13 +172,13 @@ def recording(raw: str, config: Config) -> Recording:
         audio_url=_audio_url(cells),
         license_claim=claim,
         license_url=url,
-        ai_preference=_preference.stated(cells),
+        ai_preference=preference.stated(cells),
         description=_said(cells, "description"),
         tags=_cells.items(_cell(cells, "tags"), "tags", " "),
         album=_said(cells, "album"),
-        category=_bst.code(_said(cells, "category")),
+        category=taxonomy.code(_said(cells, "category")),
         media=_media(cells),
-        evidence=_rows.sha256_of(raw),
+        evidence=rows.sha256_of(raw),
     )
 
 
@@ -241,9 +240,9 @@ def _file_problem(cells: Cells) -> tuple[str, str]:
 
 
 def _media(cells: Cells) -> MediaFacts:
-    size: _rows.Row = {name: _cells.number(_cell(cells, name)) for name in ("filesize", "duration")}
+    size: rows.Row = {name: _cells.number(_cell(cells, name)) for name in ("filesize", "duration")}
     return MediaFacts(
         container=_cell(cells, "type"),
-        num_bytes=_rows.whole(size, "filesize"),
-        seconds=_rows.real(size, "duration"),
+        num_bytes=rows.whole(size, "filesize"),
+        seconds=rows.real(size, "duration"),
     )

@@ -29,10 +29,10 @@ from sao_data.errors import UsageError
 from sao_data.licences import parse_witnesses
 from sao_data.records import Offer, Recording, Rejection
 from sao_data.sources._common import fields as _fields
-from sao_data.sources._common import rows as _rows
-from sao_data.sources._common.cells import Tally
+from sao_data.sources._common import rows
+from sao_data.sources._common.cells import Remarks
 from sao_data.sources._common.fields import Refused
-from sao_data.sources._hub import files as _hub_files
+from sao_data.sources._hub import files
 
 _ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", re.ASCII)
 _NUM_HEX = 20  # of the sha256 that names a file without an id
@@ -62,7 +62,7 @@ class Hub:
     """The Source over one split of one dataset."""
 
     config: Config
-    tally: Tally = field(default_factory=Tally, compare=False, repr=False)
+    tally: Remarks = field(default_factory=Remarks, compare=False, repr=False)
 
     def check(self) -> None:
         """Raise UsageError unless the dataset is here, or can be had from the Hub."""
@@ -96,7 +96,7 @@ class Hub:
         if split != self.config.split or not index.isdecimal() or int(index) >= len(loaded.table):
             raise FileNotFoundError(f"{recording.audio_url}: no such row in the dataset")
         (cells,) = loaded.table[int(index)].to_pylist()
-        return _hub_files.opened(cells[self.config.audio_column], loaded.places)
+        return files.opened(cells[self.config.audio_column], loaded.places)
 
     def remarks(self) -> tuple[str, ...]:
         """What is to be said of the rows once they are read."""
@@ -114,21 +114,21 @@ class Hub:
             notes.append(f"{config.dataset} was read from the Hub at no named revision; it may change there.")
         return tuple(notes)
 
-    def _offer(self, index: int, cells: dict[str, Any], loaded: _hub_files.Loaded) -> Offer | Rejection:
+    def _offer(self, index: int, cells: dict[str, Any], loaded: files.Loaded) -> Offer | Rejection:
         config = self.config
         where = f"{config.split}/{index}"
         audio = cells.pop(config.audio_column)
         row = {name: _fields.as_json(loaded.named(name, cell)) for name, cell in cells.items()}
         try:
-            said = _hub_files.facts(audio, loaded.places)
-            kept: _rows.Row = {"audio": said, "row": row}
+            said = files.facts(audio, loaded.places)
+            kept: rows.Row = {"audio": said, "row": row}
             if config.license and not _states_licence(row, config):
                 kept[_BLANKET] = config.license
-            raw = _rows.canonical_json(kept)
+            raw = rows.canonical_json(kept)
             stated = _recording(kept, raw, config, self.tally)
         except Refused as refused:
-            raw = _rows.canonical_json(row)
-            return _rows.reject_row(config.name, raw.encode(), refused.reason, f"{where}: {refused}")
+            raw = rows.canonical_json(row)
+            return rows.reject_row(config.name, raw.encode(), refused.reason, f"{where}: {refused}")
         sha256 = stated.sha256 or str(said["sha256"])
         return Offer(recording=dataclasses.replace(stated, audio_url=where, sha256=sha256), raw=raw)
 
@@ -153,14 +153,14 @@ def build(config: Config) -> Hub:
 
 def recording(raw: str, config: Config) -> Recording:
     """Read a recording from its row and what was found of its audio; ValueError if it is none."""
-    return _recording(_rows.parse_object(raw.encode()), raw, config)
+    return _recording(rows.parse_object(raw.encode()), raw, config)
 
 
-def _recording(kept: _rows.Row, raw: str, config: Config, tally: Tally | None = None) -> Recording:
+def _recording(kept: rows.Row, raw: str, config: Config, tally: Remarks | None = None) -> Recording:
     audio, row = kept.get("audio"), kept.get("row")
     if not kept.keys() >= _KEYS or not isinstance(audio, dict) or not isinstance(row, dict):
-        raise _rows.BadRow(f"want an object of {' and '.join(sorted(_KEYS))}")
-    own = _fields.text(row, "id", config.fields).strip() or _rows.text(audio, "sha256")[:_NUM_HEX]
+        raise rows.BadRow(f"want an object of {' and '.join(sorted(_KEYS))}")
+    own = _fields.text(row, "id", config.fields).strip() or rows.text(audio, "sha256")[:_NUM_HEX]
     if not own:
         raise Refused("no_audio", "the row has neither an id nor audio")
     return _fields.recording(
@@ -169,24 +169,24 @@ def _recording(kept: _rows.Row, raw: str, config: Config, tally: Tally | None = 
         key=_fields.recording_id(own, config.name),
         raw=raw,
         audio_url="",
-        file_name=_rows.text(audio, "path"),
-        blanket=_rows.text(kept, _BLANKET),
+        file_name=rows.text(audio, "path"),
+        blanket=rows.text(kept, _BLANKET),
         page_url=f"https://huggingface.co/datasets/{config.dataset}" if config.dataset else "",
         tally=tally,
     )
 
 
-def _states_licence(row: _rows.Row, config: Config) -> bool:
-    claim, url = _fields.Reader(row, config.fields).licence()
+def _states_licence(row: rows.Row, config: Config) -> bool:
+    claim, url = _fields.RowReader(row, config.fields).licence()
     return not parse_witnesses(url, claim).silent
 
 
-def _spec(config: Config) -> _hub_files.Spec:
-    names = (each.name for each in dataclasses.fields(_hub_files.Spec))
-    return _hub_files.Spec(**{name: getattr(config, name) for name in names})
+def _spec(config: Config) -> files.Spec:
+    names = (each.name for each in dataclasses.fields(files.Spec))
+    return files.Spec(**{name: getattr(config, name) for name in names})
 
 
 @functools.lru_cache(maxsize=4)
-def _loaded(spec: _hub_files.Spec) -> _hub_files.Loaded:
+def _loaded(spec: files.Spec) -> files.Loaded:
     """Once a process: a source holds no open files."""
-    return _hub_files.load(spec)
+    return files.load(spec)

@@ -22,9 +22,9 @@ import soundfile
 from sao_data.errors import UsageError
 from sao_data.ids import id_hash
 from sao_data.records import MediaFacts, Offer, Recording, Rejection
-from sao_data.sources._common import rows as _rows
+from sao_data.sources._common import rows
 from sao_data.sources._synthetic.voices import Samples
-from sao_data.sources._synthetic.works import WORKS, Form, Work
+from sao_data.sources._synthetic.works import WORKS, Form, Made
 
 RETRIEVED_AT = "2026-01-01T00:00:00Z"  # the catalogue's invented date: the same on every run
 
@@ -75,8 +75,8 @@ class Item:
 
     number: int
     variation: int  # 0 = the work itself
-    work: Work
-    sound: Work  # the work itself, but for a duplicate: the work it repeats
+    work: Made
+    sound: Made  # the work itself, but for a duplicate: the work it repeats
     sound_id: str  # id that all randomness of the sound follows from
     num_frames: int  # at the sound's rate
     transpose: float  # semitones
@@ -94,10 +94,10 @@ def build(config: Config) -> Synthetic:
 
 def recording(raw: str, config: Config) -> Recording:
     """Read a recording from its row alone (no audio_url); ValueError if it has no number."""
-    row = _rows.parse_object(raw.encode())
-    number = _rows.whole(row, "id")
+    row = rows.parse_object(raw.encode())
+    number = rows.whole(row, "id")
     if not number or "preference" not in row:
-        raise _rows.BadRow("no row of this source: it lacks a number as id, or the preference")
+        raise rows.BadRow("no row of this source: it lacks a number as id, or the preference")
     return _recording(row, number, raw)
 
 
@@ -140,7 +140,7 @@ def _offer(item: Item) -> Offer:
     work, sound = item.work, item.sound
     claim, url = work.licence
     container = sound.form.removesuffix("24")
-    row: _rows.Row = {
+    row: rows.Row = {
         "author": work.author,
         "channels": sound.channels,
         "description": work.text,
@@ -155,36 +155,36 @@ def _offer(item: Item) -> Offer:
         "tags": list(work.tags),
         "type": container,
     }
-    raw = _rows.canonical_json(row)
+    raw = rows.canonical_json(row)
     audio_url = f"{item.number:04d}-{work.name}.{container}"
     return Offer(
         recording=dataclasses.replace(_recording(row, item.number, raw), audio_url=audio_url), raw=raw
     )
 
 
-def _recording(row: _rows.Row, number: int, raw: str) -> Recording:
-    author_id = _slug(_rows.text(row, "author"))
+def _recording(row: rows.Row, number: int, raw: str) -> Recording:
+    author_id = _slug(rows.text(row, "author"))
     return Recording(
         id=_id(number),
         source="synthetic",
-        title=_rows.text(row, "name"),
-        author=_rows.text(row, "author"),
+        title=rows.text(row, "name"),
+        author=rows.text(row, "author"),
         author_id=author_id,
         author_url=f"https://example.org/people/{author_id}/" if author_id else "",
         page_url=f"https://example.org/sounds/{number:04d}",
-        license_claim=_rows.text(row, "license"),
-        license_url=_rows.text(row, "license_url"),
-        ai_preference=_rows.text(row, "preference"),
-        description=_rows.text(row, "description"),
-        tags=_rows.texts(row, "tags", separators=","),
+        license_claim=rows.text(row, "license"),
+        license_url=rows.text(row, "license_url"),
+        ai_preference=rows.text(row, "preference"),
+        description=rows.text(row, "description"),
+        tags=rows.texts(row, "tags", separators=","),
         media=MediaFacts(
-            container=_rows.text(row, "type"),
-            seconds=_rows.real(row, "duration"),
-            sample_rate=_rows.whole(row, "samplerate"),
-            num_channels=_rows.whole(row, "channels"),
+            container=rows.text(row, "type"),
+            seconds=rows.real(row, "duration"),
+            sample_rate=rows.whole(row, "samplerate"),
+            num_channels=rows.whole(row, "channels"),
         ),
-        retrieved_at=_rows.text(row, "retrieved_at"),
-        evidence=_rows.sha256_of(raw),
+        retrieved_at=rows.text(row, "retrieved_at"),
+        evidence=rows.sha256_of(raw),
     )
 
 
@@ -201,7 +201,7 @@ def _slug(name: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", plain.lower()).strip("-")
 
 
-def _finish(x_N: Samples, work: Work) -> Samples:
+def _finish(x_N: Samples, work: Made) -> Samples:
     """Fade the ends (2 ms, 10 ms) against clicks, bring the peak to the work's, overdrive a clipped one."""
     fade_in, fade_out = round(0.002 * work.rate), round(0.01 * work.rate)
     index = np.arange(len(x_N))
@@ -219,7 +219,7 @@ def _spread(x_N: Samples, channels: int, rate: int) -> Samples:
     return out
 
 
-def _encode(x_NC: Samples, work: Work) -> bytes:
+def _encode(x_NC: Samples, work: Made) -> bytes:
     container, subtype = _SUBTYPES[work.form]
     file = io.BytesIO()
     soundfile.write(file, x_NC, work.rate, subtype=subtype, format=container)

@@ -40,7 +40,7 @@ class Stage(Protocol):
     has_blob: ClassVar[bool]
 
     def settings(self) -> object: ...
-    def run(self, bucket: Bucket, sink: Sink) -> None: ...
+    def run(self, bucket: Bucket, sink: RowSink) -> None: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,7 +88,7 @@ class Bucket:
         return tables.read(self.storage, self.parts[stage].rejected, Rejection)
 
 
-class Sink:
+class RowSink:
     """Collects what a stage makes of its rows, and knows when one was forgotten."""
 
     def __init__(self, stage: str, blob: BinaryIO | None, needed: Collection[str] = ()) -> None:
@@ -202,7 +202,7 @@ def _make(stage: Stage, bucket: Bucket, part: Part, needed: Collection[str]) -> 
     storage = bucket.storage
     with contextlib.ExitStack() as stack:
         blob = stack.enter_context(_open_blob(storage, part)) if stage.has_blob else None
-        sink = Sink(stage.name, blob, needed)
+        sink = RowSink(stage.name, blob, needed)
         stage.run(bucket, sink)
         sink.check()
     tables.write(storage, part.rejected, Rejection, sorted(sink.rejections, key=lambda r: r.id))

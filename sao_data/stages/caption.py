@@ -9,7 +9,7 @@ from sao_data import plugins
 from sao_data.manifest import Plugin
 from sao_data.records import Caption, Clip
 from sao_data.rights.credits import unnamed
-from sao_data.stages.base import Bucket, Sink, clip_key
+from sao_data.stages.base import Bucket, RowSink, clip_key
 from sao_data.stages.listing import NAME as LIST
 from sao_data.stages.listing import Listed
 
@@ -29,7 +29,7 @@ class WriteCaptions:
     def settings(self) -> object:
         return self.builder
 
-    def run(self, bucket: Bucket, sink: Sink) -> None:
+    def run(self, bucket: Bucket, sink: RowSink) -> None:
         recordings = {row.recording.id: row.recording for row in bucket.rows(LIST, Listed)}
         builder = plugins.load("captions", self.builder.plugin).build(self.builder.config)
         clips = bucket.rows("curate", Clip)

@@ -14,7 +14,7 @@ from sao_data.licences import Release
 from sao_data.records import CatalogueRow, Decision, Objection
 from sao_data.rights import reviews
 from sao_data.rights.reviews import Answer
-from sao_data.stages.base import Bucket, Sink
+from sao_data.stages.base import Bucket, RowSink
 from sao_data.stages.judge import NAME as JUDGE
 
 ALLOWED = "allowed_by_review"
@@ -39,7 +39,7 @@ class Decide:
         said = sorted((a.id, a.verdict, a.question) for a in self.answers)
         return [self.objections, said, self.release if said else None]
 
-    def run(self, bucket: Bucket, sink: Sink) -> None:
+    def run(self, bucket: Bucket, sink: RowSink) -> None:
         answers = by_id(self.answers)
         objections = {item.recording_id: item for item in self.objections}
         judged = bucket.rows(JUDGE, Decision)

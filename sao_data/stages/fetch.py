@@ -14,12 +14,13 @@ from typing import BinaryIO, ClassVar
 
 from sao_data import config
 from sao_data.errors import ReadAgain
+from sao_data.fetch.remote import RemoteSource
 from sao_data.plugins import DamagedFile, Source
 from sao_data.records import AudioFile, Decision, Recording, Rendition
-from sao_data.stages.base import Bucket, Sink, earlier
+from sao_data.stages.base import Bucket, RowSink, earlier
 from sao_data.stages.listing import NAME as LIST
 from sao_data.stages.listing import Listed
-from sao_data.stages.originals import Originals, RemoteSource
+from sao_data.stages.originals import Originals
 from sao_data.stages.refresh import reread
 from sao_data.storage import tables
 
@@ -42,7 +43,7 @@ class Fetch:
     def settings(self) -> object:
         return self.max_bytes
 
-    def run(self, bucket: Bucket, sink: Sink) -> None:
+    def run(self, bucket: Bucket, sink: RowSink) -> None:
         allowed = {d.recording_id for d in bucket.rows("decide", Decision) if d.verdict == "allow"}
         sink.expect(allowed)
         known = _known(self, bucket)
@@ -67,7 +68,7 @@ class Fetch:
     def _stated(self, row: Listed) -> str:
         return stated_digest(row.recording, self.sources[row.source_index])
 
-    def _fetch(self, row: Listed, originals: Originals, confirmed: str, sink: Sink) -> None:
+    def _fetch(self, row: Listed, originals: Originals, confirmed: str, sink: RowSink) -> None:
         recording, source, stated = row.recording, self.sources[row.source_index], self._stated(row)
         rendition: Rendition = "original"
         try:

@@ -14,7 +14,7 @@ from sao_data.licences import Policy, Release, decide, meets, normalise_preferen
 from sao_data.licences.table import table
 from sao_data.matching.metadata import author_key
 from sao_data.records import Decision, Recording
-from sao_data.stages.base import Bucket, Sink
+from sao_data.stages.base import Bucket, RowSink
 from sao_data.stages.listing import NAME as LIST
 from sao_data.stages.listing import Listed, strictest_wish
 
@@ -39,7 +39,7 @@ class Judge:
     def settings(self) -> object:
         return [licences.VERSION, table().digest, self.policy, self.release, sorted(self.taken_down)]
 
-    def run(self, bucket: Bucket, sink: Sink) -> None:
+    def run(self, bucket: Bucket, sink: RowSink) -> None:
         taken = frozenset(self.taken_down)
         listed = bucket.rows(LIST, Listed)
         sink.expect(row.recording.id for row in listed)

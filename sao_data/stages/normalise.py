@@ -21,7 +21,7 @@ from sao_data.audio.sandbox import Normalised, Workbench
 from sao_data.audio.segments import Cut
 from sao_data.plugins import DamagedFile, Source
 from sao_data.records import AudioFile, Clip
-from sao_data.stages.base import Bucket, Part, Sink, earlier, spool
+from sao_data.stages.base import Bucket, Part, RowSink, earlier, spool
 from sao_data.stages.flac_reuse import Flacs, clips_of
 from sao_data.stages.listing import NAME as LIST
 from sao_data.stages.listing import Listed
@@ -48,7 +48,7 @@ class Normalise:
     def settings(self) -> object:
         return [self.audio, self.cut, {tool: _version(tool) for tool in _TOOLS}]
 
-    def run(self, bucket: Bucket, sink: Sink) -> None:
+    def run(self, bucket: Bucket, sink: RowSink) -> None:
         listed = {row.recording.id: row for row in bucket.rows(LIST, Listed)}
         files = bucket.rows("fetch", AudioFile)
         sink.expect(file.recording_id for file in files)
@@ -71,7 +71,7 @@ class Normalise:
         originals: Originals,
         bench: Workbench,
         folder: Path,
-        sink: Sink,
+        sink: RowSink,
     ) -> None:
         path = folder / "original"
         try:
@@ -120,7 +120,7 @@ def _open_known(flacs: Flacs, bucket: Bucket, known: dict[tuple[str, str], _Know
         flacs.add_shards(bucket.index)
 
 
-def _take_over(known: _Known, file: AudioFile, flacs: Flacs, sink: Sink) -> None:
+def _take_over(known: _Known, file: AudioFile, flacs: Flacs, sink: RowSink) -> None:
     """Clips as an earlier part has them, their bytes copied where they are at hand."""
     for clip in known.clips:
         data = flacs.get(clip)
@@ -137,7 +137,7 @@ def _workbench(audio: AudioConfig, cut: Cut) -> Workbench:
     return bench
 
 
-def _store(result: Normalised, file: AudioFile, sink: Sink) -> None:
+def _store(result: Normalised, file: AudioFile, sink: RowSink) -> None:
     audio = dataclasses.replace(
         file,
         confirmed="",

@@ -12,41 +12,19 @@ import dataclasses
 import hashlib
 import json
 import tempfile
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Protocol, cast, runtime_checkable
+from typing import BinaryIO, cast
 
+from sao_data.fetch.remote import RemoteSource
 from sao_data.ids import sample_key
 from sao_data.plugins import Source
-from sao_data.records import Offer, Recording, Rendition
-from sao_data.storage import documents as stored
-from sao_data.storage import layout
+from sao_data.records import Recording, Rendition
+from sao_data.storage import documents, layout
 from sao_data.storage.backend import LocalStorage, Storage
 
 _BLOCK = 1 << 20
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fetched:
-    """What a source says of the file that it has just transferred."""
-
-    rendition: Rendition
-
-
-@runtime_checkable
-class RemoteSource(Protocol):
-    """A source whose files come over a network."""
-
-    def fetch(self, recording: Recording, partial: Path) -> Fetched:
-        """Transfer the whole file into `partial`, going on behind what is there already. FileNotFoundError,
-        DamagedFile: facts; Stopped: not now; other OSErrors: weather."""
-
-    def is_stale(self, recording: Recording) -> bool:
-        """Was it read too long ago to fetch it on the strength of that?"""
-
-    def look_up(self, ids: Iterable[str]) -> Iterator[Offer]:
-        """What the source says of these works now; those that it no longer offers are left out."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +51,7 @@ class Originals:
         if not self.storage.exists(f"{name}.json") or not self.storage.exists(name):
             return None
         where, note = f"{self.storage.url}/{name}.json", self.storage.read(f"{name}.json")
-        original = stored.read(Original, note, where=where, fix="delete it and run the same command again")
+        original = documents.read(Original, note, where=where, fix="delete it and run the same command again")
         whole = self.storage.size(name) == original.num_bytes
         return original if whole and original.stated == stated else None
 

@@ -14,14 +14,13 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from sao_data import config
+from sao_data.fetch.remote import RemoteSource
 from sao_data.plugins import Source
 from sao_data.records import Offer, Recording, Rejection
 from sao_data.stages import text_limits
-from sao_data.stages.base import Sink
+from sao_data.stages.base import RowSink
 from sao_data.stages.listing import NAME, Listed, Listing, heard_of
-from sao_data.stages.originals import RemoteSource
-from sao_data.storage import documents as stored
-from sao_data.storage import layout
+from sao_data.storage import documents, layout
 from sao_data.storage.backend import Storage
 
 
@@ -34,7 +33,7 @@ class Rereading:
 
 
 def reread(
-    rows: Sequence[Listed], sources: Sequence[Source], storage: Storage, bucket: int, sink: Sink
+    rows: Sequence[Listed], sources: Sequence[Source], storage: Storage, bucket: int, sink: RowSink
 ) -> Rereading:
     """Look again at what is to be transferred and was read too long ago; reject what is withdrawn."""
     confirmed: dict[str, str] = {}
@@ -113,7 +112,7 @@ def _read(storage: Storage, name: str) -> list[Offer]:
     where = f"{storage.url}/{name}"
     fix = "delete it and run the same ingest again"
     lines = storage.read(name).splitlines()
-    return [stored.read(Offer, line, where=f"{where}:{n}", fix=fix) for n, line in enumerate(lines, 1)]
+    return [documents.read(Offer, line, where=f"{where}:{n}", fix=fix) for n, line in enumerate(lines, 1)]
 
 
 def digest_of(raw: str) -> str:

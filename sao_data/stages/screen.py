@@ -23,7 +23,7 @@ from sao_data.screening.music import (
     music_seconds,
     needs_tagging,
 )
-from sao_data.stages.base import Bucket, Sink, Stage, earlier
+from sao_data.stages.base import Bucket, RowSink, Stage, earlier
 from sao_data.stages.flac_reuse import Audio
 from sao_data.storage import tables
 
@@ -51,7 +51,7 @@ class Screen:
         at = self.screening
         return [_tagger(at).digest(), counted_classes(at), at.min_probability, at.min_seconds]
 
-    def run(self, bucket: Bucket, sink: Sink) -> None:
+    def run(self, bucket: Bucket, sink: RowSink) -> None:
         recordings: dict[str, list[Clip]] = {}
         for clip in bucket.rows("curate", Clip):
             if needs_tagging(clip.recording_frames / SAMPLE_RATE, self.screening):
@@ -67,7 +67,7 @@ class Screen:
         self._tag(bucket, todo, sink)
         sink.arrange()
 
-    def _tag(self, bucket: Bucket, todo: list[list[Clip]], sink: Sink) -> None:
+    def _tag(self, bucket: Bucket, todo: list[list[Clip]], sink: RowSink) -> None:
         if not todo:
             return
         classes = counted_classes(self.screening)

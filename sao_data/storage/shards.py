@@ -17,8 +17,7 @@ from typing import Any, BinaryIO
 from sao_data.errors import IntegrityError, UsageError
 from sao_data.ids import MOST_MEMBER
 from sao_data.records import Sample, SampleRow, SeekPoint, Shard
-from sao_data.storage import documents as stored
-from sao_data.storage import layout
+from sao_data.storage import documents, layout
 from sao_data.storage.backend import Storage
 
 _FIX = "restore the shard from a copy, or delete it and run the same ingest again"
@@ -142,4 +141,4 @@ def read_sample(storage: Storage, row: SampleRow) -> tuple[bytes, dict[str, Any]
 
 def parse_sample(text: bytes, where: str) -> Sample:
     """What a JSON member says; IntegrityError if it is no sample as this version knows it."""
-    return stored.read(Sample, text, where=where, fix=_FIX)
+    return documents.read(Sample, text, where=where, fix=_FIX)

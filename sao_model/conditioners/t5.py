@@ -21,7 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from sao_data.errors import IntegrityError, UsageError
-from sao_data.storage import documents as stored
+from sao_data.storage import documents
 from sao_model import published_settings as settings
 from sao_model import weights
 
@@ -57,7 +57,7 @@ class Tokenize(Protocol):
     def __call__(self, prompts: Sequence[str]) -> list[list[int]]: ...
 
 
-class Text(nn.Module):
+class TextConditioner(nn.Module):
     """Prompts to tokens of the encoder's width."""
 
     def __init__(self, config: Config) -> None:
@@ -99,9 +99,9 @@ class Text(nn.Module):
         return ids_BS, mask_BS
 
 
-def build(config: Config) -> Text:
+def build(config: Config) -> TextConditioner:
     """Make a conditioner; `fetch()` then gets the weights of a published encoder."""
-    return Text(config)
+    return TextConditioner(config)
 
 
 def _frozen(encoder: nn.Module, config: Config) -> nn.Module:
@@ -180,7 +180,7 @@ def _local_shape(folder: Path) -> Any:
     path = folder / "config.json"
     if not path.is_file():
         return None
-    table = stored.plain(path.read_bytes(), where=str(path), fix=_AGAIN)
+    table = documents.plain(path.read_bytes(), where=str(path), fix=_AGAIN)
     settings.check(table, settings.T5, where=str(path), others=True)
     sizes: dict[str, Any] = {
         key: int(table[key])
@@ -211,7 +211,7 @@ def _local_tokenizer(path: Path, vocab_size: int) -> Tokenize:
     from tokenizers import Tokenizer
 
     data = path.read_bytes()
-    stored.plain(data, where=str(path), fix=_AGAIN)
+    documents.plain(data, where=str(path), fix=_AGAIN)
     try:
         tokenizer: Any = Tokenizer.from_buffer(data)
     except ValueError as error:

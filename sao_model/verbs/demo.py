@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from sao_data.dataset.reader import Dataset
     from sao_data.storage.backend import Storage
-    from sao_model.run import Progress
+    from sao_model.run import RunProgress
 
 HELP = "the whole job in small: dataset, report, a tiny model, a sound"
 
@@ -38,22 +38,21 @@ def run(args: argparse.Namespace) -> int:
     from contextlib import closing
 
     from sao_data import manifest
-    from sao_data.commands import common as launch
-    from sao_data.commands import progress
+    from sao_data.commands import common, progress
     from sao_data.dataset import summary
     from sao_data.dataset.reader import open_dataset
     from sao_data.dataset.verify import verify
     from sao_data.errors import IntegrityError
     from sao_data.execution import executor
-    from sao_data.ingest import run as ingest
+    from sao_data.ingest.run import ingest
     from sao_data.shipped import manifests_folder
     from sao_data.storage.backend import open_storage
 
     chosen = manifest.load(manifests_folder() / "demo.toml")
-    url = launch.output(args.out, chosen.name)
+    url = common.output(args.out, chosen.name)
     with closing(progress.make()) as shown:
         with closing(executor.make(args.executor)) as runner:
-            result = ingest.run(chosen, url, runner, shown)
+            result = ingest(chosen, url, runner, shown)
         _leave_recordings(open_storage(url))
         dataset = open_dataset(url)
         findings = verify(dataset)
@@ -89,11 +88,11 @@ def _leave_recordings(storage: Storage) -> None:
     write_if_changed(storage, f"{_FOLDER}/metadata.csv", table.getvalue().encode())
 
 
-def _train_and_generate(dataset: Dataset, out: Path, shown: Progress) -> list[str]:
+def _train_and_generate(dataset: Dataset, out: Path, shown: RunProgress) -> list[str]:
     """Train the tiny VAE, the tiny DiT, generate; return what the box says of them."""
     import torch
 
-    from sao_data import config as configs
+    from sao_data import config
     from sao_data.shipped import manifests_folder
     from sao_model import generation, train_dit, train_vae
 
@@ -101,11 +100,11 @@ def _train_and_generate(dataset: Dataset, out: Path, shown: Progress) -> list[st
         1
     )  # convolutions this small gain nothing from a second, and lose much to other work
     training = manifests_folder() / "training"
-    vae_config = configs.parse(
-        train_vae.Config, configs.read_toml(training / "vae_tiny.toml"), where="vae_tiny.toml"
+    vae_config = config.parse(
+        train_vae.Config, config.read_toml(training / "vae_tiny.toml"), where="vae_tiny.toml"
     )
-    dit_config = configs.parse(
-        train_dit.Config, configs.read_toml(training / "dit_tiny.toml"), where="dit_tiny.toml"
+    dit_config = config.parse(
+        train_dit.Config, config.read_toml(training / "dit_tiny.toml"), where="dit_tiny.toml"
     )
     vae, dit, sound = out / "models" / "vae", out / "models" / "dit", out / "generated.wav"
     train_vae.train(vae_config, dataset, vae, resume="auto", progress=shown)

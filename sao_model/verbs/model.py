@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from sao_model.checkpoint import Part
+    from sao_model.checkpoint import StoredPart
 
 HELP = "what a model is made of: parameters, bytes, digests, terms"
 
@@ -45,7 +45,7 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _described(name: str) -> tuple[str, dict[str, Part]]:
+def _described(name: str) -> tuple[str, dict[str, StoredPart]]:
     """Name and parts; a checkpoint says them in model.json, anything else is counted without memory."""
     from sao_model import checkpoint, preset, run
 
@@ -62,7 +62,7 @@ def _described(name: str) -> tuple[str, dict[str, Part]]:
     return config.name, checkpoint.measure(model)
 
 
-def _facts(part: Part) -> dict[str, int | str]:
+def _facts(part: StoredPart) -> dict[str, int | str]:
     return {
         "parameters": part.parameters,
         "bytes": part.bytes,

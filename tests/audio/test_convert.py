@@ -15,7 +15,7 @@ import soxr
 from sao_data.audio import AudioConfig, AudioRejected
 from sao_data.audio.changes import sentences
 from sao_data.audio.containers.sniff import container_of
-from sao_data.audio.convert import Source, normalise
+from sao_data.audio.convert import Decoded, normalise
 from sao_data.audio.stereo import Pcm, Stereo
 from sao_data.errors import UsageError
 from tests.made import (
@@ -55,7 +55,7 @@ class Kept:
         return np.concatenate(self.parts)
 
 
-def decoded(data: bytes, config: AudioConfig = DEFAULT) -> tuple[Source, Pcm]:
+def decoded(data: bytes, config: AudioConfig = DEFAULT) -> tuple[Decoded, Pcm]:
     source, sink = normalise(io.BytesIO(data), config, Kept)
     assert len(sink.pcm) == source.num_frames_out
     return source, sink.pcm

@@ -15,8 +15,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from sao_data.audio import AudioConfig, AudioRejected
-from sao_data.audio import sandbox as workbench
+from sao_data.audio import AudioConfig, AudioRejected, sandbox
 from sao_data.audio.sandbox import Normalised, Workbench, WorkbenchLost
 from sao_data.audio.segments import Cut
 from tests.made import RATE, flac_bytes, noise, silence, to_pcm, tone, wav_bytes
@@ -40,8 +39,8 @@ def spool(tmp_path: Path) -> Path:
 @pytest.fixture
 def fake(monkeypatch: pytest.MonkeyPatch) -> None:
     """Run tests/fakes/audio_child.py as the child."""
-    monkeypatch.setattr(workbench, "_CHILD", "tests.fakes.audio_child")
-    monkeypatch.setattr(workbench, "_POLL_SECONDS", 0.02)
+    monkeypatch.setattr(sandbox, "_CHILD", "tests.fakes.audio_child")
+    monkeypatch.setattr(sandbox, "_POLL_SECONDS", 0.02)
 
 
 def written(path: Path, data: bytes) -> Path:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from sao_data import errors
-from sao_data.commands import common as launch
+from sao_data.commands import common
 from tests import processes
 
 JOB = Path("/tmp/ray/session_1/runtime_resources/working_dir_files/_ray_pkg_abc")
@@ -27,27 +27,27 @@ def handlers() -> Iterator[None]:
 
 @pytest.mark.parametrize("given", ["/data/demo", "s3://bucket/demo"])
 def test_absolute_paths_and_urls_stay_as_given(given: str) -> None:
-    assert launch.output(given, "demo") == given
+    assert common.output(given, "demo") == given
 
 
 def test_without_out_the_repository_has_it(tmp_path: Path) -> None:
     (tmp_path / "pyproject.toml").touch()
-    assert launch.output("", "demo", tmp_path) == str(tmp_path / "out" / "demo")
+    assert common.output("", "demo", tmp_path) == str(tmp_path / "out" / "demo")
 
 
 def test_an_installed_package_writes_below_the_working_directory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert launch.output("", "demo", tmp_path / "site-packages") == str(tmp_path / "out" / "demo")
-    assert launch.output("here", "demo", tmp_path / "site-packages") == str(tmp_path / "here")
+    assert common.output("", "demo", tmp_path / "site-packages") == str(tmp_path / "out" / "demo")
+    assert common.output("here", "demo", tmp_path / "site-packages") == str(tmp_path / "here")
 
 
 def test_a_relative_output_in_the_copy_of_a_job_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Path, "cwd", lambda: JOB)
     with pytest.raises(errors.UsageError, match="--out here: this job runs in a temporary copy"):
-        launch.output("here", "demo")
-    assert launch.output("/data/demo", "demo") == "/data/demo"
+        common.output("here", "demo")
+    assert common.output("/data/demo", "demo") == "/data/demo"
 
 
 def test_the_default_output_in_the_copy_of_a_job_is_refused(
@@ -57,7 +57,7 @@ def test_the_default_output_in_the_copy_of_a_job_is_refused(
     root.mkdir(parents=True)
     (root / "pyproject.toml").touch()
     with pytest.raises(errors.UsageError, match=r"out/demo: this job .* give --out an absolute path"):
-        launch.output("", "demo", root)
+        common.output("", "demo", root)
 
 
 @pytest.mark.parametrize(
@@ -88,7 +88,7 @@ def test_errors_that_a_user_can_mend_are_one_message_and_a_code(
     def command() -> int:
         raise error
 
-    assert launch.guard(command) == code
+    assert common.guard(command) == code
     assert capsys.readouterr().err == message
 
 
@@ -98,7 +98,7 @@ def test_errors_of_our_own_keep_their_traceback(error: Exception) -> None:
         raise error
 
     with pytest.raises(type(error)):
-        launch.guard(command)
+        common.guard(command)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -107,7 +107,7 @@ def test_a_signal_stops_cleanly_with_4(number: signal.Signals, capsys: pytest.Ca
         os.kill(os.getpid(), number)
         return 0
 
-    assert launch.guard(command) == 4
+    assert common.guard(command) == 4
     assert f"stopped: {number.name} received; nothing is lost" in capsys.readouterr().err
 
 

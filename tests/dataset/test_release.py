@@ -11,9 +11,21 @@ from pathlib import Path
 import pytest
 
 from sao_data import config
-from sao_data.dataset import release as enforce
 from sao_data.dataset.reader import Dataset
-from sao_data.dataset.release import Condition, Release, Terms
+from sao_data.dataset.release import (
+    FLAGS,
+    Condition,
+    Release,
+    Terms,
+    check_release,
+    check_terms,
+    conditions,
+    is_noncommercial,
+    terms_from,
+    terms_of,
+    violations,
+    wider,
+)
 from sao_data.errors import UsageError
 from sao_data.licences import Policy, judge, meets, parse
 from sao_data.licences.policy import FAMILIES
@@ -26,7 +38,7 @@ PAPER = Release()
 COMMERCIAL = Release(commercial_use=True)
 CLOSED = Release(open_source=False)
 NC_WISH, OPEN_WISH = "noncommercial-open-source-models", "open-source-models"
-RELEASES = [Release(**dict(zip(enforce.FLAGS, values, strict=True)))
+RELEASES = [Release(**dict(zip(FLAGS, values, strict=True)))
             for values in itertools.product((True, False), repeat=4)]  # fmt: skip
 
 
@@ -53,7 +65,7 @@ def dataset(tmp: Path, *rows: CatalogueRow, release: Release = PAPER, **policy: 
 
 
 def at_issue(made: Dataset, release: Release, *series: str) -> list[str]:
-    return [row.id for row in enforce.violations(made, release, series)]
+    return [row.id for row in violations(made, release, series)]
 
 
 # ---------------------------------------------------------------------------------------------- what is wider
@@ -65,14 +77,14 @@ def test_a_release_is_wider_exactly_if_it_breaks_a_wish_or_becomes_commercial(de
     for release in RELEASES:
         breaks = any(meets(wish, decided) and not meets(wish, release) for wish in wishes)
         becomes = release.commercial and not decided.commercial
-        assert bool(enforce.wider(decided, release)) == (breaks or becomes)
+        assert bool(wider(decided, release)) == (breaks or becomes)
 
 
 def test_the_wider_flags_are_named_and_no_others() -> None:
     asked = Release(open_source=False, commercial_use=True)
-    assert enforce.wider(PAPER, asked) == ("open_source", "commercial_use")
-    assert enforce.wider(CLOSED, PAPER) == ()  # to open what was closed breaks nothing
-    assert enforce.wider(COMMERCIAL, PAPER) == ()
+    assert wider(PAPER, asked) == ("open_source", "commercial_use")
+    assert wider(CLOSED, PAPER) == ()  # to open what was closed breaks nothing
+    assert wider(COMMERCIAL, PAPER) == ()
 
 
 def test_licences_bind_as_the_policy_has_it() -> None:
@@ -83,7 +95,7 @@ def test_licences_bind_as_the_policy_has_it() -> None:
         licence = parse(f"https://creativecommons.org/{unit.category}/{unit.slug}/{version}/")
         if licence.family in FAMILIES and licence.status != "repairable":
             judged = judge(licence, policy, COMMERCIAL).rule == "license_noncommercial"
-            assert enforce.is_noncommercial(licence.family) == judged, licence.family
+            assert is_noncommercial(licence.family) == judged, licence.family
 
 
 # ------------------------------------------------------------------------------------------------- a dataset
@@ -92,9 +104,9 @@ def test_licences_bind_as_the_policy_has_it() -> None:
 def test_a_use_no_wider_reads_no_catalogue(tmp_path: Path) -> None:
     made = dataset(tmp_path, work(1, "SAMPLING+"))
     (tmp_path / layout.CATALOGUE).unlink()
-    enforce.check(made, PAPER, "a training")
+    check_release(made, PAPER, "a training")
     with pytest.raises(FileNotFoundError):
-        enforce.check(made, COMMERCIAL, "a training")
+        check_release(made, COMMERCIAL, "a training")
 
 
 def test_works_at_issue_are_those_whose_licence_or_wish_does_not_allow_it(tmp_path: Path) -> None:
@@ -113,7 +125,7 @@ def test_works_at_issue_are_those_whose_licence_or_wish_does_not_allow_it(tmp_pa
 def test_the_refusal_names_flags_causes_works_and_the_way_out(tmp_path: Path) -> None:
     made = dataset(tmp_path, *(work(n, "SAMPLING+") for n in range(6)), work(6, "BY", NC_WISH), work(7))
     with pytest.raises(UsageError) as refused:
-        enforce.check(made, Release(commercial_use=True, open_source=False), "the training")
+        check_release(made, Release(commercial_use=True, open_source=False), "the training")
     said = str(refused.value)
     assert refused.value.exit_code == 2
     assert "the training declares open_source = false where the dataset was made for true, " in said
@@ -127,15 +139,15 @@ def test_the_refusal_names_flags_causes_works_and_the_way_out(tmp_path: Path) ->
 
 def test_a_wider_use_of_works_that_ask_nothing_is_allowed(tmp_path: Path) -> None:
     made = dataset(tmp_path, work(1), work(2, "BY", ""), work(3, "BY", "no-additional-preferences"))
-    enforce.check(made, Release(open_source=False, commercial_training=True), "a training")
-    assert enforce.terms_of(made) == Terms(dataset_release=PAPER, conditions=())
+    check_release(made, Release(open_source=False, commercial_training=True), "a training")
+    assert terms_of(made) == Terms(dataset_release=PAPER, conditions=())
 
 
 def test_only_the_series_that_are_drawn_from_count(tmp_path: Path) -> None:
     apart = work(2, "SAMPLING+", shards=("train-sampling-plus-000000.tar",))
     made = dataset(tmp_path, work(1), apart)
-    enforce.check(made, COMMERCIAL, "a training", ("train",))
-    assert enforce.terms_of(made, ("train",)).conditions == ()
+    check_release(made, COMMERCIAL, "a training", ("train",))
+    assert terms_of(made, ("train",)).conditions == ()
     assert at_issue(made, COMMERCIAL, "train", "train-sampling-plus") == ["made:2"]
 
 
@@ -155,12 +167,12 @@ def test_a_persons_answer_holds_for_the_release_it_was_given_for(tmp_path: Path)
     with pytest.raises(
         UsageError, match="2 let in by a person's answer for the dataset's release alone: mad"
     ):
-        enforce.check(made, closed, "a training")
+        check_release(made, closed, "a training")
 
 
 def test_a_wish_that_this_version_does_not_know_is_met_by_no_wider_release(tmp_path: Path) -> None:
     made = dataset(tmp_path, work(1, "CC0", "only-on-tuesdays"))
-    enforce.check(made, PAPER, "a training")
+    check_release(made, PAPER, "a training")
     assert at_issue(made, CLOSED) == ["made:1"]
 
 
@@ -172,28 +184,28 @@ def test_conditions_count_what_works_ask_and_leave_out_what_asks_nothing() -> No
         work(1), work(2, "SAMPLING+"), work(3, "SAMPLING+"), work(4, "SAMPLING+", NC_WISH),
         work(5, "BY", OPEN_WISH), work(6, "BY", rule="allowed_by_review"), work(7, "BY-NC", kept=False),
     ]  # fmt: skip
-    assert [dataclasses.astuple(found) for found in enforce.conditions(rows, PAPER)] == [
+    assert [dataclasses.astuple(found) for found in conditions(rows, PAPER)] == [
         ("", "", True, 1), ("", OPEN_WISH, False, 1),
         ("SAMPLING+", "", False, 2), ("SAMPLING+", NC_WISH, False, 1),
     ]  # fmt: skip
-    accepted = enforce.conditions(rows, PAPER, risks_sampling=True)
+    accepted = conditions(rows, PAPER, risks_sampling=True)
     assert {found.license_family for found in accepted} == {""}
-    assert {found.license_family for found in enforce.conditions(rows, COMMERCIAL)} == {""}
+    assert {found.license_family for found in conditions(rows, COMMERCIAL)} == {""}
 
 
 def test_terms_come_back_from_json_and_refuse_what_the_dataset_would(tmp_path: Path) -> None:
     rows = work(1, "SAMPLING+"), work(2, "SAMPLING+", NC_WISH), work(3, "BY", OPEN_WISH), work(4)
     made = dataset(tmp_path, *rows)
-    text = json.dumps(config.canonical(enforce.terms_of(made)))
-    terms = enforce.terms_from(json.loads(text), "x.json")
-    assert terms == enforce.terms_of(made)
+    text = json.dumps(config.canonical(terms_of(made)))
+    terms = terms_from(json.loads(text), "x.json")
+    assert terms == terms_of(made)
     for release in RELEASES:
         issue = at_issue(made, release)
         if issue:
             with pytest.raises(UsageError, match=f"CKPT: .*; {len(issue)} of the works it was trained on"):
-                enforce.check_terms(terms, release, "the generation", "CKPT")
+                check_terms(terms, release, "the generation", "CKPT")
         else:
-            enforce.check_terms(terms, release, "the generation", "CKPT")
+            check_terms(terms, release, "the generation", "CKPT")
 
 
 def test_terms_name_causes_in_numbers() -> None:
@@ -205,21 +217,19 @@ def test_terms_name_causes_in_numbers() -> None:
         rf"15 .*: 15 under SAMPLING\+ \(non-commercial\), 3 by the preference {NC_WISH}, 3 let in by a pers"
     )
     with pytest.raises(UsageError, match=wanted):
-        enforce.check_terms(
-            Terms(dataset_release=PAPER, conditions=asks), COMMERCIAL, "the generation", "CKPT"
-        )
+        check_terms(Terms(dataset_release=PAPER, conditions=asks), COMMERCIAL, "the generation", "CKPT")
 
 
 def test_works_kept_against_their_wish_do_not_stop_a_use_that_is_no_wider() -> None:
     kept = Condition(license_family="", ai_preference="no-gen-ai", reviewed=True, works=1)
     terms = Terms(dataset_release=PAPER, conditions=(kept,))
-    enforce.check_terms(terms, PAPER, "the generation", "CKPT")
+    check_terms(terms, PAPER, "the generation", "CKPT")
     with pytest.raises(UsageError, match="1 by the preference no-gen-ai"):
-        enforce.check_terms(terms, CLOSED, "the generation", "CKPT")
+        check_terms(terms, CLOSED, "the generation", "CKPT")
 
 
 def test_a_record_without_conditions_says_nothing_and_a_broken_one_is_refused() -> None:
-    assert enforce.terms_from({"dataset": "old"}, "x.json") is None
+    assert terms_from({"dataset": "old"}, "x.json") is None
     broken = {"dataset_release": {"opensource": True}, "conditions": []}
     with pytest.raises(UsageError, match=r"x\.json: dataset_release: unknown key 'opensource'"):
-        enforce.terms_from(broken, "x.json")
+        terms_from(broken, "x.json")

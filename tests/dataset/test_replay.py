@@ -18,8 +18,7 @@ import pytest
 
 from sao_data import manifest
 from sao_data.config import Location
-from sao_data.dataset.checks import evidence_reader as readings
-from sao_data.dataset.checks import replay
+from sao_data.dataset.checks import evidence_reader, replay
 from sao_data.dataset.checks.evidence_reader import Replayed
 from sao_data.dataset.reader import Dataset, open_dataset
 from sao_data.errors import UsageError
@@ -84,7 +83,7 @@ def test_an_honest_dataset_has_no_findings(built: Path) -> None:
 def test_evidence_is_read_in_groups_of_any_size(
     built: Path, monkeypatch: pytest.MonkeyPatch, most: int
 ) -> None:
-    monkeypatch.setattr(readings, "_MOST_HELD", most)
+    monkeypatch.setattr(evidence_reader, "_MOST_HELD", most)
     dataset = open_dataset(str(built))
     using, _ = replay.readers(dataset.facts)
     items = replay.replayed(dataset.storage, dataset.facts, using)

@@ -11,7 +11,7 @@ from rich.console import Console
 from sao_data.commands import progress
 from sao_data.dataset import summary
 from sao_data.dataset.summary import Summary
-from sao_data.ingest import cost_estimate as costs
+from sao_data.ingest import cost_estimate
 from sao_data.ingest.cost_estimate import Size
 from sao_data.manifest import Manifest
 
@@ -83,7 +83,7 @@ def test_lengths_that_nobody_states_are_no_zero(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     size = Size(num_recordings=7, seconds=seconds, num_bytes=0, num_unstated=num_unstated)
-    said = "\n".join(costs.lines(size, Manifest(name="made")))
+    said = "\n".join(cost_estimate.lines(size, Manifest(name="made")))
     assert audio in said
     assert "0.0 " not in said
     assert ("disk: shards" in said) == bool(seconds)

@@ -18,7 +18,7 @@ from sao_data.dataset.reader import Dataset, open_dataset
 from sao_data.dataset.verify import check, verify
 from sao_data.errors import IntegrityError, UsageError
 from sao_data.records import CatalogueRow, SampleRow, Shard
-from sao_data.rights import takedowns as tombstones
+from sao_data.rights import takedowns
 from sao_data.rights.takedowns import Tombstone
 from sao_data.storage import evidence, layout, tables
 from sao_data.storage.backend import LocalStorage, open_storage
@@ -302,7 +302,7 @@ def test_what_was_taken_down_has_a_tombstone_that_can_mean_it(
     built: Path, tmp_path: Path, line: Tombstone, changes: dict[str, str], num: int
 ) -> None:
     dataset = copy(built, tmp_path)
-    tombstones.append(dataset.storage, [line])
+    takedowns.append(dataset.storage, [line])
     forge(dataset, NC_ROW, rule="taken_down", reason="taken_down", **changes)
     assert len(verify(reseal(tmp_path / "out"))) == num
 

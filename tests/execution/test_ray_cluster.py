@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from sao_data.errors import SaoError, Stopped, UsageError
-from sao_data.execution import ray_cluster as cluster
+from sao_data.execution import ray_cluster
 
 
 @pytest.mark.parametrize(
@@ -24,31 +24,31 @@ def test_an_address_that_leads_nowhere_is_refused_with_the_fix(address: str, mes
         taken.bind(("127.0.0.1", 0))
         given = address.format(closed=taken.getsockname()[1])
         with pytest.raises(UsageError) as caught:
-            cluster.check_address(given)
+            ray_cluster.check_address(given)
     assert message in str(caught.value)
 
 
 @pytest.mark.parametrize("address", ["", "auto", "local"])
 def test_addresses_that_ray_resolves_itself_are_left_to_it(address: str) -> None:
-    cluster.check_address(address)
+    ray_cluster.check_address(address)
 
 
 def test_somebody_listening_is_enough_to_try() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
-        cluster.check_address(f"127.0.0.1:{server.getsockname()[1]}")
+        ray_cluster.check_address(f"127.0.0.1:{server.getsockname()[1]}")
 
 
 def test_the_address_of_a_dead_cluster_is_not_waited_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("RAY_TMPDIR", str(tmp_path))
-    assert not cluster.is_last_cluster_gone()
+    assert not ray_cluster.is_last_cluster_gone()
     (tmp_path / "ray").mkdir()
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
         (tmp_path / "ray" / "ray_current_cluster").write_text(f"127.0.0.1:{port}")
-        assert not cluster.is_last_cluster_gone()
-    assert cluster.is_last_cluster_gone()
+        assert not ray_cluster.is_last_cluster_gone()
+    assert ray_cluster.is_last_cluster_gone()
 
 
 @pytest.mark.parametrize(
@@ -70,7 +70,7 @@ def test_a_token_is_used_unless_somebody_said_otherwise(
     if has_token:
         (tmp_path / ".ray").mkdir()
         (tmp_path / ".ray" / "auth_token").touch()
-    cluster.prepare_token()
+    ray_cluster.prepare_token()
     assert os.environ.get("RAY_AUTH_MODE", "") == then
     assert "RAY_AUTH_TOKEN" not in os.environ
 
@@ -79,7 +79,7 @@ def test_a_local_cluster_of_our_own_gets_a_token_that_is_written_nowhere(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clean_environment(tmp_path, monkeypatch)
-    cluster.prepare_token()
+    ray_cluster.prepare_token()
     assert os.environ["RAY_AUTH_MODE"] == "token"
     assert len(os.environ["RAY_AUTH_TOKEN"]) == 64
     assert list(tmp_path.iterdir()) == []
@@ -126,7 +126,7 @@ MISMATCH = (
     ],
 )
 def test_a_refusal_is_one_line_with_both_facts_and_the_fix(address: str, said: str, parts: list[str]) -> None:
-    message = str(cluster.refusal(address, said))
+    message = str(ray_cluster.refusal(address, said))
     assert "\n" not in message
     assert "--executor local" in message
     assert ("this command Ray 2.60.0 on Python 3.11.7" in message) == ("mismatch" in said)
@@ -134,8 +134,8 @@ def test_a_refusal_is_one_line_with_both_facts_and_the_fix(address: str, said: s
 
 
 def test_a_stop_that_ray_wrapped_comes_out_as_it_was() -> None:
-    with pytest.raises(Stopped, match="SIGTERM"), cluster.signals_heard():
+    with pytest.raises(Stopped, match="SIGTERM"), ray_cluster.signals_heard():
         raise SystemError("returned a result with an exception set") from Stopped("SIGTERM received")
-    with pytest.raises(SystemError) as caught, cluster.signals_heard():
+    with pytest.raises(SystemError) as caught, ray_cluster.signals_heard():
         raise SystemError("something else")
     assert not isinstance(caught.value, SaoError)

@@ -7,14 +7,14 @@ from typing import Any
 
 from sao_data.fetch import credentials
 from sao_data.fetch.credentials import Grant, Secrets
-from sao_data.fetch.permits import LEVELS, Permits, Windows
+from sao_data.fetch.permits import LEVELS, Permits, QuotaWindows
 from sao_data.fetch.tokens import Tokens
 from sao_data.fetch.web import Web
 from tests.fakes.freesound import FakeFreesound
 
 
 def web(
-    fake: FakeFreesound, *, key: str | None = None, windows: Windows | None = LEVELS[1], **more: Any
+    fake: FakeFreesound, *, key: str | None = None, windows: QuotaWindows | None = LEVELS[1], **more: Any
 ) -> Web:
     """A Web with permits of its own, and the fake's key unless another is given."""
     tokens = Tokens(fake.base, clock=fake.clock, sleep=fake.sleep)

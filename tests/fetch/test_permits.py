@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchmarks.permits import TARGET, simulate
-from sao_data.fetch.permits import LEVELS, Permits, Windows
+from sao_data.fetch.permits import LEVELS, Permits, QuotaWindows
 from sao_data.storage.backend import LocalStorage
 from tests.fakes.freesound import SimulatedClock
 from tests.fakes.freesound.throttle import LEVELS as SERVER_LEVELS
@@ -53,7 +53,7 @@ def test_the_server_and_we_know_the_same_levels() -> None:
 
 
 def test_a_minute_is_used_up_and_comes_back(clock: SimulatedClock) -> None:
-    permits = Permits(Windows(), None, "", clock)
+    permits = Permits(QuotaWindows(), None, "", clock)
     assert taken(permits) == 60
     assert permits.ask() == pytest.approx(60 + GUARD)
     assert permits.why() == "60/minute"
@@ -66,7 +66,7 @@ def test_a_minute_is_used_up_and_comes_back(clock: SimulatedClock) -> None:
 
 
 def test_the_window_slides(clock: SimulatedClock) -> None:
-    permits = Permits(Windows(per_minute=2), None, "", clock)
+    permits = Permits(QuotaWindows(per_minute=2), None, "", clock)
     assert permits.ask() == 0.0
     clock.advance(30)
     assert permits.ask() == 0.0
@@ -78,7 +78,7 @@ def test_the_window_slides(clock: SimulatedClock) -> None:
 
 def test_the_day_is_kept_over_a_restart(clock: SimulatedClock, tmp_path: Path) -> None:
     storage = LocalStorage(tmp_path)
-    windows = Windows(per_minute=50, per_day=50)
+    windows = QuotaWindows(per_minute=50, per_day=50)
     first = Permits(windows, storage, "work/permits.json", clock)
     assert [first.ask() for _ in range(30)] == [0.0] * 30
     clock.advance(100)
@@ -91,7 +91,7 @@ def test_the_day_is_kept_over_a_restart(clock: SimulatedClock, tmp_path: Path) -
 
 
 def test_a_crash_wastes_at_most_what_was_reserved(clock: SimulatedClock) -> None:
-    memory, windows = Memory(), Windows(per_minute=1000, per_day=1000)
+    memory, windows = Memory(), QuotaWindows(per_minute=1000, per_day=1000)
     assert [Permits(windows, memory, "p", clock).ask() for _ in range(3)] == [0.0] * 3
     assert Permits(windows, memory, "p", clock).used()[1] == 3  # one by one at first
     long = Permits(windows, memory, "p", clock)
@@ -102,7 +102,7 @@ def test_a_crash_wastes_at_most_what_was_reserved(clock: SimulatedClock) -> None
 
 
 def test_a_day_is_one_small_file(clock: SimulatedClock) -> None:
-    memory, windows = Memory(), Windows(per_minute=300, per_day=15_000)
+    memory, windows = Memory(), QuotaWindows(per_minute=300, per_day=15_000)
     permits = Permits(windows, memory, "p", clock)
     for _ in range(4_000):
         clock.advance(20)
@@ -112,7 +112,7 @@ def test_a_day_is_one_small_file(clock: SimulatedClock) -> None:
 
 
 def test_what_was_given_is_never_remembered_as_earlier(clock: SimulatedClock) -> None:
-    memory, windows, start = Memory(), Windows(per_day=3), clock()
+    memory, windows, start = Memory(), QuotaWindows(per_day=3), clock()
     start += 60 - start % 60  # the beginning of a bin
     permits = Permits(windows, memory, "p", clock)
     for second in (10, 50, 200):  # the third writes the first two down
@@ -123,7 +123,7 @@ def test_what_was_given_is_never_remembered_as_earlier(clock: SimulatedClock) ->
 
 
 def test_a_refused_minute_is_waited_out_from_the_oldest_permit(clock: SimulatedClock) -> None:
-    permits = Permits(Windows(), None, "", clock)
+    permits = Permits(QuotaWindows(), None, "", clock)
     assert permits.ask() == 0.0
     clock.advance(20)
     permits.told(too_many(60, "minute"))  # somebody else uses the key
@@ -133,7 +133,7 @@ def test_a_refused_minute_is_waited_out_from_the_oldest_permit(clock: SimulatedC
 
 
 def test_a_lower_rate_is_learnt_and_a_higher_one_is_not(clock: SimulatedClock) -> None:
-    permits = Permits(Windows(), None, "", clock)
+    permits = Permits(QuotaWindows(), None, "", clock)
     permits.told(too_many(10, "minute"))
     clock.advance(62)
     assert taken(permits) == 10
@@ -145,7 +145,7 @@ def test_a_lower_rate_is_learnt_and_a_higher_one_is_not(clock: SimulatedClock) -
 
 
 def test_a_full_day_is_tried_once_each_quarter_of_an_hour(clock: SimulatedClock) -> None:
-    permits = Permits(Windows(), None, "", clock)
+    permits = Permits(QuotaWindows(), None, "", clock)
     assert permits.ask() == 0.0
     for _ in range(3):
         permits.told(too_many(2000, "day"))
@@ -158,7 +158,7 @@ def test_a_full_day_is_tried_once_each_quarter_of_an_hour(clock: SimulatedClock)
 
 
 def test_what_else_a_429_may_say(clock: SimulatedClock) -> None:
-    permits = Permits(Windows(), None, "", clock)
+    permits = Permits(QuotaWindows(), None, "", clock)
     permits.told("Request was throttled because the ApiV2 credential has been suspended")
     assert permits.why() == "suspended"
     assert permits.ask() == pytest.approx(900)
@@ -189,15 +189,15 @@ def test_a_damaged_state_is_no_state(
 ) -> None:
     memory = Memory()
     memory.files["p"] = text.encode()
-    assert Permits(Windows(), memory, "p", clock).used() == (0, 0)
+    assert Permits(QuotaWindows(), memory, "p", clock).used() == (0, 0)
     assert "unreadable" in caplog.text
 
 
 def test_a_clock_set_back_closes_nothing_for_ever(clock: SimulatedClock) -> None:
     memory = Memory()
     ahead = SimulatedClock(clock() + 10 * 365 * 86_400)
-    assert taken(Permits(Windows(), memory, "p", ahead)) == 60
-    permits = Permits(Windows(), memory, "p", clock)
+    assert taken(Permits(QuotaWindows(), memory, "p", ahead)) == 60
+    permits = Permits(QuotaWindows(), memory, "p", clock)
     assert 60 <= permits.ask() <= 61
     clock.advance(61)
     assert permits.ask() == 0.0
@@ -208,14 +208,14 @@ def test_a_disk_that_takes_nothing_gives_no_permit(clock: SimulatedClock) -> Non
         def write(self, name: str, data: bytes) -> None:
             raise OSError(28, "No space left on device")
 
-    permits = Permits(Windows(), Full(), "p", clock)
+    permits = Permits(QuotaWindows(), Full(), "p", clock)
     with pytest.raises(OSError, match="No space"):
         permits.ask()
     assert permits.used() == (0, 0)
 
 
 def test_threads_share_one_minute(clock: SimulatedClock) -> None:
-    permits = Permits(Windows(), Memory(), "p", clock)
+    permits = Permits(QuotaWindows(), Memory(), "p", clock)
     given_out: list[int] = []
     threads = [threading.Thread(target=lambda: given_out.append(taken(permits))) for _ in range(8)]
     for thread in threads:
@@ -257,7 +257,7 @@ STEP = st.one_of(
 def test_no_interleaving_exceeds_a_window_as_the_server_counts_it(
     steps: list[tuple[str, float | str]], per_minute: int, per_day: int
 ) -> None:
-    clock, memory, windows = SimulatedClock(), Memory(), Windows(per_minute=per_minute, per_day=per_day)
+    clock, memory, windows = SimulatedClock(), Memory(), QuotaWindows(per_minute=per_minute, per_day=per_day)
     permits, arrivals = Permits(windows, memory, "p", clock), []
     for what, value in steps:
         if what == "told":
@@ -281,5 +281,5 @@ def test_no_interleaving_exceeds_a_window_as_the_server_counts_it(
 
 def test_the_state_has_no_secret_and_no_clock_but_the_given_one(clock: SimulatedClock) -> None:
     memory = Memory()
-    assert Permits(Windows(), memory, "p", clock).ask() == 0.0
+    assert Permits(QuotaWindows(), memory, "p", clock).ask() == 0.0
     assert json.loads(memory.files["p"]) == {"format": 1, "given": [], "reserved": 1}

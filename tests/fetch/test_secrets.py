@@ -13,7 +13,7 @@ import pytest
 
 from sao_data.errors import SaoError
 from sao_data.fetch import credentials, terms
-from sao_data.fetch.permits import Permits, Windows
+from sao_data.fetch.permits import Permits, QuotaWindows
 from sao_data.fetch.tokens import Tokens
 from sao_data.fetch.workspace import Workspace
 from sao_data.licences import Release
@@ -59,7 +59,7 @@ def test_no_failure_tells_a_secret(
     fake.quirks = Quirks(ranges=True)
     storage = LocalStorage(tmp_path / "out")
     fake.faults.add(kind, at_most=0, seconds=1)
-    client = web(fake, attempts=2, permits=Permits(Windows(), storage, "work/permits.json", fake.clock))
+    client = web(fake, attempts=2, permits=Permits(QuotaWindows(), storage, "work/permits.json", fake.clock))
     said = attempt(lambda: client.get_json("search/"))
     path = tmp_path / "x.partial"
     for _ in range(2):

@@ -13,7 +13,7 @@ import pytest
 from sao_data.errors import Stopped, UsageError
 from sao_data.fetch import web as web_module
 from sao_data.fetch import wire
-from sao_data.fetch.permits import LEVELS, Permits, Windows
+from sao_data.fetch.permits import LEVELS, Permits, QuotaWindows
 from sao_data.fetch.web import NotFound, Overloaded, Weather, Web
 from tests.fakes.freesound import FakeFreesound, SimulatedClock, as_json, make
 from tests.fetch.made_web import log_in, web
@@ -128,7 +128,7 @@ def test_a_full_minute_elsewhere_is_waited_out(fake: FakeFreesound, clock: Simul
 
 
 def test_the_days_quota_stops_the_run_and_says_until_when(fake: FakeFreesound, clock: SimulatedClock) -> None:
-    permits = Permits(Windows(per_day=3), None, "", clock)
+    permits = Permits(QuotaWindows(per_day=3), None, "", clock)
     client = web(fake, permits=permits)
     for _ in range(3):
         client.get_json("sounds/1000/")

@@ -16,7 +16,7 @@ from sao_data.dataset.verify import verify
 from sao_data.errors import Later
 from sao_data.execution.executor import LocalExecutor
 from sao_data.ids import bucket_of
-from sao_data.ingest import run as ingest
+from sao_data.ingest import run
 from sao_data.records import CatalogueRow
 from tests.datasets_made import BY, NC, Quiet, tone_wav, tree
 
@@ -52,7 +52,7 @@ def chosen(tmp: Path, far: Path, *sets: str) -> manifest.Manifest:
 
 
 def build(tmp: Path, far: Path, *sets: str, out: str = "out") -> Summary:
-    return ingest.run(chosen(tmp, far, *sets), str(tmp / out), LocalExecutor(), Quiet())
+    return run.ingest(chosen(tmp, far, *sets), str(tmp / out), LocalExecutor(), Quiet())
 
 
 def catalogue(out: Path) -> dict[str, CatalogueRow]:
@@ -77,7 +77,7 @@ def test_what_is_complete_is_published_and_the_rest_is_counted(tmp_path: Path) -
     summary = build(tmp_path, far)
     assert "next request at noon" in summary.later
     with pytest.raises(Later, match=r"not complete yet\. far: the day's quota"):
-        ingest.check_complete(summary)
+        run.check_complete(summary)
     out = tmp_path / "out"
     assert facts(out)["undone"] == {"buckets": 1, "recordings": NUM - first}
     assert facts(out)["counts"]["kept"] == first

@@ -12,7 +12,7 @@ from sao_data import config, manifest
 from sao_data.dataset.reader import open_dataset
 from sao_data.dataset.verify import verify
 from sao_data.execution.executor import LocalExecutor
-from sao_data.ingest import run as ingest
+from sao_data.ingest import run
 from sao_data.records import CatalogueRow, Recording
 from sao_data.stages.listing import heard, strictest_wish
 from tests.datasets_made import BY, CC0, NC, PDM, Quiet, tone_wav, write_rows
@@ -34,7 +34,7 @@ def offered(tmp: Path, *licenses: str, order: tuple[int, ...] = (0, 1), author: 
     path = tmp / "two.toml"
     path.write_text(f'name = "two"\nnum_buckets = 1\nscreening = "off"\n{text}')
     out = tmp / ("out" + "".join(map(str, order)))
-    ingest.run(manifest.load(path), str(out), LocalExecutor(), Quiet())
+    run.ingest(manifest.load(path), str(out), LocalExecutor(), Quiet())
     assert verify(open_dataset(str(out))) == []
     (row,) = open_dataset(str(out)).catalogue()
     return row
@@ -133,7 +133,7 @@ def test_three_offers_in_any_order_give_one_row_that_replays(tmp_path: Path, ord
     drop = '[policy]\nunknown_preference = "drop"\n'
     path = tmp_path / "three.toml"
     path.write_text(f'name = "three"\nnum_buckets = 1\nscreening = "off"\n{drop}{text}')
-    ingest.run(manifest.load(path), str(tmp_path / "out"), LocalExecutor(), Quiet())
+    run.ingest(manifest.load(path), str(tmp_path / "out"), LocalExecutor(), Quiet())
     dataset = open_dataset(str(tmp_path / "out"))
     assert verify(dataset) == []
     (found,) = dataset.catalogue()

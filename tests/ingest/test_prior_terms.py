@@ -12,7 +12,7 @@ from sao_data.dataset import diff
 from sao_data.dataset.reader import open_dataset
 from sao_data.dataset.verify import verify
 from sao_data.execution.executor import LocalExecutor
-from sao_data.ingest import run as ingest
+from sao_data.ingest import run
 from sao_data.storage import layout
 from sao_data.storage.backend import LocalStorage
 from tests.datasets_made import CC0, NC, Quiet
@@ -67,7 +67,7 @@ def test_what_is_kept_stays_under_its_earlier_terms_with_its_evidence(tmp_path: 
     assert "not offered" in rows["far:3"].detail
     assert fetched(narrowed) == before  # nothing is transferred for it
     assert verify(open_dataset(str(tmp_path / "out"))) == []
-    again = ingest.run(chosen(tmp_path, narrowed, *KEEP), str(tmp_path / "out"), LocalExecutor(), Quiet())
+    again = run.ingest(chosen(tmp_path, narrowed, *KEEP), str(tmp_path / "out"), LocalExecutor(), Quiet())
     assert (again.kept, again.changed) == (6, False)
 
 

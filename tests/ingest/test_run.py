@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from sao_data.audio import sandbox as workbench
+from sao_data.audio import sandbox
 from sao_data.dataset.reader import open_dataset
 from sao_data.dataset.verify import verify
 from sao_data.errors import IntegrityError, Locked, MatchedNothing, Stopped, UsageError
@@ -116,9 +116,9 @@ def test_a_recording_whose_neighbours_changed_is_not_decoded_again(
     build(load(tmp_path, folder, num_buckets=1), tmp_path / "out")
     write_folder(folder, 1, first=6)
     decoded: list[Path] = []
-    normalise = workbench.Workbench.normalise
+    normalise = sandbox.Workbench.normalise
     monkeypatch.setattr(
-        workbench.Workbench,
+        sandbox.Workbench,
         "normalise",
         lambda bench, path, out: (decoded.append(path), normalise(bench, path, out))[1],
     )
@@ -159,7 +159,7 @@ def test_a_new_caption_needs_no_decoding(made: Path, monkeypatch: pytest.MonkeyP
     def no_decoding(*_: object) -> None:
         raise AssertionError("decoded again")
 
-    monkeypatch.setattr(workbench.Workbench, "normalise", no_decoding)
+    monkeypatch.setattr(sandbox.Workbench, "normalise", no_decoding)
     build(load(made, made / "in", changed), made / "out")
     assert tree(made / "out") == tree(made / "fresh")
 
@@ -341,20 +341,20 @@ def test_nothing_offered_is_said(tmp_path: Path) -> None:
 
 
 def test_an_object_store_gets_the_same_files(tmp_path: Path) -> None:
-    from sao_data.ingest import run as ingest
+    from sao_data.ingest import run
     from sao_data.storage.backend import open_storage
     from tests.datasets_made import Quiet
 
     chosen = load(tmp_path, write_folder(tmp_path / "in", 4))
     build(chosen, tmp_path / "local")
     url = f"memory://{tmp_path.name}/out"
-    ingest.run(chosen, url, LocalExecutor(), Quiet())
+    run.ingest(chosen, url, LocalExecutor(), Quiet())
     store = open_storage(url)
     assert all(
         store.read(name) == (tmp_path / "local" / name).read_bytes() for name in tree(tmp_path / "local")
     )
     assert verify(open_dataset(url)) == []
-    assert not ingest.run(chosen, url, LocalExecutor(), Quiet()).changed
+    assert not run.ingest(chosen, url, LocalExecutor(), Quiet()).changed
 
 
 def test_a_rebuild_that_is_stopped_leaves_no_false_dataset_json(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import pytest
 from sao_data.dataset.reader import Dataset, open_dataset
 from sao_data.errors import IntegrityError, UsageError
 from sao_data.loading.crop import Crop
-from sao_data.loading.shard_reader import Index, Reader
+from sao_data.loading.shard_reader import Index, ShardReader
 from sao_data.records import SampleRow
 from sao_data.storage.backend import Storage
 from tests.streams_made import NUM, make_dataset, stream
@@ -113,7 +113,7 @@ def test_a_window_beyond_the_audio_is_noticed(built: Path) -> None:
 
     dataset = open_dataset(str(built))
     index = Index(dataset, SERIES)
-    reader = Reader(dataset, index, "first")
+    reader = ShardReader(dataset, index, "first")
     crop = Crop(start=10, num_frames=99_999, is_padded_inside=False, seconds_start=0, seconds_total=1)
     with pytest.raises(IntegrityError, match=r"frames at 10; restore"):
         reader.window(index.member(0), crop, np.zeros((2, 99_999), np.float32))

@@ -323,7 +323,7 @@ def test_an_error_in_a_thread_is_raised_at_its_batch_and_ends_the_stream(
 ) -> None:
     with stream(built, 4) as batches:
         bad = take(batches, 3)[2].samples[1].key
-    real = Stream.__init__.__globals__["Windows"].make
+    real = Stream.__init__.__globals__["SampleMaker"].make
 
     def make(self: object, planned: object, out: object) -> StreamedSample:
         made: StreamedSample = real(self, planned, out)
@@ -331,7 +331,7 @@ def test_an_error_in_a_thread_is_raised_at_its_batch_and_ends_the_stream(
             raise ValueError(f"no {bad}")
         return made
 
-    monkeypatch.setattr("sao_data.loading.samples.Windows.make", make)
+    monkeypatch.setattr("sao_data.loading.samples.SampleMaker.make", make)
     with stream(built, 4, num_threads=2, num_prefetch=4) as batches:
         take(batches, 2)
         with pytest.raises(ValueError, match=f"no {bad}"):

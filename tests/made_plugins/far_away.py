@@ -11,12 +11,12 @@ from typing import Any, BinaryIO, ClassVar
 
 from sao_data.config import Location
 from sao_data.errors import Later
+from sao_data.fetch.remote import Fetched
 from sao_data.fetch.workspace import Workspace
 from sao_data.licences import Release
 from sao_data.plugins import DamagedFile
 from sao_data.records import Offer, Recording, Rejection
-from sao_data.sources._common import rows as _rows
-from sao_data.stages.originals import Fetched
+from sao_data.sources._common import rows
 from sao_data.storage.backend import Storage
 
 
@@ -105,5 +105,5 @@ def recording(raw: str, config: Config) -> Recording:
         md5=row.get("md5", ""),
         audio_url=f"far://{row['id']}",
         retrieved_at=row.get("at", "2026-02-01T00:00:00Z"),
-        evidence=_rows.sha256_of(raw),
+        evidence=rows.sha256_of(raw),
     )

@@ -7,7 +7,7 @@ import pytest
 
 from sao_data.dataset.reader import open_dataset
 from sao_data.dataset.verify import verify
-from sao_data.matching import metadata as clusters
+from sao_data.matching import metadata
 from sao_data.matching.metadata import Candidate, Matching, author_key, objections, title_key
 from sao_data.records import CatalogueRow
 from tests.datasets_made import BY, CC0, NC, build, load, tone_wav, write_rows
@@ -175,4 +175,4 @@ def test_gravest_keeps_one_objection_to_each() -> None:
         objections([FREE, DENIED], Matching(file=file))  # type: ignore[arg-type]
         for file in ("off", "on")
     )
-    assert clusters.gravest(review, deny) == deny == clusters.gravest(deny, review)
+    assert metadata.gravest(review, deny) == deny == metadata.gravest(deny, review)

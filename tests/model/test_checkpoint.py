@@ -12,8 +12,8 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from sao_data.errors import IntegrityError, SaoError, UsageError
-from sao_data.loading import training_data as seen
-from sao_data.storage import checksums as sums
+from sao_data.loading import training_data
+from sao_data.storage import checksums
 from sao_model import checkpoint
 from sao_model.checkpoint import assign, describe, load, load_codec, load_tensors, save
 from sao_model.ema import Ema
@@ -152,7 +152,7 @@ def test_a_folder_without_a_checkpoint_says_so(tmp_path: Path) -> None:
 def test_another_format_is_refused(saved: Path) -> None:
     table = json.loads((saved / "model.json").read_text())
     (saved / "model.json").write_text(json.dumps({**table, "format": 9}))
-    sums.write(saved)
+    checksums.write(saved)
     with pytest.raises(UsageError, match="format 9; this version reads format 2"):
         load(saved)
 
@@ -192,7 +192,7 @@ def rewrite(change: Callable[[torch.Tensor], torch.Tensor]) -> Callable[[Path], 
     def harm(folder: Path) -> None:
         path = folder / "dit.safetensors"
         save_file({key: change(value) for key, value in load_file(path).items()}, path)
-        edit(lambda table: table["parts"]["dit"].update(sha256=sums.sha256(path)))(folder)
+        edit(lambda table: table["parts"]["dit"].update(sha256=checksums.sha256(path)))(folder)
 
     return harm
 
@@ -203,7 +203,7 @@ def replace(data: bytes) -> Callable[[Path], None]:
     def harm(folder: Path) -> None:
         path = folder / "vae.safetensors"
         path.write_bytes(data)
-        edit(lambda table: table["parts"]["vae"].update(sha256=sums.sha256(path)))(folder)
+        edit(lambda table: table["parts"]["vae"].update(sha256=checksums.sha256(path)))(folder)
 
     return harm
 
@@ -265,7 +265,7 @@ FORGED: dict[str, tuple[Callable[[Path], None], str]] = {
 def test_a_forged_checkpoint_is_refused_in_one_line(saved: Path, name: str) -> None:
     harm, told = FORGED[name]
     harm(saved)
-    sums.write(saved)
+    checksums.write(saved)
     with pytest.raises(SaoError, match=re.escape(told)):
         load(saved)
 
@@ -297,7 +297,7 @@ def test_what_is_not_finite_is_not_saved(tiny: StableAudio, tmp_path: Path) -> N
 def test_every_difference_is_noticed(saved: Path, tmp_path: Path) -> None:
     facts = {"dataset": "x", "version": "y", "root_digest": "0" * 64, "step": 1, "shards": []}
     (saved / "training_data.json").write_text(json.dumps(facts))
-    sums.write(saved)
+    checksums.write(saved)
     for seed in range(60):
         dice = random.Random(seed)
         folder = shutil.copytree(saved, tmp_path / "x")
@@ -306,5 +306,5 @@ def test_every_difference_is_noticed(saved: Path, tmp_path: Path) -> None:
         path.write_bytes((damaged.json_of if path.suffix == ".json" else damaged.bytes_of)(before, dice))
         if path.read_bytes() != before:
             with pytest.raises(SaoError, match=r"restore it|not a whole|format|git-lfs|a web page"):
-                load(folder), seen.read(folder / "training_data.json")
+                load(folder), training_data.read(folder / "training_data.json")
         shutil.rmtree(folder)

@@ -17,7 +17,7 @@ import soundfile
 import torch
 from safetensors.torch import load_file, save_file
 
-from sao_data.storage import checksums as sums
+from sao_data.storage import checksums
 from sao_data.storage.backend import LocalStorage
 from tests import processes
 from tests.datasets_made import BY, SAMPLING, build, load, tone_wav, write_folder
@@ -349,7 +349,7 @@ def _bound(made: Made) -> Path:
     path = copy / "training_data.json"
     asks = {"license_family": "SAMPLING+", "ai_preference": "", "reviewed": False, "works": 12}
     path.write_text(json.dumps(json.loads(path.read_text()) | {"conditions": [asks]}))
-    sums.write(copy)
+    checksums.write(copy)
     return copy
 
 
@@ -362,5 +362,5 @@ def _torn(made: Made) -> Path:
     facts = json.loads(model.read_text())
     facts["parts"]["dit"]["sha256"] = hashlib.sha256(path.read_bytes()).hexdigest()
     model.write_text(json.dumps(facts))
-    sums.write(copy)
+    checksums.write(copy)
     return copy

@@ -14,7 +14,7 @@ from sao_data.errors import MatchedNothing, UsageError
 from sao_data.licences import Policy, Release
 from sao_data.records import Offer, Recording, Rejection
 from sao_data.revision import list_check
-from sao_data.sources._common.work_list import Entry
+from sao_data.sources._common.work_list import ListedWork
 from tests.datasets_made import manifest_text, write_folder
 
 BY3 = "http://creativecommons.org/licenses/by/3.0/"
@@ -49,11 +49,11 @@ def sound(number: int, url: str = BY3, preference: str = "") -> Recording:
     )  # fmt: skip
 
 
-def entry(number: int, licence: str = "ccby", source: str = "freesound") -> Entry:
-    return Entry(where=f"list.csv:{number}", source=source, number=number, license=licence, title="=1+1")
+def entry(number: int, licence: str = "ccby", source: str = "freesound") -> ListedWork:
+    return ListedWork(where=f"list.csv:{number}", source=source, number=number, license=licence, title="=1+1")
 
 
-def check(entries: list[Entry], *recordings: Recording) -> list_check.Report:
+def check(entries: list[ListedWork], *recordings: Recording) -> list_check.ListReport:
     return list_check.check(entries, [Sounds(*recordings)], {"freesound"}, Policy(), Release())
 
 

@@ -17,7 +17,7 @@ from sao_data.licences import Policy, Release
 from sao_data.licences.later import OnLaterRestriction
 from sao_data.records import CatalogueRow, Offer, Recording, Rejection
 from sao_data.revision import recheck
-from sao_data.revision.recheck import Asked, Finding, Report
+from sao_data.revision.recheck import Asked, Finding, RecheckReport
 from sao_data.storage import tables
 from sao_data.storage.backend import open_storage
 from tests.attribution.made_rows import dropped, kept
@@ -76,7 +76,7 @@ def asked(*sources: Fake, policy: Policy | None = None) -> Asked:
     return Asked(sources=sources, policy=policy or Policy(), release=Release())
 
 
-def kinds(report: Report) -> dict[str, list[str]]:
+def kinds(report: RecheckReport) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for finding in report.findings:
         found.setdefault(finding.change.kind, []).append(finding.change.id)

@@ -19,7 +19,7 @@ from sao_data.revision import rewrite
 from sao_data.revision.journal import Change
 from sao_data.revision.rewrite_shard import reshard
 from sao_data.revision.takedown import burial
-from sao_data.rights import takedowns as tombstones
+from sao_data.rights import takedowns
 from sao_data.rights.takedowns import Tombstone
 from sao_data.screening import Sent
 from sao_data.sources import freesound
@@ -42,7 +42,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def remove(storage: Storage, ids: Collection[str]) -> rewrite.Rewritten:
     """What a take-down does, with the barest of tombstones."""
     dataset = opened(storage)
-    tombstones.append(storage, [Tombstone(id=key, when="2026-11-22", reason="test") for key in sorted(ids)])
+    takedowns.append(storage, [Tombstone(id=key, when="2026-11-22", reason="test") for key in sorted(ids)])
     grave = burial(dataset)
     changes = [Change(row=grave.of(row), remove=True) for row in dataset.catalogue() if row.id in ids]
     with storage.lock():

@@ -17,8 +17,7 @@ from sao_data.loading import training_data
 from sao_data.revision import rewrite, takedown
 from sao_data.revision.selection import Wanted
 from sao_data.revision.takedown import Request
-from sao_data.rights import known_audio as held
-from sao_data.rights import takedowns as tombstones
+from sao_data.rights import known_audio, takedowns
 from sao_data.storage.backend import LocalStorage, Storage
 from tests.audio.test_chromaprint import melody
 from tests.made import wav_bytes
@@ -120,7 +119,7 @@ def test_nothing_of_the_works_is_anywhere(built: Path, tmp_path: Path) -> None:
         assert not [word for word in told if word and word.encode() in text], row.id
     assert b"adah" not in text
     assert b'"ada"' not in text
-    assert {row.recording_id for row in held.read(storage)}.isdisjoint(row.id for row in mine)
+    assert {row.recording_id for row in known_audio.read(storage)}.isdisjoint(row.id for row in mine)
 
 
 def test_tombstones_name_no_people(built: Path, tmp_path: Path) -> None:
@@ -129,11 +128,11 @@ def test_tombstones_name_no_people(built: Path, tmp_path: Path) -> None:
     before = rows(out)
     version = open_dataset(str(out)).facts["version"]
     take(LocalStorage(out), asked(authors=("freesound:71",), ids=("freesound:3",)))
-    stones = {stone.id: stone for stone in tombstones.read(LocalStorage(out)).lines}
+    stones = {stone.id: stone for stone in takedowns.read(LocalStorage(out)).lines}
     mine = {row.id for row in before.values() if row.author == "bo"}
     assert stones.keys() == mine | {"freesound:3"}
     assert stones["freesound:3"].author == ""
-    assert {stones[key].author for key in mine} == {tombstones.author_hash("freesound", "71")}
+    assert {stones[key].author for key in mine} == {takedowns.author_hash("freesound", "71")}
     assert all(stone.version == version and stone.reason == "author's request" for stone in stones.values())
     assert stones["freesound:1"].original_sha256 == before["freesound:1"].original_sha256
     assert stones["freesound:1"].shards == before["freesound:1"].shards
@@ -370,7 +369,7 @@ def test_checkpoints_that_saw_the_works_are_found(built: Path, tmp_path: Path) -
 def test_a_dataset_that_was_never_finished_forgets_too(
     built: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from sao_data.ingest import run as ingest
+    from sao_data.ingest import run
 
     chosen, out = load(built / "in"), tmp_path / "out"
 
@@ -378,7 +377,7 @@ def test_a_dataset_that_was_never_finished_forgets_too(
         raise Stopped("by the test")
 
     with monkeypatch.context() as patched:
-        patched.setattr(ingest, "_pack_all", stop)
+        patched.setattr(run, "_pack_all", stop)
         with pytest.raises(Stopped, match="by the test"):
             build(chosen, out)
     storage, request = LocalStorage(out), asked(authors=("freesound:70",))

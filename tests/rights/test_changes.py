@@ -8,7 +8,7 @@ import pytest
 from sao_data.licences import Policy, Release
 from sao_data.licences.later import OnLaterRestriction
 from sao_data.records import Recording
-from sao_data.rights.changes import Change, compare, resolve
+from sao_data.rights.changes import StatedChange, action_for, changes_between
 
 POLICY, RELEASE = Policy(), Release()
 BY3 = "http://creativecommons.org/licenses/by/3.0/"
@@ -19,7 +19,7 @@ WAS = Recording(id="freesound:1", source="freesound", title="Rain", author="Ada"
 
 def changes(before: Recording = WAS, policy: Policy = POLICY, release: Release = RELEASE, **now: object):
     after = dataclasses.replace(before, **now)
-    return [(c.kind, c.before, c.after, c.restricts) for c in compare(before, after, policy, release)]
+    return [(c.kind, c.before, c.after, c.restricts) for c in changes_between(before, after, policy, release)]
 
 
 def test_the_same_words_are_no_change() -> None:
@@ -107,19 +107,19 @@ def test_each_change_is_judged_alone() -> None:
 
 
 def test_no_longer_offered_is_withdrawn_and_nothing_else() -> None:
-    (change,) = compare(WAS, None, POLICY, RELEASE)
+    (change,) = changes_between(WAS, None, POLICY, RELEASE)
     assert (change.kind, change.before, change.restricts) == ("withdrawn", "offered under CC-BY-3.0", False)
 
 
-def change(kind: str, *, restricts: bool = True) -> Change:
-    return Change(id="x:1", kind=kind, before="", after="", restricts=restricts)  # type: ignore[arg-type]
+def change(kind: str, *, restricts: bool = True) -> StatedChange:
+    return StatedChange(id="x:1", kind=kind, before="", after="", restricts=restricts)  # type: ignore[arg-type]
 
 
 def test_the_default_is_what_a_fresh_build_would_do() -> None:
     rules = OnLaterRestriction()
     for kind in ("withdrawn", "relicensed", "opted_out"):
-        assert resolve([change(kind, restricts=kind != "withdrawn")], rules) == "drop"
-    assert resolve([], rules) == "keep"
+        assert action_for([change(kind, restricts=kind != "withdrawn")], rules) == "drop"
+    assert action_for([], rules) == "keep"
 
 
 @pytest.mark.parametrize(("one", "other"), list(itertools.product(("keep", "ask", "drop"), repeat=2)))
@@ -127,12 +127,12 @@ def test_the_strictest_rule_wins(one: str, other: str) -> None:
     order = ["keep", "ask", "drop"]
     rules = OnLaterRestriction(relicensed=one, opted_out=other)  # type: ignore[arg-type]
     wanted = order[max(order.index(one), order.index(other))]
-    assert resolve([change("relicensed"), change("opted_out")], rules) == wanted
+    assert action_for([change("relicensed"), change("opted_out")], rules) == wanted
 
 
 def test_a_change_that_takes_nothing_away_is_no_reason_to_drop() -> None:
     rules = OnLaterRestriction(withdrawn="ask", relicensed="drop", opted_out="drop")
     harmless = [change(kind, restricts=False) for kind in ("relicensed", "opted_out", "renamed")]
-    assert resolve(harmless, rules) == "keep"
-    assert resolve([*harmless, change("renamed")], rules) == "keep"
-    assert resolve([*harmless, change("withdrawn", restricts=False)], rules) == "ask"
+    assert action_for(harmless, rules) == "keep"
+    assert action_for([*harmless, change("renamed")], rules) == "keep"
+    assert action_for([*harmless, change("withdrawn", restricts=False)], rules) == "ask"

@@ -14,12 +14,11 @@ import pytest
 from sao_data.dataset.reader import open_dataset
 from sao_data.dataset.verify import verify
 from sao_data.errors import MatchedNothing, UsageError
-from sao_data.ingest import standing_requests as history
+from sao_data.ingest import standing_requests
 from sao_data.records import Decision, Recording
-from sao_data.revision import credit_change as recredit
-from sao_data.revision import rewrite
+from sao_data.revision import credit_change, rewrite
 from sao_data.revision.selection import Wanted
-from sao_data.rights import credits as wishes
+from sao_data.rights import credits as requests
 from sao_data.rights.credits import WITHHELD, Credit, append, gather, read
 from sao_data.rights.takedowns import author_hash
 from sao_data.storage.backend import LocalStorage, Storage
@@ -66,7 +65,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def ask(storage: Storage, name: str, **wanted: tuple[str, ...]) -> rewrite.Rewritten | None:
     dataset = opened(storage)
     with storage.lock():
-        return recredit.apply(dataset, recredit.examine(dataset, Wanted(**wanted), name, DAY))
+        return credit_change.apply(dataset, credit_change.examine(dataset, Wanted(**wanted), name, DAY))
 
 
 def flacs(out: Path) -> dict[str, bytes]:
@@ -229,20 +228,20 @@ def test_music_is_captioned_under_the_new_name_and_stays_on_its_side_of_the_spli
 
 def test_a_name_replaces_the_wished_for_credit_and_keeps_the_page() -> None:
     asked = gather([Credit(id="made:1", name="A. K.", when=DAY)])
-    new = wishes.apply(ADA, asked)
+    new = requests.apply(ADA, asked)
     assert new == dataclasses.replace(ADA, author="A. K.", requested_credit="")
-    assert wishes.apply(new, asked) == new
-    assert wishes.apply(dataclasses.replace(ADA, id="made:2"), asked).author == "Ada Lovelace"
+    assert requests.apply(new, asked) == new
+    assert requests.apply(dataclasses.replace(ADA, id="made:2"), asked).author == "Ada Lovelace"
 
 
 def test_withholding_leaves_the_id_and_no_name() -> None:
     asked = gather([Credit(author=author_hash("made", "7"), name="", when=DAY)])
-    new = wishes.apply(ADA, asked)
+    new = requests.apply(ADA, asked)
     gone = {"author_url": "", "copyright_notice": "", "requested_credit": ""}
     assert new == dataclasses.replace(ADA, author=WITHHELD, **gone)  # type: ignore[arg-type]
-    assert wishes.apply(new, asked) == new
-    assert wishes.unnamed(new).author == ""
-    assert wishes.shown_author_id(new) == ""
+    assert requests.apply(new, asked) == new
+    assert requests.unnamed(new).author == ""
+    assert requests.shown_author_id(new) == ""
 
 
 @pytest.mark.parametrize(
@@ -255,7 +254,7 @@ def test_withholding_leaves_the_id_and_no_name() -> None:
     ],
 )
 def test_a_page_whose_address_tells_the_author_is_not_named(page: str, kept: bool) -> None:
-    new = wishes.credited(dataclasses.replace(ADA, page_url=page), "")
+    new = requests.credited(dataclasses.replace(ADA, page_url=page), "")
     assert new.page_url == (page if kept else "")
 
 
@@ -264,7 +263,7 @@ def test_an_author_without_an_id_stays_on_their_side_of_the_split() -> None:
     for n in range(20):
         nameless = dataclasses.replace(ADA, author=f"Author {n}" if n else "", author_id="")
         for name in ("", "Somebody Else"):
-            new = wishes.credited(wishes.credited(nameless, name), "Third")
+            new = requests.credited(requests.credited(nameless, name), "Third")
             sides = {series_of(r, decision, Split(validation_share=0.5)) for r in (nameless, new)}
             assert len(sides) == 1
 
@@ -289,8 +288,8 @@ def test_nothing_asked_for_is_missing_or_misspelt(built: Path, tmp_path: Path) -
         ask(storage, "", authors=("adda",))  # type: ignore[arg-type]
     for bad in ("", " ", "two\nlines"):
         with pytest.raises(UsageError, match="--as"):
-            recredit.name_of(bad)
-    assert recredit.name_of("withhold") == ""
+            credit_change.name_of(bad)
+    assert credit_change.name_of("withhold") == ""
 
 
 @pytest.mark.parametrize(
@@ -310,12 +309,12 @@ def test_nothing_asked_for_is_missing_or_misspelt(built: Path, tmp_path: Path) -
 )
 def test_what_may_be_meant_for_withhold_is_asked_about(given: str) -> None:
     with pytest.raises(UsageError, match="a name, or none\\? To take the name out write --as withhold"):
-        recredit.name_of(given)
+        credit_change.name_of(given)
 
 
 @pytest.mark.parametrize("given", ["Witold", "Nona", "Anonymous", "Ada None", "The Withers", "N. A."])
 def test_names_are_names(given: str) -> None:
-    assert recredit.name_of(given) == given
+    assert credit_change.name_of(given) == given
 
 
 def test_what_was_taken_down_is_named_by_no_credit() -> None:
@@ -323,5 +322,5 @@ def test_what_was_taken_down_is_named_by_no_credit() -> None:
 
     bare = Listed(recording=Recording(id="made:1", source="made"), raw="", source_index=0, num_offers=1)
     listing = Listing(rows={"made:1": bare}, rejections=[])
-    history.recredit(listing, gather([Credit(id="made:1", name="A", when=DAY)]))
+    standing_requests.recredit(listing, gather([Credit(id="made:1", name="A", when=DAY)]))
     assert listing.rows["made:1"] == bare

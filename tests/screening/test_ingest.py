@@ -14,7 +14,7 @@ from sao_data.dataset.reader import open_dataset
 from sao_data.dataset.verify import verify
 from sao_data.errors import UsageError
 from sao_data.execution.executor import LocalExecutor
-from sao_data.ingest import run as ingest
+from sao_data.ingest import run
 from sao_data.records import CatalogueRow
 from sao_data.screening import Sent
 from sao_data.storage import layout, tables
@@ -76,7 +76,7 @@ def test_screening_must_be_chosen(tmp_path: Path, folder: Path, monkeypatch: pyt
     path = tmp_path / "m.toml"
     path.write_text(f'name = "made"\n[[source]]\nplugin = "folder"\npath = "{folder}"\n')
     with pytest.raises(UsageError, match="ast_audioset"):
-        ingest.run(manifest.load(path), str(tmp_path / "out"), LocalExecutor(), Quiet())
+        run.ingest(manifest.load(path), str(tmp_path / "out"), LocalExecutor(), Quiet())
 
 
 def test_off_is_said_in_report_and_card(tmp_path: Path, folder: Path) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from sao_data.errors import UsageError
-from sao_data.sources._common import member as _member
+from sao_data.sources._common import member
 from sao_data.sources._common.archive import Archive, DamagedFile, is_safe
 from tests.paths import SHARED
 
@@ -140,7 +140,7 @@ def test_member_that_must_not_be_opened_says_why(
 
 
 def test_member_that_declares_too_much_is_not_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_member, "MOST_BYTES", 599_999)
+    monkeypatch.setattr(member, "MOST_BYTES", 599_999)
     archive = zipped(tmp_path / "x.zip", {"0/7.wav": SOUND})
     with pytest.raises(DamagedFile, match="declares 600000 bytes > 599999"):
         archive.open("0/7.wav")

@@ -7,17 +7,17 @@ from pathlib import Path
 import pytest
 
 from sao_data.errors import UsageError
-from sao_data.sources._common import work_list as _attribution_list
-from sao_data.sources._common.work_list import Entry
+from sao_data.sources._common import work_list
+from sao_data.sources._common.work_list import ListedWork
 from tests.paths import SHARED
 
 SHARED = SHARED / "fma_attribution.csv"
 
 
-def read(folder: Path, text: str) -> list[Entry]:
+def read(folder: Path, text: str) -> list[ListedWork]:
     (folder / "list.csv").write_text(text, encoding="utf-8")
-    _attribution_list.read.cache_clear()
-    return list(_attribution_list.read(str(folder / "list.csv")))
+    work_list.read.cache_clear()
+    return list(work_list.read(str(folder / "list.csv")))
 
 
 @pytest.mark.parametrize(
@@ -73,8 +73,8 @@ def test_whose_number_it_is_follows_from_the_url(
 def test_wanted_are_the_numbers_of_one_source_once_each(tmp_path: Path) -> None:
     read(tmp_path, "id,url\n5,\n,https://freesound.org/s/3/\n9,https://freemusicarchive.org/music/A\n5,\n")
     path = str(tmp_path / "list.csv")
-    assert _attribution_list.wanted(path, "freesound") == (5, 3)
-    assert _attribution_list.wanted(path, "fma") == (5, 9)
+    assert work_list.wanted(path, "freesound") == (5, 3)
+    assert work_list.wanted(path, "fma") == (5, 9)
 
 
 @pytest.mark.parametrize(
@@ -89,23 +89,23 @@ def test_wanted_are_the_numbers_of_one_source_once_each(tmp_path: Path) -> None:
 )
 def test_a_file_that_is_no_list_is_refused(text: str, message: str, tmp_path: Path) -> None:
     (tmp_path / "list.csv").write_text(text, encoding="utf-8")
-    _attribution_list.read.cache_clear()
+    work_list.read.cache_clear()
     with pytest.raises(UsageError, match=message):
-        _attribution_list.wanted(str(tmp_path / "list.csv"), "fma")
+        work_list.wanted(str(tmp_path / "list.csv"), "fma")
 
 
 def test_latin_1_and_absent_files_are_refused(tmp_path: Path) -> None:
     (tmp_path / "latin.csv").write_bytes("id,title\n1,caf\u00e9\n".encode("latin-1"))
     with pytest.raises(UsageError, match="save it as CSV UTF-8"):
-        _attribution_list.read(str(tmp_path / "latin.csv"))
+        work_list.read(str(tmp_path / "latin.csv"))
     with pytest.raises(UsageError, match="no such list"):
-        _attribution_list.read(str(tmp_path / "absent.csv"))
+        work_list.read(str(tmp_path / "absent.csv"))
 
 
 @pytest.mark.skipif(not SHARED.is_file(), reason="no ../shared/data/fma_attribution.csv")
 def test_the_published_list_is_read_whole() -> None:
-    entries = _attribution_list.read(str(SHARED))
+    entries = work_list.read(str(SHARED))
     assert len(entries) == 13_874
     assert {entry.source for entry in entries} == {"fma"}
     assert {entry.license for entry in entries} == {"cc0", "ccby"}
-    assert len(_attribution_list.wanted(str(SHARED), "fma")) == 13_874
+    assert len(work_list.wanted(str(SHARED), "fma")) == 13_874

@@ -89,7 +89,7 @@ def test_every_format_says_the_same(tmp_path: Path, suffix: str) -> None:
 @pytest.mark.parametrize("key", _fields.KNOWN_AS)
 def test_every_usual_name_is_known_whatever_its_case(key: str) -> None:
     for name in _fields.KNOWN_AS[key]:
-        assert _fields.Reader({f" {name.upper()}": "x"}, {}).value(key) == "x"
+        assert _fields.RowReader({f" {name.upper()}": "x"}, {}).value(key) == "x"
 
 
 def test_no_usual_name_stands_for_two_fields() -> None:

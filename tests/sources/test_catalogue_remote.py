@@ -20,15 +20,15 @@ from sao_data.dataset.reader import open_dataset
 from sao_data.dataset.verify import verify
 from sao_data.errors import Later
 from sao_data.execution.executor import LocalExecutor
+from sao_data.fetch.remote import RemoteSource
 from sao_data.fetch.wire import Timeouts, Weather
 from sao_data.fetch.workspace import Workspace
-from sao_data.ingest import run as ingest
+from sao_data.ingest import run
 from sao_data.plugins import DamagedFile
 from sao_data.records import Offer, Recording, Rejection
 from sao_data.sources import catalogue
 from sao_data.sources._common import urls as _urls
-from sao_data.sources._common.download import Manners, Pace, Stated, download
-from sao_data.stages.originals import RemoteSource
+from sao_data.sources._common.download import Manners, Pacer, Stated, download
 from tests.datasets_made import BY, Quiet, tone_wav
 
 DATA = bytes(range(256)) * 40
@@ -371,7 +371,7 @@ def test_addresses_that_must_not_be_asked(url: str) -> None:
 
 def test_turns_are_one_after_the_other_and_missed_ones_are_not_made_up_for() -> None:
     now = [100.0]
-    pace = Pace(2.0, clock=lambda: now[0])
+    pace = Pacer(2.0, clock=lambda: now[0])
     assert [pace.ask() for _ in range(3)] == [0.0, 0.5, 1.0]
     now[0] = 110.0
     assert [pace.ask(), pace.ask()] == [0.0, 0.5]
@@ -408,7 +408,7 @@ def test_a_dataset_from_addresses_is_whole_and_can_be_verified(
         'name = "web"\nnum_buckets = 2\nscreening = "off"\n[[source]]\nplugin = "catalogue"\n'
         f'path = "{path.name}"\nremote = true\nrequests_per_second = 50.0\nprivate_hosts = ["127.0.0.1"]\n'
     )
-    ingest.run(manifest.load(toml), str(tmp_path / "out"), LocalExecutor(), Quiet())
+    run.ingest(manifest.load(toml), str(tmp_path / "out"), LocalExecutor(), Quiet())
     dataset = open_dataset(str(tmp_path / "out"))
     rows = {row.id.split(":")[1]: row for row in dataset.catalogue()}
     assert {key for key, row in rows.items() if row.kept} == {"near", "good"}

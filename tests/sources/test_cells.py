@@ -19,12 +19,11 @@ from sao_data.dataset.reader import open_dataset
 from sao_data.dataset.verify import verify
 from sao_data.errors import UsageError
 from sao_data.execution.executor import LocalExecutor
-from sao_data.ingest import run as ingest
+from sao_data.ingest import run
 from sao_data.records import Offer, Recording, Rejection
 from sao_data.sources import catalogue, folder, freesound, freesound_pack, hub
 from sao_data.sources._common import cells as _cells
-from sao_data.sources._common import fields as _fields
-from sao_data.sources._common import preference as _preference
+from sao_data.sources._common import fields, preference
 from sao_data.storage import evidence
 from tests.datasets_made import CC0, Quiet, tone_wav
 
@@ -260,7 +259,7 @@ def test_what_is_no_text_is_told(tmp_path: Path) -> None:
      ("user", ""), ("lat", "")],
 )  # fmt: skip
 def test_names_near_to_what_is_looked_for(name: str, key: str) -> None:
-    told = _fields.unread([name], {})
+    told = fields.unread([name], {})
     assert [f"if it is the {key}, call it {key}" in line for line in told] == [True] * bool(key)
 
 
@@ -336,8 +335,8 @@ def test_a_dataset_of_the_hub_is_read_by_the_same_rules() -> None:
     ],
 )
 def test_a_field_that_speaks_of_ai_goes_to_a_person(field: str, value: object, wish: str) -> None:
-    assert _preference.stated({"title": "x", field: value}) == wish
-    assert _preference.stated({field: value, "gen_ai_preference": "no-gen-ai"}) == "no-gen-ai"
+    assert preference.stated({"title": "x", field: value}) == wish
+    assert preference.stated({field: value, "gen_ai_preference": "no-gen-ai"}) == "no-gen-ai"
 
 
 @pytest.mark.parametrize(
@@ -368,7 +367,7 @@ def test_what_the_operator_declares_stands_where_a_row_says_nothing(
         (offer,), again = catalogue.build(config).offers(), lambda raw: catalogue.recording(raw, config)
     assert isinstance(offer, Offer)
     assert (offer.recording.license_claim, offer.recording.author) == (claim, author)
-    said = json.loads(offer.raw).get(_fields.DECLARED)
+    said = json.loads(offer.raw).get(fields.DECLARED)
     assert (said or {}).get("by") == ("ann@example.org" if says else None)
     read = again(offer.raw)
     assert (read.license_claim, read.author) == (claim, author)
@@ -382,7 +381,7 @@ def test_the_manifest_signs_what_it_declares_and_warnings_reach_the_dataset(tmp_
         'name = "own"\ncontact = "ann@example.org"\nnum_buckets = 1\nscreening = "off"\n'
         '[[source]]\nplugin = "folder"\npath = "."\nlicense = "CC BY 4.0"\nauthor = "Ann Otter"\n'
     )
-    ingest.run(manifest.load(tmp_path / "m.toml"), str(tmp_path / "out"), LocalExecutor(), Quiet())
+    run.ingest(manifest.load(tmp_path / "m.toml"), str(tmp_path / "out"), LocalExecutor(), Quiet())
     dataset = open_dataset(str(tmp_path / "out"))
     assert verify(dataset) == []
     rows = list(dataset.catalogue())
@@ -403,7 +402,7 @@ def test_the_manifest_signs_what_it_declares_and_warnings_reach_the_dataset(tmp_
 
 
 def test_a_row_cannot_pretend_that_something_was_declared(tmp_path: Path) -> None:
-    row = {"file_name": "a.wav", _fields.DECLARED: {"license": "CC0"}}
+    row = {"file_name": "a.wav", fields.DECLARED: {"license": "CC0"}}
     _, (rejection,), _ = of_catalogue(tmp_path, [row], "jsonl")
     assert rejection.reason == "bad_metadata"
 
@@ -414,6 +413,6 @@ def test_columns_called_alike_are_read_by_name_as_the_evidence_has_them() -> Non
     said = [
         (read.text("page_url"), read.text("year"), read.licence(), read.wish())
         for row in (cells, dict(sorted(cells.items())), dict(sorted(cells.items(), reverse=True)))
-        for read in (_fields.Reader(row, {}),)
+        for read in (fields.RowReader(row, {}),)
     ]
     assert said == [("https://x.example/2", "2", ("CC BY 4.0 / CC0", ""), "AI train: y / ai_train: x")] * 3

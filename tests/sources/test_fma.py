@@ -17,7 +17,7 @@ from sao_data.ids import check_id
 from sao_data.licences import Policy, Release, decide
 from sao_data.records import Offer, Recording, Rejection
 from sao_data.sources import fma
-from sao_data.sources._fma import defects as _fma_defects
+from sao_data.sources._fma import defects
 from sao_data.sources._fma import rows as _fma_rows
 from tests.paths import SHARED
 
@@ -363,7 +363,7 @@ def test_broken_tracks_are_rejected_with_who_says_so(
 
 
 def test_defects_are_as_many_as_published() -> None:
-    assert [len(defect.ids) for defect in _fma_defects.DEFECTS] == [1, 2, 71, 3]
+    assert [len(defect.ids) for defect in defects.DEFECTS] == [1, 2, 71, 3]
 
 
 def test_rows_are_joined_by_id_in_any_order_and_halves_are_rejected(tmp_path: Path) -> None:

@@ -19,13 +19,13 @@ import pytest
 from sao_data.errors import Stopped, UsageError
 from sao_data.execution.executor import LocalExecutor
 from sao_data.fetch import credentials
+from sao_data.fetch.remote import RemoteSource
 from sao_data.fetch.workspace import Workspace
 from sao_data.licences import Release
 from sao_data.plugins import DamagedFile
 from sao_data.records import Offer, Recording
 from sao_data.sources import freesound_api
 from sao_data.sources.freesound_api import Config, FreesoundApi
-from sao_data.stages.originals import RemoteSource
 from sao_data.storage.backend import open_storage
 from tests.fakes.freesound import FakeFreesound, Quirks, SimulatedClock, World, as_json, make
 from tests.paths import SHARED

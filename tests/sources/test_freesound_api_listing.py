@@ -14,7 +14,7 @@ import pytest
 from sao_data.errors import Stopped
 from sao_data.fetch import credentials
 from sao_data.records import Offer, Recording
-from sao_data.sources._freesound import search as _freesound_search
+from sao_data.sources._freesound import search
 from tests.fakes.freesound import FakeFreesound, Quirks, World
 from tests.fakes.freesound.descriptors import NAMES as DESCRIPTORS
 from tests.sources.freesound_asked import fake_of, ids_of, listed, source_of
@@ -323,7 +323,7 @@ def test_dates_without_a_zone_are_utc(
     monkeypatch.setenv("TZ", "Asia/Tokyo")
     time.tzset()
     try:
-        assert _freesound_search.milliseconds(created) == milliseconds
+        assert search.milliseconds(created) == milliseconds
     finally:
         monkeypatch.undo()
         time.tzset()

@@ -16,7 +16,7 @@ from sao_data.licences import Policy, Release, decide
 from sao_data.records import Offer, Recording, Rejection
 from sao_data.sources import freesound, freesound_pack
 from sao_data.sources._common.archive import DamagedFile
-from sao_data.sources._freesound import taxonomy as _bst
+from sao_data.sources._freesound import taxonomy
 from tests.paths import SHARED
 
 ROW = {
@@ -274,12 +274,12 @@ def test_notes_say_what_packs_leave_out(tmp_path: Path) -> None:
     ],
 )
 def test_category_becomes_its_code(words: str, code: str) -> None:
-    assert _bst.code(words) == code
+    assert taxonomy.code(words) == code
 
 
 def test_taxonomy_has_the_keys_of_its_publication() -> None:
-    assert len(_bst.TOP) == 5
-    assert sum(len(names) + 1 for names in _bst.BELOW.values()) == 28  # with an "Other" in each
+    assert len(taxonomy.TOP) == 5
+    assert sum(len(names) + 1 for names in taxonomy.BELOW.values()) == 28  # with an "Other" in each
 
 
 @pytest.mark.skipif(not SHARED.is_dir(), reason="../shared/data is absent")

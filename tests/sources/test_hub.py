@@ -20,11 +20,11 @@ from sao_data.dataset.reader import open_dataset
 from sao_data.dataset.verify import verify
 from sao_data.errors import UsageError
 from sao_data.execution.executor import LocalExecutor
-from sao_data.ingest import run as ingest
+from sao_data.ingest import run
 from sao_data.plugins import DamagedFile
 from sao_data.records import Offer, Recording, Rejection
 from sao_data.sources import hub
-from sao_data.sources._hub import files as _hub_files
+from sao_data.sources._hub import files
 from tests.datasets_made import BY, CC0, Quiet, tone_wav
 
 ROW = {"id": "a1", "title": "Rain", "artist": "Ana", "license": BY}
@@ -188,9 +188,9 @@ def test_a_path_that_leads_out_of_the_dataset_is_rejected_and_never_opened(tmp_p
     assert not recordings
     assert (rejections[0].reason, rejections[0].stage) == ("bad_path", "list")
     assert rejections[0].detail.startswith("train/0: ")
-    places = _hub_files.Places(base=str(tmp_path / "d"), roots=(os.path.realpath(tmp_path / "d"),))
+    places = files.Places(base=str(tmp_path / "d"), roots=(os.path.realpath(tmp_path / "d"),))
     with pytest.raises(DamagedFile):
-        _hub_files.opened({"bytes": None, "path": path}, places)
+        files.opened({"bytes": None, "path": path}, places)
 
 
 def test_files_of_a_dataset_of_the_hub_are_opened_only_where_the_library_keeps_them(tmp_path: Path) -> None:
@@ -200,12 +200,12 @@ def test_files_of_a_dataset_of_the_hub_are_opened_only_where_the_library_keeps_t
     (tmp_path / "datasets--o--n" / "blobs" / "77").write_bytes(b"RIFF")
     (snapshot / "a.wav").symlink_to("../../../blobs/77")
     (tmp_path / "token").write_bytes(b"hf_secret")
-    places = _hub_files.Places(base="", roots=(os.path.realpath(tmp_path / "datasets--o--n"),))
-    said = _hub_files.facts({"bytes": None, "path": str(snapshot / "a.wav")}, places)
+    places = files.Places(base="", roots=(os.path.realpath(tmp_path / "datasets--o--n"),))
+    said = files.facts({"bytes": None, "path": str(snapshot / "a.wav")}, places)
     assert said == {"path": "data/a.wav", "num_bytes": 4, "sha256": hashlib.sha256(b"RIFF").hexdigest()}
     for path in (str(tmp_path / "token"), "a.wav"):
-        with pytest.raises(_hub_files.Refused):
-            _hub_files.facts({"bytes": None, "path": path}, places)
+        with pytest.raises(files.Refused):
+            files.facts({"bytes": None, "path": path}, places)
 
 
 def test_a_row_whose_file_is_not_there_is_missing_when_opened(tmp_path: Path) -> None:
@@ -300,7 +300,7 @@ def test_a_dataset_is_built_from_it_and_verified(tmp_path: Path) -> None:
         'name = "hubs"\nnum_buckets = 1\nscreening = "off"\n'
         '[[source]]\nplugin = "hub"\npath = "d"\ncache = "cache"\nfields = {author = "artist"}\n'
     )
-    summary = ingest.run(manifest.load(toml), str(tmp_path / "out"), LocalExecutor(), Quiet())
+    summary = run.ingest(manifest.load(toml), str(tmp_path / "out"), LocalExecutor(), Quiet())
     assert summary.kept == 2
     dataset = open_dataset(str(tmp_path / "out"))
     assert {row.author for row in dataset.catalogue()} == {"Ana"}

@@ -15,9 +15,8 @@ import pytest
 from sao_data.licences import Policy, Release, decide
 from sao_data.records import Offer, Recording
 from sao_data.sources import folder, freesound, freesound_pack
-from sao_data.sources._common import fields as _fields
-from sao_data.sources._common import preference as _preference
-from sao_data.sources._freesound import offers as _freesound_rows
+from sao_data.sources._common import fields, preference
+from sao_data.sources._freesound import offers
 
 CC0 = "http://creativecommons.org/publicdomain/zero/1.0/"
 NO_STRING: tuple[object, ...] = (["no-gen-ai"], {"value": "no-gen-ai"}, True, False, 0, 1.5, [], {})
@@ -37,7 +36,7 @@ def of_freesound(row: dict[str, Any], tmp_path: Path) -> Recording:
 
 def of_the_api(row: dict[str, Any], tmp_path: Path) -> Recording:
     said = {"sound": SOUND | row, "retrieved_at": "2026-08-01T12:00:00Z", "request": "https://x.invalid/"}
-    return _freesound_rows.recording(json.dumps(said), "https://cdn.freesound.org/", "")
+    return offers.recording(json.dumps(said), "https://cdn.freesound.org/", "")
 
 
 def of_a_folder(row: dict[str, Any], tmp_path: Path) -> Recording:
@@ -59,7 +58,7 @@ def of_a_sidecar(row: dict[str, Any], tmp_path: Path) -> Recording:
 
 def of_a_table(row: dict[str, Any], tmp_path: Path) -> Recording:
     stated = {"id": "7", "license": CC0} | row
-    return _fields.recording(stated, {}, key="made:7", raw="{}", audio_url="a.wav", file_name="a.wav")
+    return fields.recording(stated, {}, key="made:7", raw="{}", audio_url="a.wav", file_name="a.wav")
 
 
 READERS = (of_freesound, of_the_api, of_a_folder, of_a_sidecar, of_a_table)
@@ -67,7 +66,7 @@ Reader = Callable[[dict[str, Any], Path], Recording]
 
 
 @pytest.mark.parametrize("reader", READERS)
-@pytest.mark.parametrize("key", _preference.NAMES)
+@pytest.mark.parametrize("key", preference.NAMES)
 def test_a_wish_that_is_no_string_goes_to_a_person(reader: Reader, key: str, tmp_path: Path) -> None:
     for number, value in enumerate(NO_STRING):
         (tmp_path / str(number)).mkdir()
@@ -108,11 +107,11 @@ def test_the_stricter_of_two_fields_counts(reader: Reader, tmp_path: Path) -> No
     ],
 )
 def test_several_fields_together(said: tuple[object, ...], wish: str) -> None:
-    assert _preference.stated(dict(zip(_preference.NAMES, said, strict=True))) == wish
+    assert preference.stated(dict(zip(preference.NAMES, said, strict=True))) == wish
 
 
 def test_json_text_has_one_spelling_and_no_lone_surrogates() -> None:
-    assert _preference.stated({"ai_preference": {"b": "\ud800", "a": 1}}) == '{"a": 1, "b": "\\ud800"}'
+    assert preference.stated({"ai_preference": {"b": "\ud800", "a": 1}}) == '{"a": 1, "b": "\\ud800"}'
 
 
 def test_every_column_of_a_pack_is_heard(tmp_path: Path) -> None:
@@ -149,7 +148,7 @@ def test_every_column_of_a_pack_is_heard(tmp_path: Path) -> None:
     ],
 )
 def test_which_fields_speak_of_ai(names: str, asks: bool) -> None:
-    assert [name for name in names.split() if _preference.speaks_of_ai(name) != asks] == []
+    assert [name for name in names.split() if preference.speaks_of_ai(name) != asks] == []
 
 
 @pytest.mark.parametrize("reader", READERS)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from sao_data.sources._common import rows as _rows
+from sao_data.sources._common import rows
 
 
 @pytest.mark.parametrize(
@@ -24,8 +24,8 @@ from sao_data.sources._common import rows as _rows
     ],
 )
 def test_bad_object_says_why(raw: bytes, said: str) -> None:
-    with pytest.raises(_rows.BadRow, match=said):
-        _rows.parse_object(raw)
+    with pytest.raises(rows.BadRow, match=said):
+        rows.parse_object(raw)
 
 
 @pytest.mark.parametrize(
@@ -49,13 +49,13 @@ def test_bad_object_says_why(raw: bytes, said: str) -> None:
 def test_numbers_are_numbers_that_a_table_can_hold(
     value: object, whole: int | None, real: float | None
 ) -> None:
-    assert _rows.whole({"x": value}, "x") == whole
-    assert _rows.real({"x": value}, "x") == real
+    assert rows.whole({"x": value}, "x") == whole
+    assert rows.real({"x": value}, "x") == real
 
 
 def test_text_cells() -> None:
-    row: _rows.Row = {"s": " a ", "i": 2021, "b": True, "n": None, "l": ["x"]}
-    assert [_rows.text(row, key) for key in ("s", "i", "b", "n", "l", "absent")] == [
+    row: rows.Row = {"s": " a ", "i": 2021, "b": True, "n": None, "l": ["x"]}
+    assert [rows.text(row, key) for key in ("s", "i", "b", "n", "l", "absent")] == [
         " a ",
         "2021",
         "",
@@ -66,9 +66,9 @@ def test_text_cells() -> None:
 
 
 def test_list_cells_stay_verbatim_and_string_cells_are_split() -> None:
-    row: _rows.Row = {"list": ["a,b", " ", "c", None], "string": "a b, c;;d"}
-    assert _rows.texts(row, "list", separators=",;") == ("a,b", " ", "c")
-    assert _rows.texts(row, "string", separators=",;") == ("a b", "c", "d")
+    row: rows.Row = {"list": ["a,b", " ", "c", None], "string": "a b, c;;d"}
+    assert rows.texts(row, "list", separators=",;") == ("a,b", " ", "c")
+    assert rows.texts(row, "string", separators=",;") == ("a b", "c", "d")
 
 
 @pytest.mark.parametrize(
@@ -82,18 +82,18 @@ def test_list_cells_stay_verbatim_and_string_cells_are_split() -> None:
     ],
 )
 def test_licence_url_goes_to_the_url(cell: str) -> None:
-    assert _rows.split_licence(cell) == ("", cell)
+    assert rows.split_licence(cell) == ("", cell)
 
 
 @pytest.mark.parametrize("cell", ["", "Attribution", "CC BY 4.0 / see http://x.org", "Sampling+"])
 def test_licence_words_go_to_the_claim(cell: str) -> None:
-    assert _rows.split_licence(cell) == (cell, "")
+    assert rows.split_licence(cell) == (cell, "")
 
 
 def test_lines_end_at_line_feeds_only(tmp_path: Path) -> None:
     path = tmp_path / "x.jsonl"
     path.write_bytes(b'\xef\xbb\xbf{"a":1}\r\n\n{"b":"\xe2\x80\xa8"}\n{"c":3}')
-    assert list(_rows.numbered_lines(path)) == [
+    assert list(rows.numbered_lines(path)) == [
         (1, b'{"a":1}'),
         (3, b'{"b":"\xe2\x80\xa8"}'),
         (4, b'{"c":3}'),
@@ -101,4 +101,4 @@ def test_lines_end_at_line_feeds_only(tmp_path: Path) -> None:
 
 
 def test_canonical_json_is_sorted_readable_and_always_utf8() -> None:
-    assert _rows.canonical_json({"b": "é", "a": "\ud800"}) == '{"a": "\\ud800", "b": "é"}'
+    assert rows.canonical_json({"b": "é", "a": "\ud800"}) == '{"a": "\\ud800", "b": "é"}'

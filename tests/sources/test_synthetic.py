@@ -13,7 +13,7 @@ import soundfile
 from sao_data.errors import UsageError
 from sao_data.records import Offer, Recording
 from sao_data.sources import synthetic
-from sao_data.sources._synthetic.works import CC0, CC0_NAME, WORKS, Work
+from sao_data.sources._synthetic.works import CC0, CC0_NAME, WORKS, Made
 
 SOURCE = synthetic.build(synthetic.Config())
 NAMES = [work.name for work in WORKS]
@@ -32,7 +32,7 @@ def files() -> dict[str, bytes]:
 @pytest.mark.parametrize(
     "work", [each for each in WORKS if each.name not in ("silent", "corrupt")], ids=lambda w: w.name
 )
-def test_work_is_audible_finite_and_as_stated(work: Work, files: dict[str, bytes]) -> None:
+def test_work_is_audible_finite_and_as_stated(work: Made, files: dict[str, bytes]) -> None:
     x_NC, rate = soundfile.read(io.BytesIO(files[work.name]), always_2d=True)
     stated = recordings(SOURCE)[NAMES.index(work.name)].media
     assert np.isfinite(x_NC).all()

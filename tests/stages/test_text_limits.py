@@ -18,9 +18,9 @@ from sao_data.dataset.verify import verify
 from sao_data.errors import UsageError
 from sao_data.execution.executor import LocalExecutor
 from sao_data.ids import sample_key
-from sao_data.ingest import run as ingest
+from sao_data.ingest import run
 from sao_data.records import Recording
-from sao_data.sources._common import work_list as _attribution_list
+from sao_data.sources._common import work_list
 from sao_data.stages import text_limits
 from sao_data.storage import shards
 from tests.datasets_made import CC0, Quiet, tone_wav
@@ -87,7 +87,7 @@ def test_our_own_tables_are_read_again_whatever_was_ingested(
     path.write_text(
         f'name = "t"\nnum_buckets = 1\nscreening = "off"\n[[source]]\nplugin = "folder"\npath = "{folder}"\n'
     )
-    ingest.run(manifest.load(path), str(tmp_path / "out"), LocalExecutor(), Quiet())
+    run.ingest(manifest.load(path), str(tmp_path / "out"), LocalExecutor(), Quiet())
     dataset = open_dataset(str(tmp_path / "out"))
     assert verify(dataset) == []
     by_id = {row.id: row for row in dataset.catalogue()}
@@ -100,5 +100,5 @@ def test_our_own_tables_are_read_again_whatever_was_ingested(
         text = (tmp_path / "out" / "attribution" / name).read_text(encoding="utf-8")
         for row in csv.reader(io.StringIO(text, newline="")):
             assert max(map(len, row)) <= SHEET_CELL
-    _attribution_list.read.cache_clear()
-    assert len(_attribution_list.read(str(tmp_path / "out" / "attribution" / "attribution.csv"))) == 1 + kept
+    work_list.read.cache_clear()
+    assert len(work_list.read(str(tmp_path / "out" / "attribution" / "attribution.csv"))) == 1 + kept

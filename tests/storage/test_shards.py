@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from sao_data.dataset.checks import shards as shard_check
+from sao_data.dataset.checks import shard_check
 from sao_data.errors import IntegrityError
 from sao_data.records import Sample, SampleRow, Shard
 from sao_data.storage import layout, shards

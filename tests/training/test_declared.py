@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from sao_data import config as configs
+from sao_data import config
 from sao_data.dataset.reader import Dataset, open_dataset
 from sao_data.dataset.release import Release
 from sao_data.errors import IntegrityError, UsageError
-from sao_data.storage import checksums as sums
+from sao_data.storage import checksums
 from sao_model import declared, generation, run, train_dit, train_vae
 from tests.datasets_made import BY, SAMPLING, build, load, write_folder
 from tests.training.test_training import TINY, Silent, dit_config, vae_config
@@ -68,8 +68,8 @@ def record(checkpoint: Path) -> dict[str, Any]:
 
 
 def asked(**release: bool) -> generation.Config:
-    table: configs.Table = {"prompt": "x", "seconds": 0.01, "steps": 1, "device": "cpu", "release": release}
-    return configs.parse(generation.Config, table, where="test")
+    table: config.Table = {"prompt": "x", "seconds": 0.01, "steps": 1, "device": "cpu", "release": release}
+    return config.parse(generation.Config, table, where="test")
 
 
 def test_a_checkpoint_says_its_release_and_what_its_works_ask(vae: Path, dit: Path) -> None:
@@ -134,7 +134,7 @@ def test_a_codec_without_a_record_is_used_and_the_log_says_that_it_cannot_be_che
 ) -> None:
     foreign = shutil.copytree(vae, tmp_path / "foreign")
     (foreign / "training_data.json").unlink()
-    sums.write(foreign)
+    checksums.write(foreign)
     trained_dit(dataset, mini, foreign, tmp_path / "run", release=COMMERCIAL)
     said = [r.message for r in caplog.records if r.levelno == logging.WARNING]
     assert said == [
@@ -171,7 +171,7 @@ def test_weights_without_a_record_generate_and_it_is_said_that_nothing_was_check
 ) -> None:
     foreign = shutil.copytree(dit, tmp_path / "foreign")
     (foreign / "training_data.json").unlink()
-    sums.write(foreign)
+    checksums.write(foreign)
     out = generation.generate(str(foreign), asked(commercial_use=True), tmp_path / "x.wav")
     facts = json.loads(out.with_suffix(".json").read_text())
     assert facts["release"] == dict.fromkeys(PAPER) | COMMERCIAL
@@ -189,7 +189,7 @@ def test_a_record_without_the_works_conditions_is_not_called_checked(
     said = record(older)
     del said[key]
     (older / "training_data.json").write_text(json.dumps(said))
-    sums.write(older)
+    checksums.write(older)
     facts = declared.check_use(older, declared.Use())
     assert (facts["release"], facts["release_checked"]) == (PAPER, False)
     assert "does not say what its works ask of a release; it cannot be checked" in caplog.text
@@ -202,7 +202,7 @@ def test_a_part_without_a_record_leaves_a_sound_unchecked_and_the_rest_is_held_t
     said = record(foreign)
     said["pretrained"].append({"part": "encoder", "training_data": None})
     (foreign / "training_data.json").write_text(json.dumps(said))
-    sums.write(foreign)
+    checksums.write(foreign)
     assert declared.check_use(foreign, declared.Use())["release_checked"] is False
     with pytest.raises(UsageError, match="the generation declares commercial_training"):
         declared.check_use(foreign, declared.Use(commercial_training=True))
@@ -213,7 +213,7 @@ def test_a_damaged_record_is_no_missing_one(dit: Path, tmp_path: Path) -> None:
     (damaged / "training_data.json").write_text('{"release": ')
     with pytest.raises(IntegrityError, match=r"training_data\.json: not the bytes that SHA256SUMS names"):
         generation.generate(str(damaged), asked(), tmp_path / "x.wav")
-    sums.write(damaged)
+    checksums.write(damaged)
     with pytest.raises(IntegrityError, match=r"training_data\.json: Invalid JSON"):
         generation.generate(str(damaged), asked(), tmp_path / "x.wav")
     (damaged / "training_data.json").unlink()

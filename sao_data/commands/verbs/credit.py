@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 from sao_data.errors import UsageError
 
 if TYPE_CHECKING:
-    from sao_data.revision.credit_change import Effect
+    from sao_data.revision.credit_change import CreditEffect
     from sao_data.revision.rewrite import Rewritten
     from sao_data.revision.selection import Wanted
     from sao_data.storage.backend import Storage
@@ -53,10 +53,9 @@ def run(args: argparse.Namespace) -> int:
 def change(storage: Storage, wanted: Wanted, given: str, *, apply: bool) -> int:
     """Show what another credit means; with `apply`, give it."""
     from sao_data.dataset.reader import read_owner
-    from sao_data.revision import credit_change as recredit
-    from sao_data.revision import rewrite
+    from sao_data.revision import credit_change, rewrite
 
-    name = recredit.name_of(given)
+    name = credit_change.name_of(given)
     read_owner(storage)
     if not apply:
         _change(storage, wanted, name, apply=False)
@@ -71,20 +70,20 @@ def change(storage: Storage, wanted: Wanted, given: str, *, apply: bool) -> int:
 
 def _change(storage: Storage, wanted: Wanted, name: str, *, apply: bool) -> None:
     from sao_data.attribution.plain import count
-    from sao_data.revision import credit_change as recredit
+    from sao_data.revision import credit_change
     from sao_data.revision.takedown import open_published
 
     dataset, when = open_published(storage), today()
     if dataset is None:
-        ids = recredit.apply_unfinished(storage, wanted, name, when, write=apply)
+        ids = credit_change.apply_unfinished(storage, wanted, name, when, write=apply)
         _say(
             f"{storage.url} is not finished: {count(len(ids), 'work')} in it {_are(name)} by the next ingest"
         )
     else:
-        effect = recredit.examine(dataset, wanted, name, when)
+        effect = credit_change.examine(dataset, wanted, name, when)
         _show(effect, name)
         if apply:
-            _tell(recredit.apply(dataset, effect))
+            _tell(credit_change.apply(dataset, effect))
     if not apply:
         _say("nothing was changed; add --apply to do it")
 
@@ -96,7 +95,7 @@ def today() -> str:
     return datetime.now(UTC).date().isoformat()
 
 
-def _show(effect: Effect, name: str) -> None:
+def _show(effect: CreditEffect, name: str) -> None:
     kept = sum(row.kept for row in effect.rows)
     _say(f"works        {kept:,} kept, {len(effect.rows) - kept:,} merely listed {_are(name)}")
     _say(f"             {len(effect.rows) - len(effect.changes):,} of them are so already")

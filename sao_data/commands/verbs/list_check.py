@@ -22,7 +22,7 @@ from sao_data.errors import UsageError
 if TYPE_CHECKING:
     from sao_data.manifest import Manifest
     from sao_data.plugins import Source
-    from sao_data.revision.list_check import Report
+    from sao_data.revision.list_check import ListReport
     from sao_data.storage.backend import Storage
 
 HELP = "what is left of a published list of works"
@@ -56,26 +56,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     from sao_data import manifest
-    from sao_data.commands import common as launch
-    from sao_data.commands import progress
+    from sao_data.commands import common, progress
     from sao_data.revision import list_check
-    from sao_data.sources._common import work_list as _attribution_list
+    from sao_data.sources._common import work_list
 
     storage, name = _target(args)
     if storage.exists(name) and not args.overwrite:
         raise UsageError(
             f"{storage.url}/{name}: is there and is not overwritten; give another --csv, or --overwrite"
         )
-    entries = _attribution_list.read(args.file)
+    entries = work_list.read(args.file)
     chosen = manifest.load(Path(args.manifest), args.set)
     prefixes = {list_check.PREFIXES.get(source.plugin, source.plugin) for source in chosen.source}
-    sources = _ready(chosen, launch.output(args.out, chosen.name), accept_terms=args.accept_terms)
+    sources = _ready(chosen, common.output(args.out, chosen.name), accept_terms=args.accept_terms)
     with closing(progress.make()) as shown:
         shown.start("look up", None)
         report = list_check.check(entries, sources, prefixes, chosen.policy, chosen.release, shown.advance)
         shown.finish()
     for line in _lines(report):
-        sys.stdout.write(f"{launch.printable(line)}\n")
+        sys.stdout.write(f"{common.printable(line)}\n")
     storage.write(name, list_check.to_csv(report))
     sys.stdout.write(f"written to {storage.url}/{name}\n")
     return 0 if report.num_by_status["still_there"] == len(report.lines) else 1
@@ -83,26 +82,26 @@ def run(args: argparse.Namespace) -> int:
 
 def _target(args: argparse.Namespace) -> tuple[Storage, str]:
     """Folder and name of the table; UsageError if it is the list itself."""
-    from sao_data.commands import common as launch
+    from sao_data.commands import common
     from sao_data.storage.backend import open_storage
 
     given = Path(args.csv or f"{Path(args.file).stem}-checked.csv")
     if given.resolve() == Path(args.file).resolve():
         raise UsageError(f"--csv {args.csv}: that is the list itself; give another name")
-    folder = launch.output(args.out, "") if args.out and not args.csv else str(given.absolute().parent)
+    folder = common.output(args.out, "") if args.out and not args.csv else str(given.absolute().parent)
     return open_storage(folder), given.name
 
 
 def _ready(chosen: Manifest, url: str, *, accept_terms: bool) -> list[Source]:
     """The manifest's sources, able to answer."""
     from sao_data import plugins
-    from sao_data.ingest import remote_sources as remote
+    from sao_data.ingest import remote_sources
 
     named = [(d.plugin, plugins.load("sources", d.plugin).build(d.config)) for d in chosen.source]
-    return list(remote.to_ask(named, chosen.release, url, accept_terms=accept_terms))
+    return list(remote_sources.to_ask(named, chosen.release, url, accept_terms=accept_terms))
 
 
-def _lines(report: Report) -> Iterator[str]:
+def _lines(report: ListReport) -> Iterator[str]:
     """Counts by status, then what may be used."""
     yield f"{'works on the list':17s} {len(report.lines):>9,}"
     for status, words in _WORDS.items():

@@ -21,7 +21,7 @@ from sao_data.errors import UsageError
 from sao_data.storage import layout
 
 if TYPE_CHECKING:
-    from sao_data.revision.recheck import Report
+    from sao_data.revision.recheck import RecheckReport
 
 HELP = "compare a dataset with what its sources say now"
 
@@ -47,7 +47,7 @@ def run(args: argparse.Namespace) -> int:
     from sao_data.commands import progress
     from sao_data.commands.common import printable
     from sao_data.dataset.reader import open_dataset
-    from sao_data.ingest import remote_sources as remote
+    from sao_data.ingest import remote_sources
     from sao_data.revision import recheck
 
     if args.sample is not None and args.sample < 1:
@@ -59,7 +59,7 @@ def run(args: argparse.Namespace) -> int:
         asked = recheck.from_dataset(dataset, args.set)
     plugins = [described["plugin"] for described in dataset.facts["manifest"]["source"]]
     named = list(zip(plugins, asked.sources, strict=True))
-    ready = remote.to_ask(named, asked.release, dataset.storage.url)
+    ready = remote_sources.to_ask(named, asked.release, dataset.storage.url)
     asked = dataclasses.replace(asked, sources=ready)
     with closing(progress.make()) as shown:
         shown.start("list", None)
@@ -74,7 +74,7 @@ def run(args: argparse.Namespace) -> int:
     return 1 if report.findings else 0
 
 
-def _lines(report: Report) -> Iterator[str]:
+def _lines(report: RecheckReport) -> Iterator[str]:
     """Counts of recordings, then the changes by kind, with what becomes of the recording."""
     yield f"{'compared':17s} {report.compared:>9,}"
     yield f"{'still the same':17s} {report.same:>9,}"

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from sao_data.loading.training_data import Exposure
     from sao_data.records import CatalogueRow
     from sao_data.revision.rewrite import Rewritten
-    from sao_data.revision.takedown import Copy, Effect, Request
+    from sao_data.revision.takedown import Copy, Request, TakedownEffect
     from sao_data.storage.backend import Storage
 
 HELP = "take works out of a dataset and keep them out"
@@ -118,7 +118,7 @@ def _unfinished(storage: Storage, request: Request, *, apply: bool) -> None:
         _say("left to do   shards/ and evidence/ of the version being rebuilt may hold them: run the ingest")
 
 
-def _show(dataset: Dataset, effect: Effect) -> None:
+def _show(dataset: Dataset, effect: TakedownEffect) -> None:
     from sao_data.attribution.plain import count
 
     rows = effect.rows
@@ -142,7 +142,7 @@ def _work(row: CatalogueRow) -> str:
     return f'{state} {row.id}  "{row.title}" by {who}, {row.license or "no licence"}'
 
 
-def _show_checkpoints(dataset: Dataset, effect: Effect, folders: list[Path]) -> list[Exposure]:
+def _show_checkpoints(dataset: Dataset, effect: TakedownEffect, folders: list[Path]) -> list[Exposure]:
     from sao_data.loading import training_data
 
     if not folders:
@@ -174,7 +174,7 @@ def _show_copies(storage: Storage, request: Request, copies: Sequence[Copy]) -> 
     _say(f"  sao takedown {where} {ids} --reason {reason} --apply")
 
 
-def _tell(done: Rewritten | None, effect: Effect, exposed: list[Exposure]) -> None:
+def _tell(done: Rewritten | None, effect: TakedownEffect, exposed: list[Exposure]) -> None:
     from sao_data.attribution.plain import count
 
     assert done is not None

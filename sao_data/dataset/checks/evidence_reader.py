@@ -40,7 +40,7 @@ _MOST_HELD = 64 << 20  # characters of raw rows held at once; the catalogue is r
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reader:
+class EvidenceReader:
     """One source of a manifest, as far as it reads its own raw rows."""
 
     source: str  # the plugin's name
@@ -66,7 +66,7 @@ class Stray:
     ids: tuple[str, ...]
 
 
-def readers(facts: Facts, *, foreign: bool = False) -> tuple[tuple[Reader, ...], tuple[str, ...]]:
+def readers(facts: Facts, *, foreign: bool = False) -> tuple[tuple[EvidenceReader, ...], tuple[str, ...]]:
     """The sources of dataset.json that can be replayed here, and one sentence on each that cannot.
 
     Plugins that are not ours are imported only with `foreign`: a stranger's dataset must not choose what
@@ -91,7 +91,7 @@ def config_from(cls: type[T], described: config.Table, *, where: str) -> T:
     return config.parse(cls, absent | described, where=where)
 
 
-def replayed(storage: Storage, facts: Facts, using: Sequence[Reader]) -> Iterator[Replayed | Stray]:
+def replayed(storage: Storage, facts: Facts, using: Sequence[EvidenceReader]) -> Iterator[Replayed | Stray]:
     """Each catalogue row with evidence; then what evidence there is of works that are not in the catalogue.
 
     Evidence that is missing or damaged is passed over: whoever checks the files names it.
@@ -127,7 +127,7 @@ def _strays(group: _Group, unseen: set[str]) -> Iterator[Stray]:
             yield Stray(ids=tuple(sorted(ids)))
 
 
-def _reader(described: config.Table, foreign: bool, where: str) -> Reader:
+def _reader(described: config.Table, foreign: bool, where: str) -> EvidenceReader:
     name = described["plugin"]
     if "." in name and not foreign:
         why = "is not one of our sources, and its code is not run unasked (--trust-plugins runs it)"
@@ -140,7 +140,7 @@ def _reader(described: config.Table, foreign: bool, where: str) -> Reader:
     if there != here:
         raise UsageError(f"{where}: made by version {there} of {name}, this is version {here}")
     made = config_from(module.Config, described["config"], where=where)
-    return Reader(source=name, read=lambda raw: read(raw, made))
+    return EvidenceReader(source=name, read=lambda raw: read(raw, made))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,7 +160,7 @@ class _Group:
     by_id: dict[str, set[str]] = field(default_factory=dict)  # such sha256 by recording id
     held: int = 0  # characters of raw rows
 
-    def add(self, digest: str, raw: str, using: Sequence[Reader]) -> None:
+    def add(self, digest: str, raw: str, using: Sequence[EvidenceReader]) -> None:
         readings = tuple(_read(raw, reader) for reader in using)
         self.readings[digest] = readings
         self.held += len(raw)
@@ -174,7 +174,7 @@ class _Group:
         return tuple(recording for recording in found if recording and recording.id == recording_id)
 
 
-def _groups(storage: Storage, facts: Facts, using: Sequence[Reader]) -> Iterator[_Group]:
+def _groups(storage: Storage, facts: Facts, using: Sequence[EvidenceReader]) -> Iterator[_Group]:
     group = _Group()
     for name in sorted(facts["files"]):
         if not name.startswith(f"{layout.EVIDENCE}/"):
@@ -192,7 +192,7 @@ def _groups(storage: Storage, facts: Facts, using: Sequence[Reader]) -> Iterator
         yield group
 
 
-def _read(raw: str, reader: Reader) -> _Reading:
+def _read(raw: str, reader: EvidenceReader) -> _Reading:
     try:
         return _Reading(source=reader.source, recording=utf8_only(reader.read(raw)))
     except ValueError as error:

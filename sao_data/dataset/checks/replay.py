@@ -14,8 +14,8 @@ from collections.abc import Callable, Iterator, Sequence
 
 from sao_data import config
 from sao_data.dataset.checks.evidence_reader import (
+    EvidenceReader,
     Facts,
-    Reader,
     Replayed,
     Stray,
     config_from,
@@ -25,7 +25,7 @@ from sao_data.dataset.checks.evidence_reader import (
     said_of,
 )
 from sao_data.licences import Policy, Release, decide
-from sao_data.matching import metadata as clusters
+from sao_data.matching import metadata
 from sao_data.matching.metadata import NARROWED, Candidate, Matching, candidate
 from sao_data.records import CatalogueRow, Decision, Offer, Recording, Verdict
 from sao_data.rights.credits import apply as credited
@@ -34,7 +34,7 @@ from sao_data.stages.listing import Listed
 from sao_data.storage import layout
 from sao_data.storage.backend import Storage
 
-__all__ = ["Reader", "config_from", "explained", "findings", "readers", "replayed", "rules"]
+__all__ = ["EvidenceReader", "config_from", "explained", "findings", "readers", "replayed", "rules"]
 
 Explain = Callable[[CatalogueRow, Decision], str | None]
 
@@ -80,7 +80,7 @@ def explained(row: CatalogueRow, decision: Decision) -> str | None:
 def findings(
     storage: Storage,
     facts: Facts,
-    using: Sequence[Reader],
+    using: Sequence[EvidenceReader],
     explain: Explain = explained,
     tally: Counter[str] | None = None,  # counts the decisions that were derived again, as "replayed"
 ) -> Iterator[str]:
@@ -172,7 +172,7 @@ def _copies(judged: list[tuple[CatalogueRow, Candidate]], matching: Matching) ->
     """Works that were allowed although they are copies of denied ones, and objections that nothing bears
     out. Hashes that only the files could give are not in the evidence: objections for the same file may rest
     on them."""
-    objections = {item.recording_id: item for item in clusters.objections((c for _, c in judged), matching)}
+    objections = {item.recording_id: item for item in metadata.objections((c for _, c in judged), matching)}
     for row, _ in judged:
         objection = objections.get(row.id)
         if objection and row.verdict == "allow" and row.rule != "allowed_by_review":

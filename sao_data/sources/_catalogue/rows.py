@@ -12,8 +12,7 @@ import pyarrow
 import pyarrow.parquet as parquet
 
 from sao_data.errors import UsageError
-from sao_data.sources._common import fields as _fields
-from sao_data.sources._common import rows as _rows
+from sao_data.sources._common import fields, rows
 from sao_data.sources._common.archive import Archive
 from sao_data.sources._common.columns import Csv
 
@@ -22,12 +21,12 @@ _BATCH = 256  # rows of a Parquet file held at once
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Line:
+class CatalogueLine:
     """One row; `problem` is '' if it could be read."""
 
     where: str  # "works.csv:7"
     raw: str  # canonical JSON of the row
-    row: _rows.Row = field(default_factory=dict)
+    row: rows.Row = field(default_factory=dict)
     problem: str = ""
     num_missing: int = 0  # cells that a CSV row has fewer than the header
 
@@ -46,14 +45,16 @@ def columns(path: str, plugin: str) -> list[str] | None:
     return names
 
 
-def read(path: str, plugin: str) -> Iterator[Line]:
+def read(path: str, plugin: str) -> Iterator[CatalogueLine]:
     """Every row that is not blank, in the file's order."""
     name = os.path.basename(path)
     if path.endswith(".csv"):
         for line in _csv(path, plugin).rows():
-            row: _rows.Row = dict(line.cells)
-            raw = _rows.canonical_json(row)
-            yield Line(where=line.where, raw=raw, row=row, problem=line.problem, num_missing=line.num_missing)
+            row: rows.Row = dict(line.cells)
+            raw = rows.canonical_json(row)
+            yield CatalogueLine(
+                where=line.where, raw=raw, row=row, problem=line.problem, num_missing=line.num_missing
+            )
     elif path.endswith(".parquet"):
         yield from _parquet_lines(path, name, plugin)
     else:
@@ -63,28 +64,28 @@ def read(path: str, plugin: str) -> Iterator[Line]:
 def _csv(path: str, plugin: str) -> Csv:
     folder, name = os.path.split(path)
     archive = Archive(path=folder or ".", key="path", plugin=plugin)
-    return Csv(archive=archive, name=name, is_name=_fields.is_known)
+    return Csv(archive=archive, name=name, is_name=fields.is_known)
 
 
-def _json_lines(path: str, name: str) -> Iterator[Line]:
-    for number, raw in _rows.numbered_lines(Path(path)):
+def _json_lines(path: str, name: str) -> Iterator[CatalogueLine]:
+    for number, raw in rows.numbered_lines(Path(path)):
         where = f"{name}:{number}"
         try:
-            row = _rows.parse_object(raw)
-        except _rows.BadRow as error:
-            yield Line(where=where, raw=raw.decode("utf-8", "backslashreplace"), problem=str(error))
+            row = rows.parse_object(raw)
+        except rows.BadRow as error:
+            yield CatalogueLine(where=where, raw=raw.decode("utf-8", "backslashreplace"), problem=str(error))
         else:
-            yield Line(where=where, raw=_rows.canonical_json(row), row=row)
+            yield CatalogueLine(where=where, raw=rows.canonical_json(row), row=row)
 
 
-def _parquet_lines(path: str, name: str, plugin: str) -> Iterator[Line]:
+def _parquet_lines(path: str, name: str, plugin: str) -> Iterator[CatalogueLine]:
     number = 0
     with _parquet(path, plugin) as table:
         for batch in _batches(table, path, plugin):
             for cells in batch.to_pylist():
                 number += 1
-                row = {key: _fields.as_json(cell) for key, cell in cells.items()}
-                yield Line(where=f"{name}:{number}", raw=_rows.canonical_json(row), row=row)
+                row = {key: fields.as_json(cell) for key, cell in cells.items()}
+                yield CatalogueLine(where=f"{name}:{number}", raw=rows.canonical_json(row), row=row)
 
 
 def _batches(table: Any, path: str, plugin: str) -> Iterator[Any]:

@@ -22,12 +22,12 @@ from typing import BinaryIO, NamedTuple
 
 from sao_data.errors import UsageError
 from sao_data.plugins import DamagedFile
-from sao_data.sources._common.member import Entry, open_member
+from sao_data.sources._common.member import ZipEntry, open_member
 
-__all__ = ["Archive", "DamagedFile", "Facts", "is_safe"]
+__all__ = ["Archive", "DamagedFile", "FileFacts", "is_safe"]
 
 
-class Facts(NamedTuple):
+class FileFacts(NamedTuple):
     """What is known of a file without reading it; crc32 is '' in a folder."""
 
     num_bytes: int
@@ -74,13 +74,13 @@ class Archive:
             return []
         return sorted(name for name in self._index().members if not is_safe(name))
 
-    def facts(self, name: str) -> Facts | None:
+    def facts(self, name: str) -> FileFacts | None:
         """Size and crc32 of a file as its directory has them; None: there is no such file."""
         if self._is_folder:
             path = os.path.join(self.path, name)
-            return Facts(os.path.getsize(path), "") if is_safe(name) and os.path.isfile(path) else None
+            return FileFacts(os.path.getsize(path), "") if is_safe(name) and os.path.isfile(path) else None
         member = self._index().members.get(name)
-        return None if member is None else Facts(member.num_bytes, f"{member.crc32:08x}")
+        return None if member is None else FileFacts(member.num_bytes, f"{member.crc32:08x}")
 
     def open(self, name: str) -> BinaryIO:
         """The bytes of a file, from its beginning; not seekable."""
@@ -127,7 +127,7 @@ def is_safe(name: str) -> bool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Index:
-    members: dict[str, Entry]
+    members: dict[str, ZipEntry]
     folders: frozenset[str]
     repeated: frozenset[str]
 
@@ -156,8 +156,8 @@ def _read_index(path: str, num_bytes: int, changed_ns: int, plugin: str) -> _Ind
     )
 
 
-def _entry(info: zipfile.ZipInfo) -> Entry:
-    return Entry(
+def _entry(info: zipfile.ZipInfo) -> ZipEntry:
+    return ZipEntry(
         offset=info.header_offset,
         packed_bytes=info.compress_size,
         num_bytes=info.file_size,

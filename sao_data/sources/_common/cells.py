@@ -61,7 +61,7 @@ _MOST_KINDS = 200  # different things that are told of one source
 
 
 @dataclass(slots=True)
-class Tally:
+class Remarks:
     """What is to be said of the rows of a source once they are read; counts of equal things."""
 
     counts: Counter[str] = field(default_factory=Counter)

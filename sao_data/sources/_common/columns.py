@@ -28,7 +28,7 @@ def _no_name(name: str) -> bool:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Line:
+class TableLine:
     """One row by column name; `problem` is '' if it could be read."""
 
     where: str  # "tracks.csv:7", the line it ends on
@@ -52,7 +52,7 @@ class Csv:
         with contextlib.closing(self._read()) as rows:
             return next(rows)[1]
 
-    def rows(self) -> Iterator[Line]:
+    def rows(self) -> Iterator[TableLine]:
         """Every row that is not blank; UsageError if the file is cut, damaged or not UTF-8."""
         rows = self._read()
         header = next(rows)[1]
@@ -61,11 +61,15 @@ class Csv:
             if len(cells) > len(header):
                 problem = f"{len(cells)} cells, but the header names {len(header)} columns"
             if problem:
-                yield Line(where=where, cells={"where": where, "cells": " | ".join(cells)}, problem=problem)
+                yield TableLine(
+                    where=where, cells={"where": where, "cells": " | ".join(cells)}, problem=problem
+                )
             else:
                 missing = len(header) - len(cells)
                 padded = cells + [""] * missing
-                yield Line(where=where, cells=dict(zip(header, padded, strict=True)), num_missing=missing)
+                yield TableLine(
+                    where=where, cells=dict(zip(header, padded, strict=True)), num_missing=missing
+                )
 
     def require(
         self, columns: Iterable[str], *, known_as: Mapping[str, tuple[str, ...]] | None = None

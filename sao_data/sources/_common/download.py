@@ -17,7 +17,7 @@ from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Protocol
 from urllib.parse import urljoin
 
 import requests
@@ -27,7 +27,7 @@ from sao_data.errors import Later
 from sao_data.fetch import wire
 from sao_data.fetch.wire import Timeouts, Weather
 from sao_data.plugins import DamagedFile
-from sao_data.sources._common import urls as _urls
+from sao_data.sources._common import urls
 
 _TIMEOUTS = Timeouts()
 _MOST = 8 << 30  # bytes of a file whose size nobody stated
@@ -43,13 +43,13 @@ _RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
 _BLOCK = 1 << 20
 
 
-class Asks(Protocol):
+class Turns(Protocol):
     """What gives turns."""
 
     def ask(self) -> float: ...
 
 
-class Pace:
+class Pacer:
     """Turns for any number of workers: one every 1/rate seconds. Never sleeps; thread-safe."""
 
     def __init__(self, per_second: float, clock: Callable[[], float] = time.monotonic) -> None:
@@ -64,13 +64,6 @@ class Pace:
             turn = max(now, self._next)
             self._next = turn + self._apart
             return turn - now
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fetched:
-    """What was transferred."""
-
-    rendition: Literal["original"] = "original"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,7 +85,7 @@ class Stated:
 class Manners:
     """How servers are asked."""
 
-    pace: Asks
+    pace: Turns
     private_hosts: tuple[str, ...] = ()
     timeouts: Timeouts = _TIMEOUTS
     attempts: int = 4
@@ -103,7 +96,7 @@ class Manners:
 def download(stated: Stated, partial: Path, manners: Manners) -> None:
     """Fetch the file to `partial`; raises FileNotFoundError, DamagedFile, Stopped, other OSErrors."""
     with wire.session(f"sao/{__version__}") as pool:
-        _urls.mount(pool, manners.private_hosts)
+        urls.mount(pool, manners.private_hosts)
         transfer = _Transfer(stated, partial, manners, pool)
         for attempt in range(1, manners.attempts + 1):
             try:
@@ -155,7 +148,7 @@ class _Transfer:
         """The first answer that is no redirect, if it is a good one."""
         url = self._stated.url
         for _ in range(_MAX_HOPS + 1):
-            if problem := _urls.problem(url, self._manners.private_hosts):
+            if problem := urls.problem(url, self._manners.private_hosts):
                 raise DamagedFile(f"{_shown(url)}: {problem}")
             if wait := self._manners.pace.ask():
                 self._manners.sleep(wait)

@@ -20,16 +20,14 @@ from sao_data.errors import UsageError
 from sao_data.ids import check_id
 from sao_data.licences import parse_witnesses
 from sao_data.records import MediaFacts, Recording
-from sao_data.sources._common import cells as _cells
-from sao_data.sources._common import paths as _paths
-from sao_data.sources._common import rows as _rows
-from sao_data.sources._common.cells import Tally
+from sao_data.sources._common import cells, paths, rows
+from sao_data.sources._common.cells import Remarks
 from sao_data.sources._common.columns import plain
 from sao_data.sources._common.reader import (
     KNOWN_AS,
     Fields,
-    Reader,
     Refused,
+    RowReader,
     columns_of,
     is_known,
     text,
@@ -37,8 +35,21 @@ from sao_data.sources._common.reader import (
 )
 
 __all__ = [
-    "KNOWN_AS", "Fields", "Reader", "Refused", "as_json", "check", "columns_of", "declaration", "declared",
-    "is_known", "recording", "recording_id", "require", "text", "unread",
+    "KNOWN_AS",
+    "Fields",
+    "Refused",
+    "RowReader",
+    "as_json",
+    "check",
+    "columns_of",
+    "declaration",
+    "declared",
+    "is_known",
+    "recording",
+    "recording_id",
+    "require",
+    "text",
+    "unread",
 ]  # fmt: skip
 DECLARED = "declared_in_manifest"  # key of the evidence: what the operator said for rows that say nothing
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
@@ -102,19 +113,19 @@ def recording_id(stated: str, name: str) -> str:
         return whole
     _, _, rest = stated.partition("://")
     if not rest:
-        return f"{name}:{_paths.own_id(stated)}"
+        return f"{name}:{paths.own_id(stated)}"
     slug = re.sub(r"[^A-Za-z0-9]+", "-", rest).strip("-")[:_MOST_SLUG]
     return f"{name}:{slug}-{hashlib.sha256(stated.encode()).hexdigest()[:10]}".replace(":-", ":")
 
 
-def declared(row: _rows.Row, fields: Fields, by: Declares) -> _rows.Row:
+def declared(row: rows.Row, fields: Fields, by: Declares) -> rows.Row:
     """The row, with what the manifest declares of such as say nothing of it themselves, and who declared it.
 
     A row's own words stand above. What names another author is not of whom the licence was declared for.
     """
-    said = Reader(row, fields)
+    said = RowReader(row, fields)
     url_and_claim, author = said.licence()[::-1], said.text("author").strip()
-    missing: _rows.Row = {}
+    missing: rows.Row = {}
     if parse_witnesses(*url_and_claim).silent and (
         not author or by.author.casefold() in ("", author.casefold())
     ):
@@ -139,7 +150,7 @@ def declaration(by: Declares, name: str) -> tuple[str, ...]:
 
 
 def recording(
-    row: _rows.Row,
+    row: rows.Row,
     fields: Fields,
     *,
     key: str,
@@ -148,7 +159,7 @@ def recording(
     file_name: str,
     blanket: str = "",
     page_url: str = "",
-    tally: Tally | None = None,
+    tally: Remarks | None = None,
 ) -> Recording:
     """The recording `key` as the row says it. Refused for a checksum that is none, and for columns that
     contradict each other.
@@ -157,13 +168,13 @@ def recording(
     declares stands in the row (`declared`).
     """
     own = {name: cell for name, cell in row.items() if name != DECLARED}
-    said, missing = Reader(own, fields, tally), row.get(DECLARED)
-    declared = {k: _cells.text(v, k) for k, v in missing.items()} if isinstance(missing, dict) else {}
+    said, missing = RowReader(own, fields, tally), row.get(DECLARED)
+    declared = {k: cells.text(v, k) for k, v in missing.items()} if isinstance(missing, dict) else {}
     claim, url = said.licence()
     if "license" in declared or "license_url" in declared:
         claim, url = declared.get("license", ""), declared.get("license_url", "")
     elif blanket and parse_witnesses(url, claim).silent:
-        claim, url = _rows.split_licence(blanket)
+        claim, url = rows.split_licence(blanket)
     return Recording(
         id=key,
         source=key.partition(":")[0],
@@ -190,7 +201,7 @@ def recording(
         md5=_checksum(said, "md5"),
         sha256=_checksum(said, "sha256"),
         retrieved_at=said.text("retrieved_at"),
-        evidence=_rows.sha256_of(raw),
+        evidence=rows.sha256_of(raw),
     )
 
 
@@ -211,7 +222,7 @@ def as_json(cell: object) -> object:
     return cell if isinstance(cell, str | int | None) else str(cell)
 
 
-def _checksum(row: Reader, key: str) -> str:
+def _checksum(row: RowReader, key: str) -> str:
     said = row.text(key).strip()
     if said and not re.fullmatch(rf"[0-9A-Fa-f]{{{_NUM_HEX[key]}}}", said):
         raise Refused(
@@ -222,13 +233,13 @@ def _checksum(row: Reader, key: str) -> str:
     return said.lower()
 
 
-def _media(row: Reader, file_name: str) -> MediaFacts:
+def _media(row: RowReader, file_name: str) -> MediaFacts:
     keys = ("num_bytes", "seconds", "sample_rate", "num_channels")
-    said: _rows.Row = {key: _cells.number(row.value(key)) for key in keys}
+    said: rows.Row = {key: cells.number(row.value(key)) for key in keys}
     return MediaFacts(
         container=posixpath.splitext(file_name)[1].lower().lstrip("."),
-        num_bytes=_rows.whole(said, "num_bytes"),
-        seconds=_rows.real(said, "seconds"),
-        sample_rate=_rows.whole(said, "sample_rate"),
-        num_channels=_rows.whole(said, "num_channels"),
+        num_bytes=rows.whole(said, "num_bytes"),
+        seconds=rows.real(said, "seconds"),
+        sample_rate=rows.whole(said, "sample_rate"),
+        num_channels=rows.whole(said, "num_channels"),
     )

@@ -27,7 +27,7 @@ _LOCAL_HEADER = struct.Struct("<4s22xHH")  # PKWARE APPNOTE 4.3.7: signature, le
 _ENCRYPTED = 0x1
 
 
-class Entry(NamedTuple):
+class ZipEntry(NamedTuple):
     """What a zip's directory says of a member."""
 
     offset: int  # of its local header
@@ -39,7 +39,7 @@ class Entry(NamedTuple):
     is_link: bool
 
 
-def open_member(path: str, name: str, member: Entry) -> BinaryIO:
+def open_member(path: str, name: str, member: ZipEntry) -> BinaryIO:
     """The member's bytes from its beginning; DamagedFile if it cannot be or must not be read."""
     problem = _problem(member)
     if problem:
@@ -51,7 +51,7 @@ def open_member(path: str, name: str, member: Entry) -> BinaryIO:
         return io.BufferedReader(_Member(file, name, member), buffer_size=_BLOCK)
 
 
-def _problem(member: Entry) -> str:
+def _problem(member: ZipEntry) -> str:
     """Why a member is not opened; '' if it is."""
     if member.is_link:
         return "is a link"
@@ -64,7 +64,7 @@ def _problem(member: Entry) -> str:
     return ""
 
 
-def _seek_data(file: BinaryIO, name: str, member: Entry) -> None:
+def _seek_data(file: BinaryIO, name: str, member: ZipEntry) -> None:
     file.seek(max(0, member.offset))
     header = file.read(_LOCAL_HEADER.size)
     if member.offset < 0 or len(header) < _LOCAL_HEADER.size or not header.startswith(b"PK\3\4"):
@@ -104,7 +104,7 @@ class _Inflate:
 class _Member(io.RawIOBase):
     """Streams one member from an open file that stands at its data."""
 
-    def __init__(self, file: BinaryIO, name: str, member: Entry) -> None:
+    def __init__(self, file: BinaryIO, name: str, member: ZipEntry) -> None:
         self._file = file
         self._name = name
         self._member = member

@@ -16,8 +16,7 @@ from collections.abc import Iterable, Mapping
 from sao_data.licences import normalise_preference
 from sao_data.licences.later import is_stricter
 from sao_data.licences.preference import NEVER
-from sao_data.sources._common import cells as _cells
-from sao_data.sources._common import rows as _rows
+from sao_data.sources._common import cells, rows
 
 NAMES = ("gen_ai_preference", "ai_preference", "generative_ai_preference")  # newest first
 
@@ -101,7 +100,7 @@ def _words(name: str) -> tuple[str, ...]:
 
 
 def _asks(name: str, cell: object) -> bool:
-    if not speaks_of_ai(name) or _cells.is_nothing(cell, _cells.WISH):
+    if not speaks_of_ai(name) or cells.is_nothing(cell, cells.WISH):
         return False
     says_no = (
         cell is False
@@ -113,5 +112,5 @@ def _asks(name: str, cell: object) -> bool:
 
 def _text(value: object) -> str:
     if value is None or isinstance(value, str):
-        return "" if _cells.is_nothing(value, _cells.WISH) else str(value)
-    return _rows.json_text(value)
+        return "" if cells.is_nothing(value, cells.WISH) else str(value)
+    return rows.json_text(value)

@@ -15,9 +15,8 @@ from collections.abc import Collection, Mapping
 
 from sao_data.licences import parse
 from sao_data.sources._common import cells as _cells
-from sao_data.sources._common import preference as _preference
-from sao_data.sources._common import rows as _rows
-from sao_data.sources._common.cells import Tally
+from sao_data.sources._common import preference, rows
+from sao_data.sources._common.cells import Remarks
 from sao_data.sources._common.columns import plain
 
 KNOWN_AS: dict[str, tuple[str, ...]] = {
@@ -33,7 +32,7 @@ KNOWN_AS: dict[str, tuple[str, ...]] = {
     "license_url": (
         "license_url", "licence_url", "license_uri", "licence_uri", "license_link", "licence_link",
     ),
-    "ai_preference": _preference.NAMES,
+    "ai_preference": preference.NAMES,
     "description": ("description",),
     "tags": ("tags", "keywords"),
     "genres": ("genres", "genre"),
@@ -59,7 +58,7 @@ _NEAR = 0.8  # likeness of a column's name to a usual one at which it is told
 _ABOUT_RIGHTS = ("licen", "lizenz", "copyright")
 
 
-class Refused(_rows.BadRow):
+class Refused(rows.BadRow):
     """A row that cannot be offered: a stable reason, and the words."""
 
     def __init__(self, reason: str, detail: str) -> None:
@@ -89,16 +88,16 @@ def unread(columns: Collection[str], fields: Fields) -> tuple[str, ...]:
     return tuple(told)
 
 
-def text(row: _rows.Row, key: str, fields: Fields) -> str:
+def text(row: rows.Row, key: str, fields: Fields) -> str:
     """What the row says of a field as text, '' = nothing."""
-    return Reader(row, fields).text(key)
+    return RowReader(row, fields).text(key)
 
 
-class Reader:
+class RowReader:
     """One row: what it says of each field. Refused: its columns contradict each other."""
 
-    def __init__(self, row: _rows.Row, fields: Fields, tally: Tally | None = None) -> None:
-        self._row, self._tally = row, tally or Tally()
+    def __init__(self, row: rows.Row, fields: Fields, tally: Remarks | None = None) -> None:
+        self._row, self._tally = row, tally or Remarks()
         self._places = _places(tuple(row), tuple(sorted(fields.items())))
         self._tally.meet(row)
 
@@ -123,12 +122,12 @@ class Reader:
 
     def wish(self) -> str:
         """The uploader's wish, whatever columns state it."""
-        return _preference.stated(self._row, self._places["ai_preference"])
+        return preference.stated(self._row, self._places["ai_preference"])
 
     def licence(self) -> tuple[str, str]:
         """(words, URL): a cell of its own for the URL comes first, and then the other one is kept whole."""
         words, url = (self._all(key) for key in ("license", "license_url"))
-        return (words if words != url else "", url) if url else _rows.split_licence(words)
+        return (words if words != url else "", url) if url else rows.split_licence(words)
 
     def _worded(self, key: str) -> object:
         """Its cell, of which it is told if it is of a kind that holds no words."""

@@ -20,16 +20,16 @@ from sao_data.errors import UsageError
 from sao_data.licences import parse
 from sao_data.licences.address import host_of, split
 from sao_data.sources._common import cells as _cells
-from sao_data.sources._common import fields as _fields
+from sao_data.sources._common import fields
 from sao_data.sources._common.columns import plain
 from sao_data.storage import delimited
 
 # Our own attribution.csv has all of these; a list of downloads names sounds by their files.
 _NAMES = {
-    "id": ("freesound_id", "fma_id", *_fields.KNOWN_AS["id"]),
-    "title": (*_fields.KNOWN_AS["title"], "track", "sound", "file_name", "filename"),
-    "author": (*_fields.KNOWN_AS["author"], "user"),
-    "license": _fields.KNOWN_AS["license"],
+    "id": ("freesound_id", "fma_id", *fields.KNOWN_AS["id"]),
+    "title": (*fields.KNOWN_AS["title"], "track", "sound", "file_name", "filename"),
+    "author": (*fields.KNOWN_AS["author"], "user"),
+    "license": fields.KNOWN_AS["license"],
     "url": ("page_url", "source_url", "url", "link", "permalink", "uri", "href", "source"),
 }
 _KEYS = {"id": "id", "title": "title", "author": "author", "license": "license", "url": "page_url"}
@@ -42,7 +42,7 @@ _MOST_SNIFFED = 200  # rows
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
+class ListedWork:
     """One work of a list; '' = not stated."""
 
     where: str  # "list.csv:7"
@@ -66,7 +66,7 @@ def wanted(path: str, source: str) -> tuple[int, ...]:
 
 
 @functools.lru_cache(maxsize=4)
-def read(path: str) -> tuple[Entry, ...]:
+def read(path: str) -> tuple[ListedWork, ...]:
     """Every line of a list that is not blank; UsageError if it cannot be read or names nothing."""
     rows = _rows_of(path)
     header = {plain(cell): place for place, cell in reversed(list(enumerate(rows[0][1])))}
@@ -103,13 +103,13 @@ def _rows_of(path: str) -> list[tuple[int, list[str]]]:
     return rows
 
 
-def _entry(where: str, cells: list[str], places: dict[str, int], owner: str) -> Entry:
+def _entry(where: str, cells: list[str], places: dict[str, int], owner: str) -> ListedWork:
     said = {
         key: _cells.text(cells[place], _KEYS[key]).strip() if 0 <= place < len(cells) else ""
         for key, place in places.items()
     }
     source, number = _named(said, owner)
-    return Entry(
+    return ListedWork(
         where=where,
         source=source,
         number=number,

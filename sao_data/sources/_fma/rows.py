@@ -15,9 +15,8 @@ from collections.abc import Iterator
 from sao_data.licences import parse
 from sao_data.records import MediaFacts, Recording
 from sao_data.sources._common import cells as _cells
-from sao_data.sources._common import preference as _preference
-from sao_data.sources._common import rows as _rows
-from sao_data.sources._common.cells import Tally
+from sao_data.sources._common import preference, rows
+from sao_data.sources._common.cells import Remarks
 from sao_data.sources._common.columns import Cells
 from sao_data.sources._fma.defects import WRONG_SECONDS
 
@@ -61,7 +60,7 @@ Genres = dict[str, Cells]
 def joined(track: Cells, raw_track: Cells, genres: Genres, collection: str, file: object) -> str:
     """The evidence of one track: canonical JSON of all that is said of it."""
     named = {genre_id: _stated(genres[genre_id]) for genre_id in _with_parents(_genre_ids(track), genres)}
-    return _rows.canonical_json(
+    return rows.canonical_json(
         {
             TRACKS: _stated(track),
             RAW_TRACKS: _stated(raw_track),
@@ -72,20 +71,20 @@ def joined(track: Cells, raw_track: Cells, genres: Genres, collection: str, file
     )
 
 
-def recording_of(raw: str, *, clips: bool | None, tally: Tally | None = None) -> Recording:
+def recording_of(raw: str, *, clips: bool | None, tally: Remarks | None = None) -> Recording:
     """Read a track from its evidence; BadRow if it is none. `clips` None: as the collection's name has it."""
-    said = _rows.parse_object(raw.encode())
+    said = rows.parse_object(raw.encode())
     track, own = _object(said, TRACKS), _object(said, RAW_TRACKS)
     genres = {
         genre_id: _object(_any_object(said, GENRES), genre_id) for genre_id in _any_object(said, GENRES)
     }
     if problem := id_problem(track.get("track_id", "")):
-        raise _rows.BadRow(problem)
-    looks = (tally or Tally()).look
+        raise rows.BadRow(problem)
+    looks = (tally or Remarks()).look
     for key, column in _LOOKED_AT.items():
         looks(column, track.get(column, ""), key)
     track_id, seconds = int(track["track_id"]), _positive(track, "track.duration")
-    is_cut = _rows.text(said, "collection") not in ("", "fma_full") if clips is None else clips
+    is_cut = rows.text(said, "collection") not in ("", "fma_full") if clips is None else clips
     return Recording(
         id=f"fma:{track_id}",
         source="fma",
@@ -97,7 +96,7 @@ def recording_of(raw: str, *, clips: bool | None, tally: Tally | None = None) ->
         audio_url=audio_url(track_id),
         license_claim=_both(track.get("track.license", ""), own.get("license_title", ""), " / "),
         license_url=_both(own.get("license_url", ""), _badge(own), " "),
-        ai_preference=_preference.stated(own | track),
+        ai_preference=preference.stated(own | track),
         description=_cells.first("description", track.get("track.information"), own.get("track_information")),
         tags=tuple(
             tag
@@ -113,7 +112,7 @@ def recording_of(raw: str, *, clips: bool | None, tally: Tally | None = None) ->
         earlier_changes=(EXCERPT,) if is_cut and (seconds is None or seconds > 30) else (),
         is_explicit=_is_explicit(own.get("track_explicit", "")),
         media=MediaFacts(container="mp3", seconds=None if track_id in WRONG_SECONDS else seconds),
-        evidence=_rows.sha256_of(raw),
+        evidence=rows.sha256_of(raw),
     )
 
 
@@ -133,18 +132,18 @@ def genre_id_of(cell: str) -> str:
     return _whole(cell)
 
 
-def _any_object(said: _rows.Row, key: str) -> _rows.Row:
+def _any_object(said: rows.Row, key: str) -> rows.Row:
     value = said.get(key)
     if not isinstance(value, dict):
-        raise _rows.BadRow(f"want an object at {key!r}")
+        raise rows.BadRow(f"want an object at {key!r}")
     return value
 
 
-def _object(said: _rows.Row, key: str) -> Cells:
+def _object(said: rows.Row, key: str) -> Cells:
     value = _any_object(said, key)
     cells = {name: cell for name, cell in value.items() if isinstance(cell, str)}
     if len(cells) < len(value):
-        raise _rows.BadRow(f"want strings alone at {key!r}")
+        raise rows.BadRow(f"want strings alone at {key!r}")
     return cells
 
 

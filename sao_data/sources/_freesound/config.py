@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from sao_data.config import Location
 from sao_data.errors import UsageError
-from sao_data.fetch.permits import LEVELS, Windows
+from sao_data.fetch.permits import LEVELS, QuotaWindows
 from sao_data.fetch.wire import FREESOUND, checked_base
 from sao_data.records import Rendition
 from sao_data.sources._freesound.listing import Scope
@@ -94,7 +94,7 @@ def again(config: FreesoundConfig) -> str:
     return config.listing
 
 
-def windows(config: FreesoundConfig) -> Windows | None:
+def windows(config: FreesoundConfig) -> QuotaWindows | None:
     """The limits of the API key: those of its level, or the operator's own where they are lower."""
     if config.level not in LEVELS:
         raise _wrong("level", f"{config.level}: want one of {', '.join(map(str, LEVELS))}")
@@ -103,8 +103,8 @@ def windows(config: FreesoundConfig) -> Windows | None:
     if minute < 0 or day < 0:
         raise _wrong("per_minute", "a limit is above 0; 0 stands for the level's own")
     if of_level is None:
-        return Windows(per_minute=minute or 10**9, per_day=day or 10**9) if minute or day else None
-    return Windows(
+        return QuotaWindows(per_minute=minute or 10**9, per_day=day or 10**9) if minute or day else None
+    return QuotaWindows(
         per_minute=min(minute or of_level.per_minute, of_level.per_minute),
         per_day=min(day or of_level.per_day, of_level.per_day),
     )

@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass
 from pathlib import Path
 
 from sao_data.audio.containers import oggpages, sniff
 from sao_data.audio.containers.guarded import Guarded
 from sao_data.audio.rejected import AudioRejected
+from sao_data.fetch.remote import Fetched
 from sao_data.plugins import DamagedFile
 from sao_data.records import Recording, Rendition
-from sao_data.sources._freesound.search import Asks
+from sao_data.sources._freesound.search import Api
 from sao_data.sources._freesound.sound import TYPES
 
 _ID = re.compile(r"freesound:([1-9][0-9]{0,18})")
@@ -24,15 +24,7 @@ _MOST = 1 << 40  # bytes; how large a file may be is not decided here
 _ATTEMPTS = 2
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fetched:
-    """What lies on disk now."""
-
-    rendition: Rendition
-    suffix: str  # ".wav", of the file's name at the source; '' = not stated
-
-
-def fetch(web: Asks, recording: Recording, partial: Path, rendition: Rendition) -> Fetched:
+def fetch(web: Api, recording: Recording, partial: Path, rendition: Rendition) -> Fetched:
     """Fetch to `partial`, going on from what is there. FileNotFoundError and DamagedFile are facts, other
     OSErrors weather."""
     match = _ID.fullmatch(recording.id)

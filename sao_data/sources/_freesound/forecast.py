@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from sao_data.fetch.permits import LEVELS
 from sao_data.records import Rendition
-from sao_data.sources._common import rows as _rows
+from sao_data.sources._common import rows
 from sao_data.sources._freesound.search import Query, Search
 
 _SEAMS = 1.015  # sounds that share a second with the last of a page are listed again: about 1 % in practice
@@ -71,9 +71,9 @@ def forecast(
     counts, num_bytes, seconds = [] if filters else [("named sounds", num_named)], 0.0, 0.0
     for licence, only in filters.items():
         page = search.ask(Query(filter=only, text=text, sort="score", page_size=page_size))
-        sizes = [size for row in page.results if row and (size := _rows.whole(row, "filesize")) is not None]
+        sizes = [size for row in page.results if row and (size := rows.whole(row, "filesize")) is not None]
         counts.append((licence, page.count))
-        lengths = [length for row in page.results if row and (length := _rows.real(row, "duration"))]
+        lengths = [length for row in page.results if row and (length := rows.real(row, "duration"))]
         num_bytes += page.count * (statistics.fmean(sizes) if sizes else 0.0)
         seconds += page.count * (statistics.fmean(lengths) if lengths else 0.0)
     num_sounds, is_original = sum(count for _, count in counts), rendition == "original"

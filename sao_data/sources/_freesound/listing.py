@@ -17,12 +17,12 @@ from typing import Any, cast
 
 from sao_data import config
 from sao_data.fetch.wire import Overloaded
-from sao_data.sources._common import rows as _rows
+from sao_data.sources._common import rows
 from sao_data.sources._freesound.partition import Patience, Span, Walk
-from sao_data.sources._freesound.search import Page, Query, Search, created_filter, ids_filter
+from sao_data.sources._freesound.search import Query, ResultPage, Search, created_filter, ids_filter
 from sao_data.storage.backend import Storage
 
-Found = tuple[_rows.Row, Page]
+Found = tuple[rows.Row, ResultPage]
 
 _ATTEMPTS = 3  # for a single sound, where less cannot be asked for
 _ID = re.compile(r"freesound:([1-9][0-9]{0,18})")
@@ -93,7 +93,7 @@ class Pins:
 def walk(search: Search, scope: Scope, first: int, last: int, page_size: int) -> Walk:
     """The walk over a scope, through this search."""
 
-    def ask(spans: Sequence[Span], page: int, attempt: int) -> Page:
+    def ask(spans: Sequence[Span], page: int, attempt: int) -> ResultPage:
         parts = (scope.filter, created_filter(spans))
         can_split = len(spans) > 1 or spans[0][0] < spans[0][1]
         return search.ask(

@@ -16,11 +16,11 @@ from collections.abc import Callable, Iterator, Sequence
 
 from sao_data.fetch.wire import Overloaded
 from sao_data.sources._common import rows as _rows
-from sao_data.sources._freesound.search import PAGE_SIZE, Page, milliseconds
+from sao_data.sources._freesound.search import PAGE_SIZE, ResultPage, milliseconds
 
 Span = tuple[int, int]  # first and last millisecond since 1970 UTC, both inclusive
-Ask = Callable[[Sequence[Span], int, int], Page]  # spans, page, attempt
-Found = tuple[_rows.Row, Page]
+Ask = Callable[[Sequence[Span], int, int], ResultPage]  # spans, page, attempt
+Found = tuple[_rows.Row, ResultPage]
 
 _SWEEPS = 24  # over one millisecond that holds more than a page
 _BARREN = 4  # sweeps in a row that brought nothing, where the count says that there is more
@@ -49,7 +49,7 @@ class Patience:
         return self._asks >= _ASKS and self._barren >= (_BARREN_PASSES if self._is_fickle else 1)
 
 
-class Seen:
+class SeenIds:
     """Ids seen so far: a bit each, as long as they are of Freesound's own size."""
 
     def __init__(self) -> None:
@@ -82,7 +82,7 @@ class Walk:
         self._ask, self._page_size = ask, page_size
         self._first, self._last = span
         self._empty: dict[Span, int] = {}  # where places without a sound are → about how many rows are there
-        self.seen = Seen()
+        self.seen = SeenIds()
         self.count = -1  # what the first answer said
         self.num_null = 0  # places that stayed empty
         self._in_vain = 0  # places found empty in this pass
@@ -110,7 +110,7 @@ class Walk:
                 high = min(self._last, low + width - 1)
         yield from self._again()
 
-    def _fits(self, span: Span) -> Page | None:
+    def _fits(self, span: Span) -> ResultPage | None:
         """The first page of a span; None if it is too much to ask, or shows nothing to go on from."""
         try:
             page = self._ask([span], 1, 0)
@@ -123,14 +123,14 @@ class Walk:
         is_blind = self._is_full(page) and not self._dates(page, span)
         return None if is_blind and span[0] < span[1] else page
 
-    def _end(self, page: Page, low: int, high: int) -> int:
+    def _end(self, page: ResultPage, low: int, high: int) -> int:
         """Where to go on: behind the span if the page has all of it, else at its last second, or at `low`."""
         if not self._is_full(page):
             return high + 1
         dates = self._dates(page, (low, high))
         return max(low, dates[-1]) if dates else low
 
-    def _dates(self, page: Page, span: Span) -> list[int]:
+    def _dates(self, page: ResultPage, span: Span) -> list[int]:
         """Seconds (in ms) of its sounds, in their order; dates outside of the span tell nothing."""
         dates = (milliseconds(row.get("created")) for row in page.results if row is not None)
         seconds = [date // 1000 * 1000 for date in dates if date is not None]
@@ -162,7 +162,7 @@ class Walk:
 
     def _sweeps(self, span: Span, attempt: int) -> Iterator[Found]:
         """A millisecond of more than a page, page by page, until going through it again brings nothing."""
-        ours, barren = Seen(), 0
+        ours, barren = SeenIds(), 0
         for sweep in range(_SWEEPS):
             before, number, is_full, count = len(ours), 0, True, 0
             while is_full:
@@ -208,15 +208,15 @@ class Walk:
         yield from self._batch(spans[:middle], attempt)
         yield from self._batch(spans[middle:], attempt)
 
-    def _new(self, page: Page) -> Iterator[Found]:
+    def _new(self, page: ResultPage) -> Iterator[Found]:
         for row in page.results:
             if row is not None and self.seen.add(row):
                 yield row, page
 
-    def _is_full(self, page: Page) -> bool:
+    def _is_full(self, page: ResultPage) -> bool:
         return len(page.results) >= self._page_size
 
-    def _note_empty(self, page: Page, spans: Sequence[Span], high: int) -> None:
+    def _note_empty(self, page: ResultPage, spans: Sequence[Span], high: int) -> None:
         """Remember the places without a sound by the dates of their neighbours, within these spans."""
         if None not in page.results:
             return

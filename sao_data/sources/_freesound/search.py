@@ -33,7 +33,7 @@ DUPLICATE = "\0duplicate key"  # stands for an object that has a key twice: whic
 _ATTEMPTS = 3  # for an answer of the wrong shape
 
 
-class Asks(Protocol):
+class Api(Protocol):
     """What is needed of a `Web`."""
 
     def get_json(
@@ -74,7 +74,7 @@ class Query:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Page:
+class ResultPage:
     """An answer: sounds as the server spelled them, None where the index knows one that the database lost."""
 
     count: int  # of all that match, as the server says
@@ -89,7 +89,7 @@ class Ledger:
     def __init__(self, storage: Storage, folder: str) -> None:
         self._storage, self._folder = storage, folder
 
-    def find(self, query: Query) -> Page | None:
+    def find(self, query: Query) -> ResultPage | None:
         """The answer given earlier; None if there is none that can be read. Overloaded is an answer too."""
         try:
             packed = self._storage.read(self._name(query))
@@ -135,16 +135,16 @@ class Ledger:
 class Search:
     """Asks the server what the ledger does not know."""
 
-    def __init__(self, web: Asks, ledger: Ledger | None, *, not_before: str = "") -> None:
+    def __init__(self, web: Api, ledger: Ledger | None, *, not_before: str = "") -> None:
         self._web, self._ledger = web, ledger
         self._not_before = not_before  # ISO 8601 UTC: older answers are none
 
-    def ask(self, query: Query) -> Page:
+    def ask(self, query: Query) -> ResultPage:
         """The answer; Overloaded: ask for less at a time; other OSErrors are weather."""
         known = self._ledger.find(query) if self._ledger else None
         return known if known and known.retrieved_at >= self._not_before else self._asked(query)
 
-    def _asked(self, query: Query) -> Page:
+    def _asked(self, query: Query) -> ResultPage:
         """The server's answer of now, which takes the place of an earlier one."""
         for _ in range(_ATTEMPTS):
             try:
@@ -161,11 +161,11 @@ class Search:
                     self._ledger.keep(query, response.url, response.retrieved_at, response.body)
                 return page
         if query.page > 1:  # the set has shrunk: nothing is there any more
-            return Page(count=0, results=(), request="", retrieved_at="")
+            return ResultPage(count=0, results=(), request="", retrieved_at="")
         raise Weather(f"freesound: {_ATTEMPTS} times no page of results came for a search; try again later")
 
 
-def page_of(body: object, request: str, retrieved_at: str) -> Page | None:
+def page_of(body: object, request: str, retrieved_at: str) -> ResultPage | None:
     """Read the parsed body of a search; None for `null`; ValueError: it is no page of results."""
     if body is None:
         return None
@@ -175,7 +175,7 @@ def page_of(body: object, request: str, retrieved_at: str) -> Page | None:
     if not isinstance(results, list) or isinstance(count, bool) or not isinstance(count, int):
         raise ValueError("a page of results has a count and results")
     rows = tuple(map(_row, results))
-    return Page(count=count, results=rows, request=request, retrieved_at=retrieved_at)
+    return ResultPage(count=count, results=rows, request=request, retrieved_at=retrieved_at)
 
 
 def _row(value: object) -> _rows.Row | None:
@@ -207,7 +207,7 @@ def milliseconds(created: object) -> int | None:
     return round(moment.timestamp() * 1000)
 
 
-def _page_in(response: Response) -> Page | None:
+def _page_in(response: Response) -> ResultPage | None:
     """The page in a reply; None if it has another shape."""
     try:
         body = json.loads(response.body, object_pairs_hook=_object)

@@ -20,7 +20,7 @@ from typing import Any, BinaryIO
 import pyarrow
 
 from sao_data.errors import UsageError
-from sao_data.sources._common import rows as _rows
+from sao_data.sources._common import rows
 from sao_data.sources._common.archive import Archive, DamagedFile
 from sao_data.sources._common.fields import Refused
 
@@ -104,11 +104,11 @@ def load(spec: Spec) -> Loaded:
     return _as_rows(table, spec)
 
 
-def facts(audio: object, places: Places) -> _rows.Row:
+def facts(audio: object, places: Places) -> rows.Row:
     """Path, size and sha256 of a row's audio; '' and None of a file that is not there. Refused for a path
     that leads out of the dataset."""
     data, path = _cell(audio)
-    said: _rows.Row = {
+    said: rows.Row = {
         "path": path if data is not None else _shown(path, places),
         "num_bytes": None,
         "sha256": "",

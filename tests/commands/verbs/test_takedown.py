@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from sao_data.commands import common as launch
+from sao_data.commands import common
 from sao_data.commands.verbs import credit, status, takedown
 from sao_data.dataset.reader import open_dataset
 from sao_data.storage.backend import LocalStorage
@@ -35,7 +35,7 @@ def run(verb: object, *arguments: object) -> int:
     parser = argparse.ArgumentParser()
     verb.add_arguments(parser)  # type: ignore[attr-defined]
     parsed = parser.parse_args([str(argument) for argument in arguments])
-    return launch.guard(lambda: int(verb.run(parsed)))  # type: ignore[attr-defined]
+    return common.guard(lambda: int(verb.run(parsed)))  # type: ignore[attr-defined]
 
 
 def test_it_shows_first_and_changes_nothing(out: Path, capsys: pytest.CaptureFixture[str]) -> None:
