@@ -106,14 +106,20 @@ def is_location(hint: object) -> bool:
     return any(is_location(part) for part in typing.get_args(hint))
 
 
+@functools.cache
+def _locations(cls: type) -> frozenset[str]:
+    hints = typing.get_type_hints(cls, include_extras=True)
+    return frozenset(field.name for field in dataclasses.fields(cls) if is_location(hints[field.name]))
+
+
 def canonical(value: object, *, locations: bool = False) -> object:
     """Plain JSON-able form of a config, records or containers; locations left out unless asked for."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        hints = typing.get_type_hints(type(value), include_extras=True)
+        left_out = frozenset() if locations else _locations(type(value))
         return {
             field.name: canonical(getattr(value, field.name), locations=locations)
             for field in dataclasses.fields(value)
-            if (locations or not is_location(hints[field.name])) and not _is_unset(value, field)
+            if field.name not in left_out and not _is_unset(value, field)
         }
     if isinstance(value, dict):
         return {str(key): canonical(item, locations=locations) for key, item in sorted(value.items())}

@@ -1,23 +1,34 @@
-"""What many tests share: a real Ray cluster and a demo dataset, each made once, when first asked for."""
+"""What many tests share, each made once, when first asked for: a real Ray cluster, a demo dataset, commands
+without imports. And what none of them waits for: the disk."""
 
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import importlib.util
+import os
 import secrets
 import shutil
 import socket
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from tests import processes
+from tests.warm import Warm
+
+hypothesis.settings.register_profile("here", deadline=None)  # a busy machine is no failure
+hypothesis.settings.load_profile("here")
 
 _NOT_COPIED = shutil.ignore_patterns(".*", "out", "build", "dist", "__pycache__")
+# Two workers end together only if what takes longest does not begin last; a cluster costs while it is there.
+_FIRST = ("test_model_commands", "test_training", "test_kill", "test_commands", "test_first_hour", "test_run")
+_LAST = ("test_ray_jobs", "test_executor", "test_readers")
 _OBJECT_STORE = 100_000_000  # bytes; our tasks carry names, not audio
 _CLUSTER_PORTS = (
     "--port",
@@ -56,21 +67,40 @@ class Cluster:
         ]
 
 
-@pytest.fixture(scope="session")
-def repository_copy() -> Iterator[Path]:
-    """A copy of the working tree, so that no test touches a developer's out/."""
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files in the order above; those that are not named there in between, as they are."""
+
+    def place(item: pytest.Item) -> int:
+        name = item.path.stem
+        if name in _LAST:
+            return 1 + _LAST.index(name)
+        return _FIRST.index(name) - len(_FIRST) if name in _FIRST else 0
+
+    items.sort(key=place)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _disk_not_waited_for() -> Iterator[None]:
+    """No power cut is tested: in this process nothing is synced to the disk. Commands, which are processes of
+    their own, do sync."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(os, "fsync", lambda _: None)
+        yield
+
+
+@contextlib.contextmanager
+def copied_repository() -> Iterator[Path]:
+    """A copy of the working tree, so that no test touches a developer's out/ or another test's."""
     with tempfile.TemporaryDirectory(prefix="sao-copy-", dir="/tmp") as folder:
-        copy = Path(folder) / "sao"
-        shutil.copytree(processes.ROOT, copy, ignore=_NOT_COPIED)
-        yield copy
+        yield Path(shutil.copytree(processes.ROOT, Path(folder) / "sao", ignore=_NOT_COPIED))
 
 
 @pytest.fixture(scope="session")
-def ray_cluster(repository_copy: Path) -> Iterator[Cluster]:
-    """A real cluster, started with `ray start` in the copy of the repository."""
+def ray_cluster() -> Iterator[Cluster]:
+    """A real cluster, started with `ray start` in a copy of the repository."""
     if importlib.util.find_spec("ray") is None:
         pytest.skip("Ray is not installed")
-    with running_cluster(repository_copy, RAY_AUTH_MODE="disabled") as cluster:
+    with copied_repository() as copy, running_cluster(copy, RAY_AUTH_MODE="disabled") as cluster:
         yield cluster
 
 
@@ -87,11 +117,41 @@ def running_cluster(root: Path, **extra: str) -> Iterator[Cluster]:
 
 @pytest.fixture(scope="session")
 def demo_dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The demo as `--executor local` builds it."""
-    out = tmp_path_factory.mktemp("demo") / "out"
-    status, said = processes.ran(*processes.INGEST, "--executor", "local", "--out", str(out))
-    assert status == 0, said
-    return out
+    """The demo as `--executor local` builds it; read, never changed: all workers share it."""
+
+    def make(out: Path) -> None:
+        status, said = processes.ran(*processes.INGEST, "--executor", "local", "--out", str(out))
+        assert status == 0, said
+
+    return made_once(tmp_path_factory, "demo", make)
+
+
+@pytest.fixture(scope="session")
+def warm() -> Iterator[Warm]:
+    """Commands of the data road."""
+    with Warm("sao_data.ingest", "pyarrow.parquet", "pyloudnorm", "soundfile", "soxr", "av", "jinja2",
+              "rich.progress") as server:  # fmt: skip
+        yield server
+
+
+@pytest.fixture(scope="session")
+def warm_torch() -> Iterator[Warm]:
+    """Commands of the model road."""
+    with Warm("pydantic", "pyarrow.parquet", "pyloudnorm", "soundfile", "torch._dynamo", "accelerate",
+              "transformers", "rich.progress") as server:  # fmt: skip
+        yield server
+
+
+def made_once(tmp_path_factory: pytest.TempPathFactory, name: str, make: Callable[[Path], None]) -> Path:
+    """A folder that the first worker to ask makes and the others find."""
+    base = tmp_path_factory.getbasetemp()
+    root = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    with (root / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (root / name).exists():
+            make(root / f"{name}.part")
+            (root / f"{name}.part").rename(root / name)
+    return root / name
 
 
 def _start_cluster(root: Path, folder: Path, mark: str, extra: dict[str, str]) -> Cluster:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests import processes
+from tests.conftest import copied_repository
 from tests.test_docs import DOCUMENTS, blocks
 
 # Lines that are not run here, and why.
@@ -29,13 +31,14 @@ FAST = [line for line in RUN if not any(words in line for words in SLOW)]
 
 
 @pytest.fixture(scope="module")
-def clone(repository_copy: Path) -> Path:
+def clone() -> Iterator[Path]:
     """A copy of the repository with an environment, and in out/demo what `make demo` leaves but the model."""
-    assert not (repository_copy.parent / "shared").exists()
-    (repository_copy / ".venv").symlink_to(processes.BIN.parent)
-    status, said = run(repository_copy, ".venv/bin/sao demo --data-only --executor local")
-    assert status == 0, said
-    return repository_copy
+    with copied_repository() as copy:
+        assert not (copy.parent / "shared").exists()
+        (copy / ".venv").symlink_to(processes.BIN.parent)
+        status, said = run(copy, ".venv/bin/sao demo --data-only --executor local")
+        assert status == 0, said
+        yield copy
 
 
 def run(folder: Path, line: str) -> tuple[int, str]:

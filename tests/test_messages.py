@@ -8,7 +8,7 @@ import re
 import shlex
 import shutil
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -19,9 +19,11 @@ from sao_data.dataset import summary
 from sao_model import generation
 from tests import processes
 from tests.test_docs import ROOT, messages, read
+from tests.warm import Warm
 
 COMMAND = re.compile(r"(?:`|'|\brun |\bwith |\bgive |^ *)((?:sao|make|pip install) [^`;\n]*)", re.MULTILINE)
 OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]+")
+Ran = Callable[[str], tuple[int, str]]
 PACKAGE = re.compile(r"^'?([a-z][a-z0-9_-]*)(?:\[([a-z0-9-]+)\])?(?:==[0-9.]+)?'?$")
 # Options of other people's commands that our messages name.
 THEIRS = {
@@ -118,29 +120,43 @@ CHEAP = {
 
 
 @pytest.mark.parametrize("command", CHEAP)
-def test_cheap_ones_run_on_the_demo(command: str, demo_dataset: Path, tmp_path: Path) -> None:
-    status, said = ran(command.format(demo=demo_dataset), tmp_path)
+def test_cheap_ones_run_on_the_demo(command: str, demo_dataset: Path, ran: Ran) -> None:
+    status, said = ran(command.format(demo=demo_dataset))
     assert (status, "Traceback" in said) == (CHEAP[command], False), said
 
 
 def test_the_commands_below_the_box_run(demo_dataset: Path, tmp_path: Path) -> None:
+    """In a shell, as a person copies them."""
     lines = summary.next_lines(str(demo_dataset))
     assert len(lines) == 3
     for line in lines:
-        status, said = ran(re.sub(r"\bID$", "synthetic:0007", line), tmp_path)
+        line = re.sub(r"\bID$", "synthetic:0007", line)
+        status, said = processes.ran(
+            "bash", "-c", line, env=processes.environment(HOME=str(tmp_path), PYTHONPATH=str(ROOT))
+        )
         assert status == 0, said
 
 
-def test_the_command_for_copies_that_a_take_down_gives_runs(demo_dataset: Path, tmp_path: Path) -> None:
+def test_the_command_for_copies_that_a_take_down_gives_runs(
+    demo_dataset: Path, tmp_path: Path, ran: Ran
+) -> None:
     copy = shutil.copytree(demo_dataset, tmp_path / "a folder" / "demo")
     where = shlex.quote(str(copy))
-    _, said = ran(f"sao takedown {where} --author 'Juno Pascal' --reason \"author's request\"", tmp_path)
+    _, said = ran(f"sao takedown {where} --author 'Juno Pascal' --reason \"author's request\"")
     (line,) = [line for line in said.splitlines() if line.startswith("  sao takedown ")]
-    status, said = ran(line, tmp_path)
+    status, said = ran(line)
     assert status == 0, said
     assert "taken down   1 work" in said
 
 
-def ran(line: str, home: Path) -> tuple[int, str]:
-    """Run a line in a shell, without anything that is remembered of this user."""
-    return processes.ran("bash", "-c", line, env=processes.environment(HOME=str(home), PYTHONPATH=str(ROOT)))
+@pytest.fixture
+def ran(warm: Warm, tmp_path: Path) -> Ran:
+    """Run a line of the shell, without anything that is remembered of this user."""
+
+    def run(line: str) -> tuple[int, str]:
+        program, *words = shlex.split(line, comments=True)
+        command = ["-m", "sao_data"] if program == "sao" else [ROOT / program]
+        answer = warm.ran(*command, *words, HOME=str(tmp_path))
+        return answer.returncode, answer.stdout + answer.stderr
+
+    return run

@@ -7,6 +7,7 @@ nothing back; the uploader's preference is a wish, kept like a term, and may be 
 
 from __future__ import annotations
 
+import functools
 import itertools
 from dataclasses import dataclass
 from typing import Literal
@@ -45,6 +46,7 @@ _ALL_RELEASES = tuple(
 )
 
 
+@functools.lru_cache(maxsize=4096)  # asked of each row, of the few values there are
 def is_stricter(before: str, after: str) -> bool:
     """Is there a release that met the preference `before` and does not meet `after`?
 

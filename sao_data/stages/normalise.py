@@ -28,6 +28,7 @@ from sao_data.stages.listing import Listed
 from sao_data.stages.originals import Originals, opened
 
 _TOOLS = ("soundfile", "av", "soxr", "numpy", "scipy", "pyloudnorm")  # another version may give other bytes
+_version = functools.cache(version)  # each bucket asks anew, and reading it parses a file
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +46,7 @@ class Normalise:
     has_blob: ClassVar[bool] = True
 
     def settings(self) -> object:
-        return [self.audio, self.cut, {tool: version(tool) for tool in _TOOLS}]
+        return [self.audio, self.cut, {tool: _version(tool) for tool in _TOOLS}]
 
     def run(self, bucket: Bucket, sink: RowSink) -> None:
         listed = {row.recording.id: row for row in bucket.rows(LIST, Listed)}

@@ -26,6 +26,7 @@ ROW_GROUP = 8192
 _MAX_SHOWN = 60  # characters of a wrong value in a message
 _MAX_LINE = 200  # characters of what pyarrow says
 _HINTS: dict[type, dict[str, Any]] = {}
+_SCHEMAS: dict[type, pa.Schema] = {}
 _VALUES: dict[type, tuple[tuple[str, Callable[[Any], Any] | None], ...]] = {}
 T = TypeVar("T")
 
@@ -122,7 +123,9 @@ def schema(cls: type) -> pa.Schema:
     """Arrow schema of a record type."""
     import pyarrow as pa
 
-    return pa.schema([(name, _arrow(hint)) for name, hint in _hints(cls).items()])
+    if cls not in _SCHEMAS:
+        _SCHEMAS[cls] = pa.schema([(name, _arrow(hint)) for name, hint in _hints(cls).items()])
+    return _SCHEMAS[cls]
 
 
 def _hints(cls: type) -> dict[str, Any]:

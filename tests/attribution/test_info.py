@@ -10,7 +10,7 @@ from sao_data.records import CatalogueRow
 from tests.attribution.made_rows import CC0, SAMPLING_PLUS, catalogues, dropped, info_of, kept
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(catalogues())
 def test_numbers_add_up(rows: list[CatalogueRow]) -> None:
     info = info_of(rows)
@@ -24,7 +24,7 @@ def test_numbers_add_up(rows: list[CatalogueRow]) -> None:
     assert info.num_authors + info.num_unnamed <= info.kept + (info.num_unnamed > 0)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(catalogues())
 def test_order_of_rows_changes_nothing(rows: list[CatalogueRow]) -> None:
     assert info_of(rows) == info_of(rows[::-1])

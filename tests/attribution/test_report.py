@@ -126,7 +126,7 @@ def test_own_hostile_titles_stay_text(title: str) -> None:
     check_hostile(title, "javascript:alert(1)")
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(catalogues())
 def test_any_catalogue_gives_whole_tables_and_the_same_bytes(rows: list[CatalogueRow]) -> None:
     report = built(rows)

@@ -84,7 +84,7 @@ def test_a_known_sound_has_its_known_words() -> None:
     assert fingerprint(sound).tolist() == known
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 @given(st.lists(st.integers(0, 60_000), min_size=1, max_size=12))
 def test_blocks_of_any_size_give_the_same_words(sizes: list[int]) -> None:
     audio = melody(3, 4.5)

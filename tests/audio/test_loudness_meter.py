@@ -94,7 +94,7 @@ def test_clipping_runs_go_on_over_inner_borders() -> None:
     assert measure(pcm).clipped_share == round(600 / (8 * RATE), 3)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(
     seed=st.integers(0, 9),
     num_frames=st.integers(1, 200_000),

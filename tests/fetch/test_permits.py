@@ -252,7 +252,7 @@ STEP = st.one_of(
 )
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.lists(STEP, min_size=30, max_size=120), st.integers(1, 5), st.integers(1, 12))
 def test_no_interleaving_exceeds_a_window_as_the_server_counts_it(
     steps: list[tuple[str, float | str]], per_minute: int, per_day: int

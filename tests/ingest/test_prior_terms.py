@@ -26,17 +26,25 @@ KEEP = (
 ASK = tuple(text.replace("=keep", "=ask") for text in KEEP)
 
 
-@pytest.fixture
-def narrowed(tmp_path: Path) -> Path:
-    """A dataset; since then sound 1 was relicensed, 2 opted out, 3 withdrawn."""
-    far = world(tmp_path / "far")
-    build(tmp_path, far)
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """far/ and in out/ a dataset of it; since then sound 1 was relicensed, 2 opted out, 3 withdrawn."""
+    tmp = tmp_path_factory.mktemp("built")
+    far = world(tmp / "far")
+    build(tmp, far)
     listed = say(far)["listed"]
     listed[0]["license"] = NC
     listed[1]["wish"] = "no-gen-ai"
     del listed[2]
     say(far, listed=listed)
-    return far
+    return tmp
+
+
+@pytest.fixture
+def narrowed(built: Path, tmp_path: Path) -> Path:
+    """A copy of both."""
+    shutil.copytree(built, tmp_path, dirs_exist_ok=True)
+    return tmp_path / "far"
 
 
 def test_by_default_a_rebuild_is_what_a_fresh_build_is(tmp_path: Path, narrowed: Path) -> None:

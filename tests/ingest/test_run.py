@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import shutil
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -47,6 +48,20 @@ class Counting(LocalExecutor):
             yield from super().map(unit, [item])
 
 
+@pytest.fixture(scope="module")
+def stored(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """in/ with six tones, and in out/ their dataset: read, never changed."""
+    tmp = tmp_path_factory.mktemp("stored")
+    build(load(tmp, write_folder(tmp / "in", 6)), tmp / "out")
+    return tmp
+
+
+@pytest.fixture
+def made(stored: Path, tmp_path: Path) -> Path:
+    """A copy of both."""
+    return shutil.copytree(stored, tmp_path / "made")
+
+
 def catalogue(out: Path) -> dict[str, CatalogueRow]:
     return {row.id: row for row in open_dataset(str(out)).catalogue()}
 
@@ -62,15 +77,12 @@ def test_a_dataset_is_built_verified_and_found_finished(tmp_path: Path) -> None:
     assert {p: p.stat().st_mtime_ns for p in (tmp_path / "out").rglob("*.*") if p.is_file()} == before
 
 
-def test_a_build_grown_in_two_steps_equals_a_fresh_one(tmp_path: Path) -> None:
-    folder = write_folder(tmp_path / "in", 5)
-    build(load(tmp_path, folder), tmp_path / "grown")
-    write_folder(folder, 4, first=5)
-    executor = Counting()
-    build(load(tmp_path, folder), tmp_path / "grown", executor)
-    build(load(tmp_path, folder), tmp_path / "fresh")
-    assert tree(tmp_path / "grown", work=True) == tree(tmp_path / "fresh", work=True)
-    assert verify(open_dataset(str(tmp_path / "grown"))) == []
+def test_a_build_grown_in_two_steps_equals_a_fresh_one(made: Path) -> None:
+    write_folder(made / "in", 4, first=6)
+    build(load(made, made / "in"), made / "out")
+    build(load(made, made / "in"), made / "fresh")
+    assert tree(made / "out", work=True) == tree(made / "fresh", work=True)
+    assert verify(open_dataset(str(made / "out"))) == []
 
 
 def test_a_new_recording_touches_its_bucket_only(tmp_path: Path) -> None:
@@ -82,19 +94,18 @@ def test_a_new_recording_touches_its_bucket_only(tmp_path: Path) -> None:
     assert executor.num_units == 3  # judge, prepare and pack of one bucket
 
 
-def test_of_a_withdrawn_recording_only_the_fingerprint_is_remembered(tmp_path: Path) -> None:
-    folder = write_folder(tmp_path / "in", 6)
-    build(load(tmp_path, folder), tmp_path / "out")
+def test_of_a_withdrawn_recording_only_the_fingerprint_is_remembered(made: Path) -> None:
+    folder = made / "in"
     write_rows(folder, read_rows(folder)[1:])
     (folder / "tone-000.wav").unlink()
-    build(load(tmp_path, folder), tmp_path / "out")
-    build(load(tmp_path, folder), tmp_path / "fresh")
-    grown, fresh = tree(tmp_path / "out", work=True), tree(tmp_path / "fresh", work=True)
+    build(load(made, folder), made / "out")
+    build(load(made, folder), made / "fresh")
+    grown, fresh = tree(made / "out", work=True), tree(made / "fresh", work=True)
     same = {name for name in grown if fresh.get(name) == grown[name]}
     remembered = {name for name in {*grown, *fresh} - same if name.startswith("fingerprints/")}
     assert {*grown, *fresh} - same - remembered == {"dataset.json"}  # which lists the fingerprints' hashes
     assert len(remembered) == 1
-    facts = [json.loads((tmp_path / out / "dataset.json").read_text()) for out in ("out", "fresh")]
+    facts = [json.loads((made / out / "dataset.json").read_text()) for out in ("out", "fresh")]
     assert facts[0]["version"] == facts[1]["version"]
 
 
@@ -118,47 +129,39 @@ def test_a_recording_whose_neighbours_changed_is_not_decoded_again(
 
 
 @pytest.mark.parametrize("stop_before", range(6))
-def test_a_run_stopped_anywhere_continues_to_the_same_bytes(tmp_path: Path, stop_before: int) -> None:
-    chosen = load(tmp_path, write_folder(tmp_path / "in", 6))
-    build(chosen, tmp_path / "whole")
+def test_a_run_stopped_anywhere_continues_to_the_same_bytes(
+    stored: Path, tmp_path: Path, stop_before: int
+) -> None:
+    chosen = load(tmp_path, stored / "in")
     with pytest.raises(Stopped):
         build(chosen, tmp_path / "out", Counting(stop_before))
     build(chosen, tmp_path / "out")
-    assert tree(tmp_path / "out", work=True) == tree(tmp_path / "whole", work=True)
+    assert tree(tmp_path / "out", work=True) == tree(stored / "out", work=True)
 
 
-def test_work_may_be_deleted(tmp_path: Path) -> None:
-    import shutil
-
-    chosen = load(tmp_path, write_folder(tmp_path / "in", 5))
-    build(chosen, tmp_path / "out")
-    before = tree(tmp_path / "out", work=True)
-    shutil.rmtree(tmp_path / "out" / "work")
-    build(chosen, tmp_path / "out")
-    assert tree(tmp_path / "out", work=True) == before
+def test_work_may_be_deleted(stored: Path, made: Path) -> None:
+    shutil.rmtree(made / "out" / "work")
+    build(load(made, made / "in"), made / "out")
+    assert tree(made / "out", work=True) == tree(stored / "out", work=True)
 
 
-def test_blobs_are_deleted_unless_kept(tmp_path: Path) -> None:
-    folder = write_folder(tmp_path / "in", 3)
-    build(load(tmp_path, folder), tmp_path / "out")
-    assert not list((tmp_path / "out").rglob("*.blob"))
-    build(load(tmp_path, folder, sets=("work.keep=true",)), tmp_path / "kept")
+def test_blobs_are_deleted_unless_kept(stored: Path, tmp_path: Path) -> None:
+    assert not list((stored / "out").rglob("*.blob"))
+    build(load(tmp_path, stored / "in", sets=("work.keep=true",)), tmp_path / "kept")
     assert len(list((tmp_path / "kept").rglob("*.blob"))) == 3
-    assert tree(tmp_path / "out") == tree(tmp_path / "kept")
+    assert tree(stored / "out") == tree(tmp_path / "kept")
 
 
-def test_a_new_caption_needs_no_decoding(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    folder = write_folder(tmp_path / "in", 4)
-    build(load(tmp_path, folder), tmp_path / "out")
+def test_a_new_caption_needs_no_decoding(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     changed = '[caption]\nplugin = "metadata"\nmax_description = 7'
-    build(load(tmp_path, folder, changed), tmp_path / "fresh")
+    build(load(made, made / "in", changed), made / "fresh")
 
     def no_decoding(*_: object) -> None:
         raise AssertionError("decoded again")
 
     monkeypatch.setattr(sandbox.Workbench, "normalise", no_decoding)
-    build(load(tmp_path, folder, changed), tmp_path / "out")
-    assert tree(tmp_path / "out") == tree(tmp_path / "fresh")
+    build(load(made, made / "in", changed), made / "out")
+    assert tree(made / "out") == tree(made / "fresh")
 
 
 def test_knobs_turned_there_and_back_give_the_first_bytes(tmp_path: Path) -> None:
@@ -173,15 +176,12 @@ def test_knobs_turned_there_and_back_give_the_first_bytes(tmp_path: Path) -> Non
     assert tree(tmp_path / "out", work=True) == first
 
 
-def test_a_lost_or_damaged_shard_is_made_again(tmp_path: Path) -> None:
-    chosen = load(tmp_path, write_folder(tmp_path / "in", 5))
-    build(chosen, tmp_path / "out")
-    before = tree(tmp_path / "out")
-    shard = next((tmp_path / "out" / "shards").glob("*.tar"))
+def test_a_lost_or_damaged_shard_is_made_again(stored: Path, made: Path) -> None:
+    shard = next((made / "out" / "shards").glob("*.tar"))
     shard.unlink()
-    assert [f for f in verify(open_dataset(str(tmp_path / "out"))) if "missing" in f]
-    build(chosen, tmp_path / "out")
-    assert tree(tmp_path / "out") == before
+    assert [f for f in verify(open_dataset(str(made / "out"))) if "missing" in f]
+    build(load(made, made / "in"), made / "out")
+    assert tree(made / "out") == tree(stored / "out")
 
 
 def test_long_recordings_become_clips_with_the_recordings_timing(tmp_path: Path) -> None:

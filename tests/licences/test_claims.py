@@ -93,11 +93,14 @@ def texts() -> Iterator[tuple[str, str, str]]:
 CLAIMS = tuple(rows(HERE / "licence_claims.tsv"))
 
 
-@pytest.mark.parametrize("row", CLAIMS, ids=lambda row: row["claim"][:60] or "empty")
-def test_claim_is_read_as_the_table_says(row: dict[str, str]) -> None:
-    licence = parse(unescape(row["claim"]))
-    got = (licence.license_id, licence.family, licence.version, verdict(licence))
-    assert got == (row["license_id"], row["family"], row["version"], row["decision"]), licence.why
+def test_claims_are_read_as_the_table_says() -> None:
+    wrong = []
+    for row in CLAIMS:
+        licence = parse(unescape(row["claim"]))
+        got = (licence.license_id, licence.family, licence.version, verdict(licence))
+        if got != (row["license_id"], row["family"], row["version"], row["decision"]):
+            wrong.append((row, got, licence.why))
+    assert wrong == []
 
 
 def test_table_has_three_hundred_different_claims() -> None:

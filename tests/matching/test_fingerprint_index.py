@@ -138,7 +138,7 @@ def planted(num: int) -> dict[str, Words]:
     return items
 
 
-@settings(max_examples=5, deadline=None)
+@settings(max_examples=5)
 @given(st.randoms(use_true_random=False))
 def test_the_search_finds_what_comparing_all_with_all_finds_in_any_order(random: Random) -> None:
     items = list(planted(30).items())

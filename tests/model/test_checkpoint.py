@@ -18,13 +18,22 @@ from sao_model import checkpoint
 from sao_model.checkpoint import assign, describe, load, load_codec, load_tensors, save
 from sao_model.ema import Ema
 from sao_model.model import StableAudio, build
+from sao_model.preset import Config
 from tests import damaged
 
 
+@pytest.fixture(scope="module")
+def stored(tiny_config: Config, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """`tiny` as a checkpoint: read, never changed."""
+    folder = tmp_path_factory.mktemp("stored") / "ckpt"
+    save(build(tiny_config, seed=3), folder)
+    return folder
+
+
 @pytest.fixture
-def saved(tiny: StableAudio, tmp_path: Path) -> Path:
-    save(tiny, tmp_path / "ckpt")
-    return tmp_path / "ckpt"
+def saved(stored: Path, tmp_path: Path) -> Path:
+    """A copy of it."""
+    return shutil.copytree(stored, tmp_path / "ckpt")
 
 
 def test_what_is_loaded_is_what_was_saved(tiny: StableAudio, saved: Path) -> None:

@@ -23,13 +23,14 @@ from tests import processes
 from tests.datasets_made import BY, SAMPLING, build, load, tone_wav, write_folder
 from tests.paths import ROOT
 from tests.training.test_training import TINY
+from tests.warm import Warm
 
 LAUNCH = [
     "-m", "accelerate.commands.launch", "--cpu", "--num_processes", "1", "--num_machines", "1",
     "--num_cpu_threads_per_process", "1", "--mixed_precision", "no", "--dynamo_backend", "no",
 ]  # fmt: skip
-ENVIRONMENT = processes.environment(OMP_NUM_THREADS="1", CUDA_VISIBLE_DEVICES="", HF_HUB_OFFLINE="1")
-VAE_STEPS, SAVE_EVERY = 40, 10
+OFFLINE = {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "", "HF_HUB_OFFLINE": "1"}
+VAE_STEPS, SAVE_EVERY = 6, 3
 VAE = """
 model = "{model}"
 batch_size = 2
@@ -92,9 +93,16 @@ class Made:
 
 
 def run(*arguments: str | Path) -> Answer:
+    """A command from scratch, as a person calls it."""
     command = [sys.executable, *map(str, arguments)]
     return subprocess.run(
-        command, capture_output=True, text=True, cwd=ROOT, env=ENVIRONMENT, check=False, timeout=600
+        command,
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env=processes.environment(**OFFLINE),
+        check=False,
+        timeout=600,
     )
 
 
@@ -104,7 +112,8 @@ def latest(folder: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
+def made(warm_torch: Warm, tmp_path_factory: pytest.TempPathFactory) -> Made:
+    """The codec is trained under `accelerate launch`."""
     tmp = tmp_path_factory.mktemp("model-commands")
     folder = write_folder(tmp / "in", 8)
     for n in range(8):
@@ -116,9 +125,10 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
     (tmp / "vae.toml").write_text(VAE.format(**facts))
     (tmp / "dit.toml").write_text(DIT.format(**facts))
     made = Made(tmp=tmp, data=tmp / "data", vae=tmp / "vae", dit=tmp / "dit")
-    for command in (made.train_vae(made.vae), made.train_dit(made.dit)):
-        ended = run(*LAUNCH, *command)
-        assert ended.returncode == 0, ended.stderr
+    ended = run(*LAUNCH, *made.train_vae(made.vae))
+    assert ended.returncode == 0, ended.stderr
+    ended = warm_torch.ran(*made.train_dit(made.dit), **OFFLINE)
+    assert ended.returncode == 0, ended.stderr
     return made
 
 
@@ -138,9 +148,9 @@ def test_training_leaves_a_log_and_checkpoints(made: Made) -> None:
 
 
 def test_generate_writes_a_sound_of_the_length_asked_for_and_how_it_was_made(
-    made: Made, tmp_path: Path
+    made: Made, tmp_path: Path, warm_torch: Warm
 ) -> None:
-    ended = run(*made.generate(tmp_path / "a" / "tone.wav"), "--set", "sampler=v-ddim")
+    ended = warm_torch.ran(*made.generate(tmp_path / "a" / "tone.wav"), "--set", "sampler=v-ddim", **OFFLINE)
     assert ended.returncode == 0, ended.stderr
     assert ended.stdout.strip() == str(tmp_path / "a" / "tone.wav")
     audio, rate = soundfile.read(tmp_path / "a" / "tone.wav")
@@ -161,13 +171,15 @@ def test_generate_writes_a_sound_of_the_length_asked_for_and_how_it_was_made(
     assert facts["model_digest"]["dit"] == stored
 
 
-def test_a_report_credits_what_the_model_and_its_codec_have_seen(made: Made, tmp_path: Path) -> None:
+def test_a_report_credits_what_the_model_and_its_codec_have_seen(
+    made: Made, tmp_path: Path, warm: Warm
+) -> None:
     data = json.loads((latest(made.dit) / "training_data.json").read_text())
     assert sum(shard["draws"] for shard in data["shards"]) == 4  # two steps of two
     codec = json.loads((latest(made.vae) / "training_data.json").read_text())
     assert data["pretrained"][0]["training_data"] == codec
     report = ["--data", made.data, "--out", tmp_path / "report", "--checkpoint", made.dit]
-    ended = run(_script("report"), *report)
+    ended = warm.ran(_script("report"), *report)
     assert ended.returncode == 0, ended.stderr
     assert ended.stdout.startswith("8 works by")
 
@@ -183,12 +195,13 @@ def test_sao_model_counts_the_published_model_exactly() -> None:
     assert table["total"] == 1_322_966_146
 
 
-def test_a_killed_training_continues_to_the_same_bits(made: Made, tmp_path: Path) -> None:
+def test_a_killed_training_continues_to_the_same_bits(made: Made, tmp_path: Path, warm_torch: Warm) -> None:
     command = made.train_vae(tmp_path / "run")
-    ended = run("-c", KILLED, *command)
+    (tmp_path / "killed.py").write_text(KILLED)
+    ended = warm_torch.ran(tmp_path / "killed.py", *command, **OFFLINE)
     assert ended.returncode == -signal.SIGKILL, ended.stderr
     assert latest(tmp_path / "run").name == f"step-{SAVE_EVERY:08d}"
-    ended = run(*command)
+    ended = warm_torch.ran(*command, **OFFLINE)
     assert ended.returncode == 0, ended.stderr
     assert f"checkpoint {latest(tmp_path / 'run')}" in ended.stderr
     whole, continued = (
@@ -215,7 +228,7 @@ MISTAKES: dict[str, tuple[str, list[str], int, str]] = {
     ),
     "large batch": ("train_vae", ["--set", "batch_size=9"], 2, "8 samples cannot fill a global batch of 9"),
     "no codec": ("train_dit", ["--vae", "{tmp}/nowhere"], 2, "neither a checkpoint (no model.json)"),
-    "no model": ("generate", ["--model", "{tmp}/nowhere"], 2, "neither a checkpoint (no model.json)"),
+    "no model": ("generate", ["--model", "{tmp}/nowhere"], 2, "nowhere: no such folder; give a checkpoint"),
     "half a model": ("generate", ["--model", "{vae}"], 2, "holds no dit and no conditioners"),
     "no prompt": ("generate", ["--prompt", " "], 2, "prompt: empty; say what to generate"),
     "long": ("generate", ["--seconds", "0.03"], 2, "seconds: 0.03 is longer than the model's window"),

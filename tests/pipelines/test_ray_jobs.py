@@ -170,12 +170,12 @@ def test_a_token_that_is_wanted_and_not_there_is_explained(ray_cluster: Cluster,
 
 
 @pytest.mark.slow
-def test_a_cluster_with_a_token_is_joined_by_who_has_it(repository_copy: Path, tmp_path: Path) -> None:
+def test_a_cluster_with_a_token_is_joined_by_who_has_it(ray_cluster: Cluster, tmp_path: Path) -> None:
     home, stranger = tmp_path / "home", tmp_path / "stranger"
     stranger.mkdir(parents=True)
     env = processes.environment(HOME=str(home))
     processes.ran(str(processes.BIN / "ray"), "get-auth-token", "--generate", env=env)
-    with running_cluster(repository_copy, HOME=str(home)) as cluster:
+    with running_cluster(ray_cluster.root, HOME=str(home)) as cluster:
         env["RAY_ADDRESS"] = cluster.address
         command = (*processes.INGEST, "--limit", "2", "--out")
         status, log = processes.ran(*command, str(tmp_path / "one"), env=env)

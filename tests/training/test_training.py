@@ -2,9 +2,13 @@
 
 import dataclasses
 import json
+import os
 import re
+import socket
 import subprocess
 import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -19,6 +23,7 @@ from sao_data.storage.backend import LocalStorage
 from sao_model import checkpoint, generation, optimiser, processes, run, train_dit, train_vae
 from tests.datasets_made import Quiet, build, load, tone_wav, write_folder
 from tests.paths import ROOT
+from tests.warm import Warm
 
 TINY = """
 name = "mini"
@@ -306,46 +311,48 @@ def test_the_rate_is_the_published_curve() -> None:
     assert optimiser.rate(config, 300) == pytest.approx(0.5, rel=1e-6)
 
 
-def test_two_machines_train_and_resume_together(dataset: Dataset, mini: str, tmp_path: Path) -> None:
-    """`accelerate launch` as two machines on loopback, twice: two steps, then two more."""
+def test_two_machines_train_and_resume_together(
+    dataset: Dataset, mini: str, tmp_path: Path, warm_torch: Warm
+) -> None:
+    """Two machines on loopback, twice: two steps under `accelerate launch`, then two more."""
     preset = tmp_path / "vae.toml"
     text = (
         f'model = "{mini}"\nbatch_size = 4\n[stream]\nwindow_frames = 2048\n[losses]\nfft_sizes = [256, 64]\n'
     )
     preset.write_text(text + "adversarial = 0.0\nfeature_matching = 0.0\n")
-    for steps in (2, 4):
+    for steps, together in ((2, _launch_two), (4, partial(_fork_two, warm_torch))):
         pace = [f"pace.steps={steps}", "pace.log_every=1", "pace.save_every=2"]
         sets = [part for value in pace for part in ("--set", value)]
         script = [ROOT / "pipelines" / "train_vae.py", "--config", preset, "--data", dataset.storage.url]
-        ended = _launch_two([*script, "--out", tmp_path / "run", *sets])
+        ended = _with_a_port(together, [*script, "--out", tmp_path / "run", *sets])
         assert [code for code, _ in ended] == [0, 0], ended
     assert [step for step, _ in losses(tmp_path / "run")] == [1, 2, 3, 4]
     facts = json.loads((run.resolve(tmp_path / "run") / "training_data.json").read_text())
     assert sum(shard["draws"] for shard in facts["shards"]) == 4 * 4
 
 
-def _launch_two(script: list[object]) -> list[tuple[int, str]]:
+Ended = list[tuple[int, str]]
+
+
+def _with_a_port(together: Callable[[list[object], int], Ended], script: list[object]) -> Ended:
     """Both machines' exit codes and last words; anew where somebody took the free port before they did."""
-    ended = _launch_two_once(script)
-    while any("address already in use" in said.lower() for _, said in ended):
-        ended = _launch_two_once(script)
-    return ended
+    while True:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        ended = together(script, port)
+        if not any("address already in use" in said.lower() for _, said in ended):
+            return ended
 
 
-def _launch_two_once(script: list[object]) -> list[tuple[int, str]]:
-    import os
-    import socket
-
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+def _launch_two(script: list[object], port: int) -> Ended:
     accelerate = [sys.executable, "-m", "accelerate.commands.launch", "--multi_gpu", "--num_machines", "2"]
     common = ["--num_processes", "2", "--main_process_ip", "127.0.0.1", "--main_process_port", str(port)]
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
     launched = [
         subprocess.Popen(
             [*accelerate, *common, "--machine_rank", str(rank), *map(str, script)],
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=ROOT, env=environment,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=ROOT,
+            env=os.environ | {"OMP_NUM_THREADS": "1"},
         )
         for rank in (0, 1)
     ]  # fmt: skip
@@ -354,6 +361,14 @@ def _launch_two_once(script: list[object]) -> list[tuple[int, str]]:
         output, _ = process.communicate(timeout=600)
         ended.append((process.returncode, output[-20_000:]))
     return ended
+
+
+def _fork_two(warm: Warm, script: list[object], port: int) -> Ended:
+    """With the environment that `accelerate launch` gives each of the two."""
+    common = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "LOCAL_RANK": "0"}
+    ranks = [common | {"RANK": str(rank), "LOCAL_WORLD_SIZE": "1"} for rank in (0, 1)]
+    answers = warm.all_ran([tuple(map(str, script))] * 2, ranks)
+    return [(answer.returncode, answer.stdout + answer.stderr) for answer in answers]
 
 
 def test_a_model_that_gives_no_numbers_publishes_nothing(dit: Path, tmp_path: Path) -> None:
