@@ -133,3 +133,14 @@ def test_help_imports_nothing_heavy() -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT
     )
     assert result.stdout.strip() == "[]"
+
+
+def test_tests_mirror_the_packages() -> None:
+    """A folder of tests is called like a package; what is tested as a whole stands at the root."""
+    whole = {"fakes", "house", "made_plugins", "model", "parity", "pipelines", "training"}
+    packages = {path.parent.name for path in below("sao_data")} - {"sao_data"}
+    folders = {path.relative_to(ROOT / "tests").parts[0] for path in (ROOT / "tests").glob("*/test_*.py")}
+    assert folders <= packages | whole
+    modules = {path.stem for path in below("sao_data") if path.parent != ROOT / "sao_data"}
+    misplaced = {path.name for path in (ROOT / "tests").glob("test_*.py")} & {f"test_{m}.py" for m in modules}
+    assert not misplaced
