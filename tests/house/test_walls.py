@@ -141,6 +141,6 @@ def test_tests_mirror_the_packages() -> None:
     packages = {path.parent.name for path in below("sao_data")} - {"sao_data"}
     folders = {path.relative_to(ROOT / "tests").parts[0] for path in (ROOT / "tests").glob("*/test_*.py")}
     assert folders <= packages | whole
-    modules = {path.stem for path in below("sao_data") if path.parent != ROOT / "sao_data"}
-    misplaced = {path.name for path in (ROOT / "tests").glob("test_*.py")} & {f"test_{m}.py" for m in modules}
-    assert not misplaced
+    root = {path.stem for path in below("sao_data") if path.parent == ROOT / "sao_data"}
+    inner = {f"test_{path.stem}.py" for path in below("sao_data") if path.stem not in root}
+    assert not {path.name for path in (ROOT / "tests").glob("test_*.py")} & inner
