@@ -15,6 +15,7 @@ from sao_data.shipped import ROOT
 
 _TRANSIENT = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.ESTALE, errno.EMFILE, errno.ENFILE, errno.ENOMEM}
 _CLOSED = {errno.EACCES, errno.EPERM, errno.EROFS}
+_SOON = 0.01  # s, until a stop that came at a bad moment is tried again
 
 
 def output(given: str, name: str, root: Path = ROOT) -> str:
@@ -84,9 +85,24 @@ def _meaning(error: OSError) -> SaoError | None:
     return None
 
 
-def _stop(number: int, _frame: FrameType | None) -> None:
+def _stop(number: int, frame: FrameType | None) -> None:
+    if _is_in_callback(frame):
+        signal.signal(signal.SIGALRM, lambda _, later: _stop(number, later))
+        signal.setitimer(signal.ITIMER_REAL, _SOON)
+        return
     name = signal.Signals(number).name
     raise Stopped(f"{name} received; nothing is lost: run the same command again to continue")
+
+
+def _is_in_callback(frame: FrameType | None) -> bool:
+    """Did the signal come while libsndfile reads or writes by way of Python? What is raised there is dropped
+    by cffi, and the library is told of a short read or write instead."""
+    while frame is not None:
+        code = frame.f_code
+        if code.co_name.startswith("vio_") and Path(code.co_filename).name == "soundfile.py":
+            return True
+        frame = frame.f_back
+    return False
 
 
 def note(text: str) -> None:

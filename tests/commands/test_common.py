@@ -1,13 +1,18 @@
 """How every command starts and ends: where output goes, exit codes, signals, nothing raw on the terminal."""
 
 import errno
+import io
 import os
 import signal
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
+import soundfile
 
 from sao_data import errors
 from sao_data.commands import common
@@ -19,7 +24,7 @@ JOB = Path("/tmp/ray/session_1/runtime_resources/working_dir_files/_ray_pkg_abc"
 @pytest.fixture(autouse=True)
 def handlers() -> Iterator[None]:
     """Put back the signal handlers that `guard` replaces."""
-    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGALRM)}
     yield
     for number, handler in before.items():
         signal.signal(number, handler)
@@ -109,6 +114,46 @@ def test_a_signal_stops_cleanly_with_4(number: signal.Signals, capsys: pytest.Ca
 
     assert common.guard(command) == 4
     assert f"stopped: {number.name} received; nothing is lost" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["read", "write"])
+def test_a_signal_within_a_librarys_callback_stops_as_cleanly(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What is raised there is dropped: the stop has to come a little later, and the call ends as if none had."""
+
+    class Signalling(io.BytesIO):
+        num = 0
+
+        def readinto(self, buffer: Any) -> int:
+            self._signal("read")
+            return super().readinto(buffer)
+
+        def write(self, data: Any) -> int:
+            self._signal("write")
+            return super().write(data)
+
+        def _signal(self, now: str) -> None:
+            self.num += now == name
+            if now == name and self.num == 3:
+                os.kill(os.getpid(), signal.SIGTERM)
+
+    done = []
+
+    def command() -> int:
+        file = Signalling()
+        soundfile.write(file, np.zeros((100_000, 2)), 44_100, format="WAV")
+        file.seek(0)
+        audio, _ = soundfile.read(file)
+        done.append((len(audio), file.num))
+        while True:  # nothing is left to do but to stop
+            time.sleep(0.01)
+
+    assert common.guard(command) == 4
+    said = capsys.readouterr().err
+    assert "stopped: SIGTERM received; nothing is lost" in said
+    assert "Exception ignored" not in said
+    assert done == [] or done[0][0] == 100_000
 
 
 def test_a_reader_that_leaves_is_no_error() -> None:
