@@ -120,7 +120,7 @@ def test_a_signal_stops_cleanly_with_4(number: signal.Signals, capsys: pytest.Ca
 def test_a_signal_within_a_librarys_callback_stops_as_cleanly(
     name: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """What is raised there is dropped: the stop comes a little later, and the call ends as if none had come."""
+    """What is raised there is dropped: the stop comes a little later, the call ends as if none had come."""
 
     class Signalling(io.BytesIO):
         num = 0
