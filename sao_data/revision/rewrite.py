@@ -8,6 +8,7 @@ was done; publish.commit writes dataset.json last; then the journal goes. `resum
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import itertools
 from collections.abc import Collection, Iterable, Mapping
@@ -65,6 +66,14 @@ def rewrite(storage: Storage, job: Job) -> Rewritten:
     """Make the changes, under the storage's lock."""
     journal.write(storage, job)
     return _finish(storage, job)
+
+
+@contextlib.contextmanager
+def changing(storage: Storage) -> Iterator[Rewritten | None]:
+    """The storage locked for a change in place; what a killed one had begun is finished first, and given."""
+    with storage.lock():
+        storage.sweep()
+        yield resume(storage)
 
 
 def _examine(dataset: Dataset, names: Collection[str]) -> None:

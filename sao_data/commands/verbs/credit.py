@@ -60,9 +60,8 @@ def change(storage: Storage, wanted: Wanted, given: str, *, apply: bool) -> int:
     if not apply:
         _change(storage, wanted, name, apply=False)
         return 0
-    with storage.lock():
-        storage.sweep()
-        if finished := rewrite.resume(storage):
+    with rewrite.changing(storage) as finished:
+        if finished:
             _say(f"finished what was begun before: version {finished.before} → {finished.after}")
         _change(storage, wanted, name, apply=True)
     return 0

@@ -73,9 +73,8 @@ def run(args: argparse.Namespace) -> int:
     if not args.apply:
         _take(storage, request, folders, apply=False)
         return 0
-    with storage.lock():
-        storage.sweep()
-        if finished := rewrite.resume(storage):
+    with rewrite.changing(storage) as finished:
+        if finished:
             _say(f"finished what was begun before: version {finished.before} → {finished.after}")
         _take(storage, request, folders, apply=True)
     return 0
