@@ -112,8 +112,8 @@ def latest(folder: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def made(warm_torch: Warm, tmp_path_factory: pytest.TempPathFactory) -> Made:
-    """The codec is trained under `accelerate launch`."""
+def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
+    """Codec and transformer are trained under `accelerate launch`."""
     tmp = tmp_path_factory.mktemp("model-commands")
     folder = write_folder(tmp / "in", 8)
     for n in range(8):
@@ -125,10 +125,9 @@ def made(warm_torch: Warm, tmp_path_factory: pytest.TempPathFactory) -> Made:
     (tmp / "vae.toml").write_text(VAE.format(**facts))
     (tmp / "dit.toml").write_text(DIT.format(**facts))
     made = Made(tmp=tmp, data=tmp / "data", vae=tmp / "vae", dit=tmp / "dit")
-    ended = run(*LAUNCH, *made.train_vae(made.vae))
-    assert ended.returncode == 0, ended.stderr
-    ended = warm_torch.ran(*made.train_dit(made.dit), **OFFLINE)
-    assert ended.returncode == 0, ended.stderr
+    for command in (made.train_vae(made.vae), made.train_dit(made.dit)):
+        ended = run(*LAUNCH, *command)
+        assert ended.returncode == 0, ended.stderr
     return made
 
 
