@@ -31,11 +31,11 @@ class Stopped(SaoError):
     exit_code = 4
 
 
-class Later(Stopped):
+class TryLater(Stopped):
     """A unit cannot be finished now: a quota is used up, an original is not to be had yet. Others may be."""
 
 
-class ReadAgain(Stopped):
+class SourceChanged(Stopped):
     """A source says something else of a work than when it was listed: it must be decided anew."""
 
 

@@ -1,4 +1,4 @@
-"""The values that travel the data road: frozen records, no behaviour beyond their own spelling, no I/O.
+"""The values that pass from stage to stage: frozen records, no behaviour beyond their own spelling, no I/O.
 
 Frames (integers at 44.1 kHz after normalisation) are the truth; seconds are for people. A string that a
 source does not state is '' here, a null in Parquet and '' in a shard; a number that may be unknown is None.

@@ -193,12 +193,12 @@ def _was_taken_down(row: CatalogueRow, taken: Tombstones) -> bool:
     if row.id in taken.ids or taken.authors:
         return True
     digests = {row.md5.lower(), row.original_sha256, row.audio_sha256} - {""}
-    unheard = not row.original_sha256 and bool(taken.checksums)  # a hash that only the file could give
-    return bool(row.evidence) and (unheard or not digests.isdisjoint(taken.checksums | taken.audio))
+    may_match_file = not row.original_sha256 and bool(taken.checksums)  # a hash that only the file could give
+    return bool(row.evidence) and (may_match_file or not digests.isdisjoint(taken.checksums | taken.audio))
 
 
 def _verify_numbers(dataset: Dataset) -> Iterator[str]:
-    """The catalogue, the sample index and dataset.json must tell the same story."""
+    """The catalogue, the sample index and dataset.json must agree."""
     packed: Counter[str] = Counter()
     places: dict[str, set[str]] = {}
     for sample in dataset.samples():

@@ -1,7 +1,7 @@
 """Where units of work run: in this process, or as Ray tasks on a cluster. The only file that knows Ray.
 
 A unit must be a pure function of its argument that publishes atomically, because Ray may run it twice and a
-killed driver's tasks live on for about a second. A transient failure (OSError) is retried; a verdict
+killed driver's tasks go on for about a second. A transient failure (OSError) is retried; a verdict
 (SaoError) is not.
 """
 
@@ -179,7 +179,7 @@ class _Service:
 
 
 class _Proxy:
-    """Looks like the object that lives in the actor."""
+    """Looks like the object in the actor."""
 
     def __init__(self, actor: Any) -> None:
         self._actor = actor

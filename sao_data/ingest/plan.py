@@ -118,13 +118,13 @@ def make_units(
 
 def with_objections(units: list[Unit], objections: Iterable[Objection]) -> list[Unit]:
     """Units that know of the objections, from before the audio is fetched, to their recordings."""
-    found = _deal(objections, units)
+    found = _by_bucket(objections, units)
     return [dataclasses.replace(u, objections=tuple(found[u.listed.bucket])) for u in units]
 
 
 def with_dropped(units: list[Unit], objections: Iterable[Objection]) -> list[Unit]:
     """Units that know what the comparison of their audio found."""
-    found = _deal(objections, units)
+    found = _by_bucket(objections, units)
     return [dataclasses.replace(u, dropped=tuple(found[u.listed.bucket])) for u in units]
 
 
@@ -169,7 +169,7 @@ def to_pack(units: list[Unit], storage: Storage) -> list[Unit]:
     return [u for u in units if not u.packing().is_complete(storage, u.packing().part(planned(u)))]
 
 
-def _deal(objections: Iterable[Objection], units: list[Unit]) -> dict[int, list[Objection]]:
+def _by_bucket(objections: Iterable[Objection], units: list[Unit]) -> dict[int, list[Objection]]:
     dealt: dict[int, list[Objection]] = defaultdict(list)
     num_buckets = units[0].plan.manifest.num_buckets if units else 1
     for item in objections:

@@ -12,7 +12,7 @@ sampler.py). Do not wrap a Stream in a DataLoader or `accelerator.prepare` it: i
 Take-downs: recordings named in takedowns.jsonl when a Stream is made are not drawn any more. Their places
 are passed over, batches are filled with what follows, and the rest keeps its order; the state remembers from
 which position on, so that what a checkpoint has seen stays true. The file is not read again meanwhile: ranks
-that read it at different moments would drift apart. Read it on one rank (`read_takedowns`), tell the others,
+that read it at different moments would differ. Read it on one rank (`read_takedowns`), tell the others,
 and make a new Stream from the state with `takedowns=`.
 """
 

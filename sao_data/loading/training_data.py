@@ -49,7 +49,7 @@ class _Origin:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _TrainingData:
-    """What readers need of training_data.json; enforce reads the terms in it."""
+    """What readers need of training_data.json; dataset/release.py reads the terms in it."""
 
     dataset: str
     version: str
@@ -124,7 +124,7 @@ def _shard_seen(shard: Shard, draws: Indices) -> ShardSeen:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Heard:
+class SeenSamples:
     """What a checkpoint has seen of one version of a dataset."""
 
     samples: tuple[SampleRow, ...]
@@ -138,7 +138,7 @@ class Heard:
         return (first, *more)
 
 
-def heard(dataset: Dataset, checkpoint: Path) -> Heard:
+def seen_samples(dataset: Dataset, checkpoint: Path) -> SeenSamples:
     """The samples of this dataset that a checkpoint, or a run's latest one, has seen; UsageError if it was
     trained on other versions only."""
     path = _latest(checkpoint)
@@ -161,7 +161,7 @@ def heard(dataset: Dataset, checkpoint: Path) -> Heard:
         samples = rows.get(str(entry["name"]), [])
         places = places_seen(entry, range(len(samples)), path)
         seen |= {samples[place].key: samples[place] for place in places}
-    return Heard(samples=tuple(seen.values()), step=data["step"], elsewhere=elsewhere)
+    return SeenSamples(samples=tuple(seen.values()), step=data["step"], elsewhere=elsewhere)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

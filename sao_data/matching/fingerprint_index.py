@@ -1,4 +1,4 @@
-"""Finding similar recordings: those whose fingerprints lie on each other, among very many.
+"""Finding similar recordings: those whose fingerprints match when aligned, among very many.
 
 Two fingerprints match where, aligned, far fewer bits differ than would by chance. Chance is what the same
 words give in any other order; it is small where a sound stays alike (two hisses differ in a sixth of their
@@ -44,7 +44,7 @@ _CHUNK = 1 << 16  # candidate pairs looked at together: 50 MB
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Likeness:
+class FingerprintMatch:
     """Two recordings that sound alike, and how well they lie on each other."""
 
     first: str  # recording ids
@@ -54,7 +54,7 @@ class Likeness:
     overlap_words: int
 
 
-class _Fit(NamedTuple):
+class _Alignment(NamedTuple):
     """One alignment. The smallest is the best: by error over chance, then by the smaller shift."""
 
     of_chance: float
@@ -65,7 +65,7 @@ class _Fit(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Shelf:
+class _Corpus:
     """Fingerprints end to end, each different and in the order of ids; `names` has all ids of each."""
 
     names: list[list[str]]
@@ -79,47 +79,48 @@ class _Shelf:
 
 
 class _Entries(NamedTuple):
-    """Words that may be shared, sorted, with where on the shelf they stand."""
+    """Words that may be shared, sorted, with where in the corpus they stand."""
 
     words: Words
     at: Indices
 
 
 def compare(a: Words, b: Words) -> tuple[float, int, int] | None:
-    """(bit error, offset, overlap) of the best alignment as in Likeness; None if they are not alike."""
-    fits = (_fit(a, b, offset) for offset in _offsets(a, b))
+    """(bit error, offset, overlap) of the best alignment as in FingerprintMatch; None if they are not
+    alike."""
+    fits = (_alignment(a, b, offset) for offset in _offsets(a, b))
     best = min((fit for fit in fits if fit is not None), default=None)
     return None if best is None else (best.error, best.offset, best.overlap)
 
 
-def find_pairs(items: Iterable[tuple[str, Words]]) -> list[Likeness]:
+def find_pairs(items: Iterable[tuple[str, Words]]) -> list[FingerprintMatch]:
     """All pairs alike, first id below second, sorted. Of fingerprints that are equal bit by bit only the
     lowest id is compared with others, and each of the rest is paired with that one alone."""
-    shelf = _shelve(items)
+    shelf = _corpus(items)
     found = [
-        Likeness(first=names[0], second=name, error=0.0, offset_words=0, overlap_words=len(shelf[n]))
+        FingerprintMatch(first=names[0], second=name, error=0.0, offset_words=0, overlap_words=len(shelf[n]))
         for n, names in enumerate(shelf.names)
         if len(names) > 1 and compare(shelf[n], shelf[n])
         for name in names[1:]
     ]
     for n, m in _candidates(shelf):
         if fit := compare(shelf[n], shelf[m]):
-            found.append(_likeness(shelf.names[n][0], shelf.names[m][0], fit))
+            found.append(_match(shelf.names[n][0], shelf.names[m][0], fit))
     return sorted(found, key=lambda like: (like.first, like.second))
 
 
-def find_matches(queries: Mapping[str, Words], corpus: Iterable[tuple[str, Words]]) -> list[Likeness]:
+def find_matches(queries: Mapping[str, Words], corpus: Iterable[tuple[str, Words]]) -> list[FingerprintMatch]:
     """Every query (`first`) alike a recording of the corpus (`second`), sorted; the corpus is read once and
     not kept. A recording that is in both under one id is reported like any other."""
-    shelf = _shelve(queries.items())
+    shelf = _corpus(queries.items())
     entries = _entries(shelf, [_distinct(shelf[n])[1] for n in range(len(shelf.names))])
     found = []
     for name, words in corpus:
         if len(words) < MIN_OVERLAP or not shelf.names:
             continue
-        for n in _suspects(words, shelf, entries):
+        for n in _similar_queries(words, shelf, entries):
             if fit := compare(shelf[n], words):
-                found += [_likeness(query, name, fit) for query in shelf.names[n]]
+                found += [_match(query, name, fit) for query in shelf.names[n]]
     return sorted(found, key=lambda like: (like.first, like.second))
 
 
@@ -135,7 +136,7 @@ def _offsets(a: Words, b: Words) -> list[int]:
     return list({0: None} | dict.fromkeys(offsets[most].tolist()))
 
 
-def _fit(a: Words, b: Words, offset: int) -> _Fit | None:
+def _alignment(a: Words, b: Words, offset: int) -> _Alignment | None:
     start_a, start_b = max(offset, 0), max(-offset, 0)
     overlap = min(len(a) - start_a, len(b) - start_b)
     if overlap < max(MIN_OVERLAP, MIN_SHARE * min(len(a), len(b))):
@@ -150,11 +151,11 @@ def _fit(a: Words, b: Words, offset: int) -> _Fit | None:
     chance = float(_chance(_ones(a), _ones(b)))
     if chance < MIN_CHANCE or error > MAX_OF_CHANCE * chance:
         return None
-    return _Fit(error / chance, abs(offset), offset, overlap, error)
+    return _Alignment(error / chance, abs(offset), offset, overlap, error)
 
 
-def _candidates(shelf: _Shelf) -> Iterator[tuple[int, int]]:
-    """Pairs that share a word of their sketches and are near around it; numbers on the shelf, sorted."""
+def _candidates(shelf: _Corpus) -> Iterator[tuple[int, int]]:
+    """Pairs that share a word of their sketches and are near around it; numbers in the corpus, sorted."""
     entries = _entries(shelf, [_sketch(shelf[n]) for n in range(len(shelf.names))])
     starts, ends = _runs(entries.words)
     here, end = np.arange(len(entries.words)), np.repeat(ends, ends - starts)
@@ -170,7 +171,7 @@ def _candidates(shelf: _Shelf) -> Iterator[tuple[int, int]]:
     yield from map(tuple, np.unique(np.concatenate(pairs), axis=0).tolist())
 
 
-def _suspects(words: Words, shelf: _Shelf, entries: _Entries) -> list[int]:
+def _similar_queries(words: Words, shelf: _Corpus, entries: _Entries) -> list[int]:
     """Numbers of the queries that share a word with `words` and are near around it, or are equal."""
     distinct, first = _distinct(words)
     n, m = _equal(distinct, entries.words)
@@ -178,12 +179,12 @@ def _suspects(words: Words, shelf: _Shelf, entries: _Entries) -> list[int]:
     suspects = set() if equal is None else {equal}  # though it be of words that too many share
     if len(n):
         at = entries.at[m]
-        near = _near(shelf, at, _shelve([("", words)]), first[n])
+        near = _near(shelf, at, _corpus([("", words)]), first[n])
         suspects.update(_number(shelf, at[near]).tolist())
     return sorted(suspects)
 
 
-def _near(one: _Shelf, at_one: Indices, other: _Shelf, at_other: Indices) -> npt.NDArray[np.bool_]:
+def _near(one: _Corpus, at_one: Indices, other: _Corpus, at_other: Indices) -> npt.NDArray[np.bool_]:
     """Is the bit error of the words around these places at most _NEAR of chance?"""
     n, m = _number(one, at_one), _number(other, at_other)
     before = np.minimum(at_one - one.edges[n], at_other - other.edges[m])
@@ -197,7 +198,7 @@ def _near(one: _Shelf, at_one: Indices, other: _Shelf, at_other: Indices) -> npt
     return np.asarray(differing <= _NEAR * 32 * num * _chance(one.ones[n], other.ones[m]))
 
 
-def _shelve(items: Iterable[tuple[str, Words]]) -> _Shelf:
+def _corpus(items: Iterable[tuple[str, Words]]) -> _Corpus:
     """What is long enough to be compared, each different fingerprint once."""
     groups: dict[bytes, tuple[list[str], Words]] = {}
     seen: set[str] = set()
@@ -211,7 +212,7 @@ def _shelve(items: Iterable[tuple[str, Words]]) -> _Shelf:
         names.sort()
     ordered = sorted(groups.items(), key=lambda item: item[1][0])
     lengths = [len(words) for _, (_, words) in ordered]
-    return _Shelf(
+    return _Corpus(
         names=[names for _, (names, _) in ordered],
         words=np.concatenate([np.empty(0, np.uint32), *(words for _, (_, words) in ordered)]),
         edges=np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
@@ -220,7 +221,7 @@ def _shelve(items: Iterable[tuple[str, Words]]) -> _Shelf:
     )
 
 
-def _entries(shelf: _Shelf, chosen: list[Indices]) -> _Entries:
+def _entries(shelf: _Corpus, chosen: list[Indices]) -> _Entries:
     """The chosen places of each fingerprint by the word there, without words that too many share."""
     at = np.concatenate(
         [np.empty(0, np.int64), *(start + here for start, here in zip(shelf.edges, chosen, strict=False))]
@@ -241,7 +242,7 @@ def _sketch(words: Words) -> Indices:
     return first[mixed <= max(limit, np.uint32(2**32 // SKETCH_SHARE))]
 
 
-def _number(shelf: _Shelf, at: Indices) -> Indices:
+def _number(shelf: _Corpus, at: Indices) -> Indices:
     return np.searchsorted(shelf.edges, at, side="right") - 1
 
 
@@ -289,6 +290,8 @@ def _digest(words: Words) -> bytes:
     return hashlib.blake2b(words.astype("<u4").tobytes(), digest_size=16).digest()
 
 
-def _likeness(first: str, second: str, fit: tuple[float, int, int]) -> Likeness:
+def _match(first: str, second: str, fit: tuple[float, int, int]) -> FingerprintMatch:
     error, offset, overlap = fit
-    return Likeness(first=first, second=second, error=error, offset_words=offset, overlap_words=overlap)
+    return FingerprintMatch(
+        first=first, second=second, error=error, offset_words=offset, overlap_words=overlap
+    )

@@ -1,13 +1,13 @@
 """Laundering: one work offered twice, once under terms that forbid it. The denied go on being compared.
 
-A second upload of the same file under a freer licence makes nothing free. Before any download, works are held
-together by what the sources state: the same file (md5 or sha256), or the same title and length.
+A second upload of the same file under a freer licence makes nothing free. Before any download, works are
+compared by what the sources state: the same file (md5 or sha256), or the same title and length.
 
 - same file as a work that was denied for its licence or its uploader's wish: denied as well;
 - same file as a work whose rights are unclear, or the same title and length as a denied one: a person looks;
 - same file, named authors that differ, and a licence that asks for credit: a person says whose it is.
 
-Which of several allowed copies stays is decided once the audio is there (dedupe.py).
+Which of several allowed copies stays is decided once the audio is there (exact.py).
 """
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
-"""Tombstones: what was taken out at somebody's request, and must not come back (OUT/takedowns.jsonl).
+"""Tombstones (the usual term for deletion markers): what was taken out at somebody's request, and must not
+come back (OUT/takedowns.jsonl).
 
 One JSON object a line, appended, never rewritten. It names works by id and people by nothing: an author whose
 every work is unwanted stands there as a hash of the source's own author id, or of the name where the source

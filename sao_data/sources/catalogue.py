@@ -1,12 +1,12 @@
 """Any list of works with their licences: JSON lines, CSV or Parquet, its audio in files or at web addresses.
 
-A row per work. Columns are found by their usual names (`_fields.KNOWN_AS`: id, title, author, license, url,
-file_name or audio_url, tags, md5 …) or named in `fields`: `fields = {audio = "mp3_link", author = "by"}`.
-Other columns stay in the evidence. The audio is a path within the folder `audio`, or with `remote = true` an
-http(s) address. Without an id column ids come from that path as in the source folder, or from the address:
-give ids where addresses change. An id that has the form `source:id` already ("freesound:123") is kept, so
-that a work which another source offers too is known as the same one (the richer row is kept, the strictest
-licence decides); give such ids only if they are true.
+A row per work. Columns are found by their usual names (`KNOWN_AS` in _common/reader.py: id, title, author,
+license, url, file_name or audio_url, tags, md5 …) or named in `fields`: `fields = {audio = "mp3_link", author
+= "by"}`. Other columns stay in the evidence. The audio is a path within the folder `audio`, or with `remote =
+true` an http(s) address. Without an id column ids come from that path as in the source folder, or from the
+address: give ids where addresses change. An id that has the form `source:id` already ("freesound:123") is
+kept, so that a work which another source offers too is known as the same one (the richer row is kept, the
+strictest licence decides); give such ids only if they are true.
 
 Terms and licences are whatever the list says. Servers are asked at most `requests_per_second` times a second
 by all workers together, without credentials; their own terms are yours to read. Only public addresses are
@@ -45,7 +45,7 @@ from sao_data.sources._common import fields as _fields
 from sao_data.sources._common import rows as _rows
 from sao_data.sources._common.archive import Archive, is_safe
 from sao_data.sources._common.cells import Remarks
-from sao_data.sources._common.download import Manners, Pacer, Stated
+from sao_data.sources._common.download import RequestPolicy, SharedRateLimiter, StatedFile
 from sao_data.sources._common.fields import Refused
 from sao_data.storage.backend import Storage
 
@@ -104,7 +104,7 @@ class RemoteCatalogue:
     """The source over a list with addresses (a RemoteSource); its files at hand are copied."""
 
     config: Config
-    pace: download.Turns | None = None  # None: one of this process
+    pace: download.RateLimiter | None = None  # None: one of this process
     tally: Remarks = field(default_factory=Remarks, compare=False, repr=False)
 
     remote: ClassVar[bool] = True
@@ -119,7 +119,7 @@ class RemoteCatalogue:
     def services(self, storage: Storage | None) -> Mapping[str, Callable[[], Any]]:
         """What all workers share, for executor.service: the turns."""
         rate = self.config.requests_per_second
-        return {_service(self.config): functools.partial(Pacer, rate)}
+        return {_service(self.config): functools.partial(SharedRateLimiter, rate)}
 
     def attached(self, workspace: Workspace, services: Services) -> RemoteCatalogue:
         """The same source, taking turns with all other workers."""
@@ -155,14 +155,14 @@ class RemoteCatalogue:
             with _open(recording.audio_url, self.config) as file, partial.open("wb") as copy:
                 shutil.copyfileobj(file, copy)
             return Fetched()
-        stated = Stated(
+        stated = StatedFile(
             url=recording.audio_url,
             num_bytes=recording.media.num_bytes,
             md5=recording.md5,
             sha256=recording.sha256,
         )
         pace = self.pace or _own_pace(self.config.requests_per_second)
-        manners = Manners(pace=pace, private_hosts=self.config.private_hosts)
+        manners = RequestPolicy(pace=pace, private_hosts=self.config.private_hosts)
         download.download(stated, partial, manners)
         return Fetched()
 
@@ -224,7 +224,7 @@ def _offers(config: Config, tally: Remarks) -> Iterator[Offer | Rejection]:
 
 
 def _remarks(config: Config, tally: Remarks) -> tuple[str, ...]:
-    return tally.told(config.name, _fields.unread(tuple(tally.seen), config.fields))
+    return tally.sentences(config.name, _fields.unread(tuple(tally.seen), config.fields))
 
 
 def _offer(line: CatalogueLine, config: Config, tally: Remarks) -> Offer | Rejection:
@@ -312,5 +312,5 @@ def _service(config: Config) -> str:
 
 
 @functools.lru_cache(maxsize=16)
-def _own_pace(per_second: float) -> Pacer:
-    return Pacer(per_second)
+def _own_pace(per_second: float) -> SharedRateLimiter:
+    return SharedRateLimiter(per_second)

@@ -92,7 +92,7 @@ class Fma:
 
     def remarks(self) -> tuple[str, ...]:
         """What is to be said of the rows once they are read."""
-        return self.tally.told("fma")
+        return self.tally.sentences("fma")
 
     def notes(self) -> tuple[str, ...]:
         """What a reader of the dataset should know of this source."""

@@ -1,10 +1,10 @@
 """Any folder of audio files with metadata beside them (the AudioFolder convention).
 
 `metadata.csv`, `.jsonl` or `.parquet` at the top, a row per file: `file_name,title,author,license,url`, and
-what else is known. Columns are found by their usual names (`_fields.KNOWN_AS`) or named in `fields`; others
-stay in the evidence. A file without a row may have `x.json` (same keys) and `x.txt` (its description) beside
-`x.wav`. One without either is offered without a licence, so that it is counted, and denied. Files whose
-suffix is not audio are no recordings and are passed over, unless a row names them.
+what else is known. Columns are found by their usual names (`KNOWN_AS` in _common/reader.py) or named in
+`fields`; others stay in the evidence. A file without a row may have `x.json` (same keys) and `x.txt` (its
+description) beside `x.wav`. One without either is offered without a licence, so that it is counted, and
+denied. Files whose suffix is not audio are no recordings and are passed over, unless a row names them.
 
 A folder of one person's own recordings may have `license` (or `license_url`) and `author` declared for all
 files that state none; the evidence says that it was declared, and by whom (the manifest's contact).
@@ -108,7 +108,7 @@ class Folder:
 
     def remarks(self) -> tuple[str, ...]:
         """What is to be said of the rows once they are read."""
-        return self.tally.told(self.config.name, _fields.unread(tuple(self.tally.seen), self._names))
+        return self.tally.sentences(self.config.name, _fields.unread(tuple(self.tally.seen), self._names))
 
     def notes(self) -> tuple[str, ...]:
         """What a reader of the dataset should know of this source."""

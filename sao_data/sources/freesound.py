@@ -75,7 +75,7 @@ class Freesound:
 
     def remarks(self) -> tuple[str, ...]:
         """What is to be said of the rows once they are read."""
-        return self.tally.told("freesound")
+        return self.tally.sentences("freesound")
 
     def open(self, recording: Recording) -> BinaryIO:
         """Open audio/ID.TYPE."""

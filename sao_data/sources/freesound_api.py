@@ -49,7 +49,7 @@ from sao_data.sources._freesound import offers as _freesound_rows
 from sao_data.sources._freesound.config import FreesoundConfig
 from sao_data.sources._freesound.forecast import Forecast, forecast
 from sao_data.sources._freesound.listing import Pin, Pins, Scope, by_ids, numbers_of, walk
-from sao_data.sources._freesound.search import Api, Ledger, ResultPage, Search
+from sao_data.sources._freesound.search import Api, ResponseCache, ResultPage, Search
 from sao_data.storage import layout
 from sao_data.storage.backend import Storage
 
@@ -104,7 +104,7 @@ class FreesoundApi:
         _freesound_config.check(self.config)
         login = self.config.rendition == "original" and not only_listing
         secrets = credentials.require(login=login, base_url=checked_base(self.config.base_url))
-        services[TOKENS].hold(secrets)
+        services[TOKENS].set_credential(secrets)
         able = dataclasses.replace(workspace, permits=services[PERMITS], tokens=services[TOKENS])
         return dataclasses.replace(self, workspace=able)
 
@@ -119,7 +119,7 @@ class FreesoundApi:
 
     def remarks(self) -> tuple[str, ...]:
         """What is to be said of the sounds once they are listed."""
-        return self.tally.told("freesound_api")
+        return self.tally.sentences("freesound_api")
 
     def is_stale(self, recording: Recording) -> bool:
         """Was it read longer ago than `max_claim_age_hours`?"""
@@ -158,7 +158,7 @@ class FreesoundApi:
             num_named=len(self._numbers()),
             rendition=self.config.rendition,
             page_size=self.config.page_size,
-            listed=Ledger(work.storage, work.name("pages", str(pin.number if pin else 1))).num(),
+            listed=ResponseCache(work.storage, work.name("pages", str(pin.number if pin else 1))).num(),
         )
 
     def notes(self) -> tuple[str, ...]:
@@ -217,7 +217,7 @@ class FreesoundApi:
         return _freesound_rows.offer(sound, page, *_places(self.config), self.tally)
 
     def _search(self, folder: str, *, not_before: str = "") -> Search:
-        ledger = Ledger(self._work.storage, self._work.name(folder))
+        ledger = ResponseCache(self._work.storage, self._work.name(folder))
         return Search(self._web(), ledger, not_before=not_before)
 
     def _oldest(self) -> str:
@@ -255,7 +255,7 @@ def forget(storage: Storage, folder: str, ids: Collection[str]) -> None:
         "looked_up",
         *(f"pages/{number}" for number in Pins(storage, f"{folder}/listing.json").numbers()),
     ):
-        Ledger(storage, f"{folder}/{name}").forget(frozenset(numbers_of(ids)))
+        ResponseCache(storage, f"{folder}/{name}").forget(frozenset(numbers_of(ids)))
 
 
 def _places(config: Config) -> tuple[str, str]:

@@ -95,7 +95,7 @@ class FreesoundPack:
 
     def remarks(self) -> tuple[str, ...]:
         """What is to be said of the rows once they are read."""
-        return self.tally.told("freesound_pack")
+        return self.tally.sentences("freesound_pack")
 
     def notes(self) -> tuple[str, ...]:
         """What a reader of the dataset should know of this source."""
@@ -143,7 +143,7 @@ class FreesoundPack:
         if line.num_missing:
             self.tally.say("fewer cells than the header names columns; the missing are taken as not stated")
         for key, name in _LOOKED_AT.items():
-            self.tally.look(name, _cell(cells, name), key)
+            self.tally.note_word(name, _cell(cells, name), key)
         facts = self._archive.facts(posixpath.join(root, _audio_url(cells)))
         raw = rows.canonical_json({**cells, AUDIO_FILE: facts and facts._asdict()})
         return Offer(recording=recording(raw, self.config), raw=raw)

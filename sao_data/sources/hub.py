@@ -2,9 +2,9 @@
 
 Files are taken as they are stored (nothing is decoded here, no code of the dataset runs) from the column
 `audio_column`: Parquet, AudioFolder and WebDataset layouts. Other columns are found by their usual names
-(`_fields.KNOWN_AS`) or named in `fields`: `fields = {author = "by"}`; all of them stay in the evidence.
-Ids: the id column; without one the first 20 hex digits of the file's sha256, since paths in such datasets
-are often not unique. An id that has the form `source:id` already is kept.
+(`KNOWN_AS` in _common/reader.py) or named in `fields`: `fields = {author = "by"}`; all of them stay in the
+evidence. Ids: the id column; without one the first 20 hex digits of the file's sha256, since paths in such
+datasets are often not unique. An id that has the form `source:id` already is kept.
 
 Terms: the Hub's (https://huggingface.co/terms-of-service), and those of each dataset, which its card states.
 Many cards state one licence for all works, often that of the compilation: give it as `license` only if it is
@@ -26,7 +26,7 @@ from typing import Any, BinaryIO
 
 from sao_data.config import Location
 from sao_data.errors import UsageError
-from sao_data.licences import parse_witnesses
+from sao_data.licences import parse_fields
 from sao_data.records import Offer, Recording, Rejection
 from sao_data.sources._common import fields as _fields
 from sao_data.sources._common import rows
@@ -100,7 +100,9 @@ class Hub:
 
     def remarks(self) -> tuple[str, ...]:
         """What is to be said of the rows once they are read."""
-        return self.tally.told(self.config.name, _fields.unread(tuple(self.tally.seen), self.config.fields))
+        return self.tally.sentences(
+            self.config.name, _fields.unread(tuple(self.tally.seen), self.config.fields)
+        )
 
     def notes(self) -> tuple[str, ...]:
         """What a reader of the dataset should know of this source."""
@@ -178,7 +180,7 @@ def _recording(kept: rows.Row, raw: str, config: Config, tally: Remarks | None =
 
 def _states_licence(row: rows.Row, config: Config) -> bool:
     claim, url = _fields.RowReader(row, config.fields).licence()
-    return not parse_witnesses(url, claim).silent
+    return not parse_fields(url, claim).silent
 
 
 def _spec(config: Config) -> files.Spec:

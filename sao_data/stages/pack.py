@@ -31,7 +31,7 @@ from sao_data.rights.credits import shown_author_id
 from sao_data.stages.base import Bucket, Part, Stage
 from sao_data.stages.decide import ALLOWED
 from sao_data.stages.flac_reuse import PACK as NAME
-from sao_data.stages.flac_reuse import Audio, parts_on_disk
+from sao_data.stages.flac_reuse import ClipAudio, parts_on_disk
 from sao_data.stages.listing import NAME as LIST
 from sao_data.stages.listing import Listed
 from sao_data.storage import layout, shards, tables
@@ -70,7 +70,7 @@ class Pack:
         """Write the shards, then the part. Only one pack part of a bucket ever exists: that of the shards
         there are."""
         storage, part = bucket.storage, self.part(bucket)
-        with Audio(bucket, normalise) as flacs:
+        with ClipAudio(bucket, normalise) as flacs:
             flacs.prepare(self._clips(bucket))
             for name in parts_on_disk(storage, bucket.index):
                 storage.delete(name)
@@ -81,7 +81,7 @@ class Pack:
             storage.delete(bucket.parts[normalise.name].blob)
         return part
 
-    def _write(self, bucket: Bucket, flacs: Audio) -> tuple[list[SampleRow], list[Shard]]:
+    def _write(self, bucket: Bucket, flacs: ClipAudio) -> tuple[list[SampleRow], list[Shard]]:
         recordings = {row.recording.id: row.recording for row in bucket.rows(LIST, Listed)}
         decisions = {d.recording_id: d for d in bucket.rows("decide", Decision)}
         captions = {(c.recording_id, c.clip): c for c in bucket.rows("caption", Caption)}

@@ -117,7 +117,7 @@ def test_a_reader_that_leaves_is_no_error() -> None:
         "def command():\n"
         "    for _ in range(100_000): print('line')\n"
         "    return 0\n"
-        "sys.exit(launch.guard(command))"
+        "sys.exit(common.guard(command))"
     )
     shell = f'"{sys.executable}" -c "$0" | head -n 1; echo "status ${{PIPESTATUS[0]}}"'
     status, said = processes.ran("bash", "-c", shell, program)

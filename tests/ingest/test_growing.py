@@ -13,7 +13,7 @@ from sao_data import manifest
 from sao_data.dataset.reader import open_dataset
 from sao_data.dataset.summary import Summary
 from sao_data.dataset.verify import verify
-from sao_data.errors import Later
+from sao_data.errors import TryLater
 from sao_data.execution.executor import LocalExecutor
 from sao_data.ids import bucket_of
 from sao_data.ingest import run
@@ -76,7 +76,7 @@ def test_what_is_complete_is_published_and_the_rest_is_counted(tmp_path: Path) -
     say(far, quota=first)
     summary = build(tmp_path, far)
     assert "next request at noon" in summary.later
-    with pytest.raises(Later, match=r"not complete yet\. far: the day's quota"):
+    with pytest.raises(TryLater, match=r"not complete yet\. far: the day's quota"):
         run.check_complete(summary)
     out = tmp_path / "out"
     assert facts(out)["undone"] == {"buckets": 1, "recordings": NUM - first}
@@ -98,7 +98,7 @@ def test_what_is_complete_is_published_and_the_rest_is_counted(tmp_path: Path) -
 
 def test_nothing_complete_is_said_and_nothing_is_published(tmp_path: Path) -> None:
     far = world(tmp_path / "far", quota=0)
-    with pytest.raises(Later, match=r"far: no bucket is complete yet\. far: the day's quota is used up"):
+    with pytest.raises(TryLater, match=r"far: no bucket is complete yet\. far: the day's quota is used up"):
         build(tmp_path, far)
     assert not (tmp_path / "out" / "dataset.json").exists()
 
@@ -109,7 +109,7 @@ def test_a_file_that_was_fetched_is_not_fetched_again_when_its_bucket_is_stopped
         say(far, quota=quota)
         try:
             build(tmp_path, far)
-        except Later:
+        except TryLater:
             continue
     assert len(fetched(far)) == NUM == facts(tmp_path / "out")["counts"]["kept"]
 
@@ -154,7 +154,7 @@ def test_an_old_claim_is_read_again_and_both_readings_are_kept(tmp_path: Path) -
     assert verify(open_dataset(str(tmp_path / "out"))) == []
 
 
-def test_a_damaged_file_is_a_fact_and_not_weather(tmp_path: Path) -> None:
+def test_a_damaged_file_is_a_fact_and_not_transient(tmp_path: Path) -> None:
     far = world(tmp_path / "far", damaged=["2"])
     build(tmp_path, far)
     row = catalogue(tmp_path / "out")["far:2"]

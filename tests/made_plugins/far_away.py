@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, ClassVar
 
 from sao_data.config import Location
-from sao_data.errors import Later
+from sao_data.errors import TryLater
 from sao_data.fetch.remote import Fetched
 from sao_data.fetch.workspace import Workspace
 from sao_data.licences import Release
@@ -58,7 +58,7 @@ class FarAway:
     def fetch(self, recording: Recording, partial: Path) -> Fetched:
         world = self._world()
         if len(self._log("fetched")) >= world.get("quota", 10**9):
-            raise Later("far: the day's quota is used up; next request at noon")
+            raise TryLater("far: the day's quota is used up; next request at noon")
         self._count("fetched", recording.id)
         number = recording.id.split(":")[1]
         if number in world.get("damaged", []):

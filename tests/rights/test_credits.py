@@ -240,7 +240,7 @@ def test_withholding_leaves_the_id_and_no_name() -> None:
     gone = {"author_url": "", "copyright_notice": "", "requested_credit": ""}
     assert new == dataclasses.replace(ADA, author=WITHHELD, **gone)  # type: ignore[arg-type]
     assert requests.apply(new, asked) == new
-    assert requests.unnamed(new).author == ""
+    assert requests.without_withheld_names(new).author == ""
     assert requests.shown_author_id(new) == ""
 
 
@@ -322,5 +322,5 @@ def test_what_was_taken_down_is_named_by_no_credit() -> None:
 
     bare = Listed(recording=Recording(id="made:1", source="made"), raw="", source_index=0, num_offers=1)
     listing = Listing(rows={"made:1": bare}, rejections=[])
-    standing_requests.recredit(listing, gather([Credit(id="made:1", name="A", when=DAY)]))
+    standing_requests.apply_credits(listing, gather([Credit(id="made:1", name="A", when=DAY)]))
     assert listing.rows["made:1"] == bare

@@ -371,7 +371,7 @@ def test_an_older_checkpoint_of_the_same_run_is_refused_before_any_work(
         train_vae.train(vae_config(mini), dataset, vae, resume=str(older), progress=Silent())
 
 
-def test_a_dit_run_keeps_its_codec_and_names_what_that_has_heard(
+def test_a_dit_run_keeps_its_codec_and_names_what_that_has_seen(
     vae: Path, dit: Path, dataset: Dataset, mini: str, tmp_path: Path
 ) -> None:
     facts = json.loads((run.resolve(dit) / "training_data.json").read_text())

@@ -61,7 +61,7 @@ def change(storage: Storage, wanted: Wanted, given: str, *, apply: bool) -> int:
         _change(storage, wanted, name, apply=False)
         return 0
     with storage.lock():
-        storage.sweep()
+        storage.remove_leftovers()
         if finished := rewrite.resume(storage):
             _say(f"finished what was begun before: version {finished.before} → {finished.after}")
         _change(storage, wanted, name, apply=True)

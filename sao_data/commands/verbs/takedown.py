@@ -74,7 +74,7 @@ def run(args: argparse.Namespace) -> int:
         _take(storage, request, folders, apply=False)
         return 0
     with storage.lock():
-        storage.sweep()
+        storage.remove_leftovers()
         if finished := rewrite.resume(storage):
             _say(f"finished what was begun before: version {finished.before} → {finished.after}")
         _take(storage, request, folders, apply=True)

@@ -16,8 +16,8 @@ from sao_data import config
 from sao_data.dataset.checks.evidence_reader import (
     EvidenceReader,
     Facts,
+    OrphanedEvidence,
     Replayed,
-    Stray,
     config_from,
     differing,
     readers,
@@ -89,7 +89,7 @@ def findings(
     judged: list[tuple[CatalogueRow, Candidate]] = []
     complete = len(using) == len(facts["manifest"]["source"])  # else a note says who cannot be replayed
     for item in replayed(storage, facts, using):
-        if isinstance(item, Stray):
+        if isinstance(item, OrphanedEvidence):
             if complete:
                 yield f"{' or '.join(item.ids)}: is in the evidence, and not in the catalogue"
         elif item.recording is None:

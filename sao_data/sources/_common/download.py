@@ -23,7 +23,7 @@ from urllib.parse import urljoin
 import requests
 
 from sao_data import __version__
-from sao_data.errors import Later
+from sao_data.errors import TryLater
 from sao_data.fetch import wire
 from sao_data.fetch.wire import Timeouts, TransientError
 from sao_data.plugins import DamagedFile
@@ -43,13 +43,13 @@ _RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
 _BLOCK = 1 << 20
 
 
-class Turns(Protocol):
+class RateLimiter(Protocol):
     """What gives turns."""
 
     def ask(self) -> float: ...
 
 
-class Pacer:
+class SharedRateLimiter:
     """Turns for any number of workers: one every 1/rate seconds. Never sleeps; thread-safe."""
 
     def __init__(self, per_second: float, clock: Callable[[], float] = time.monotonic) -> None:
@@ -67,7 +67,7 @@ class Pacer:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Stated:
+class StatedFile:
     """A file as its list states it; None and '' = not stated."""
 
     url: str
@@ -82,10 +82,10 @@ class Stated:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Manners:
+class RequestPolicy:
     """How servers are asked."""
 
-    pace: Turns
+    pace: RateLimiter
     private_hosts: tuple[str, ...] = ()
     timeouts: Timeouts = _TIMEOUTS
     attempts: int = 4
@@ -93,7 +93,7 @@ class Manners:
     sleep: Callable[[float], None] = time.sleep
 
 
-def download(stated: Stated, partial: Path, manners: Manners) -> None:
+def download(stated: StatedFile, partial: Path, manners: RequestPolicy) -> None:
     """Fetch the file to `partial`; raises FileNotFoundError, DamagedFile, Stopped, other OSErrors."""
     with wire.session(f"sao/{__version__}") as pool:
         urls.mount(pool, manners.private_hosts)
@@ -115,7 +115,9 @@ def download(stated: Stated, partial: Path, manners: Manners) -> None:
 class _Transfer:
     """A download, and what its earlier attempts have taught."""
 
-    def __init__(self, stated: Stated, partial: Path, manners: Manners, pool: requests.Session) -> None:
+    def __init__(
+        self, stated: StatedFile, partial: Path, manners: RequestPolicy, pool: requests.Session
+    ) -> None:
         self._stated, self._partial, self._manners, self._pool = stated, partial, manners, pool
         self._etag = ""  # of the bytes in `partial`, if this process fetched them
         self._num_wrong = 0
@@ -200,7 +202,7 @@ class _Transfer:
             file = self._partial.open("r+b" if start else "wb")
             with file:
                 file.seek(start)
-                for piece in wire.pieces(response, self._manners.timeouts, self._manners.clock):
+                for piece in wire.chunks(response, self._manners.timeouts, self._manners.clock):
                     start += len(piece)
                     if start > most:
                         break
@@ -243,9 +245,9 @@ class _Transfer:
         self._etag = ""
 
 
-def _pause(error: TransientError, attempt: int, manners: Manners, url: str) -> None:
+def _pause(error: TransientError, attempt: int, manners: RequestPolicy, url: str) -> None:
     if error.after > _LONGEST_WAIT:
-        raise Later(
+        raise TryLater(
             f"{wire.host(url)} asks to be left alone for {error.after:.0f} s; run again after that"
         ) from error
     manners.sleep(max(2.0 ** (attempt - 1), error.after))

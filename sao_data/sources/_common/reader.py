@@ -99,7 +99,7 @@ class RowReader:
     def __init__(self, row: rows.Row, fields: Fields, tally: Remarks | None = None) -> None:
         self._row, self._tally = row, tally or Remarks()
         self._places = _places(tuple(row), tuple(sorted(fields.items())))
-        self._tally.meet(row)
+        self._tally.note_columns(row)
 
     def value(self, key: str) -> object:
         """What the row says of a field; None = nothing."""
@@ -150,7 +150,7 @@ class RowReader:
         """(column, cell) of the columns that say something."""
         cells = [(column, self._row.get(column)) for column in self._places[key]]
         for column, cell in cells:
-            self._tally.look(column, cell, key)
+            self._tally.note_word(column, cell, key)
         return [(column, cell) for column, cell in cells if not _cells.is_nothing(cell, key)]
 
     def _disagree(self, key: str, stated: list[tuple[str, object]]) -> None:

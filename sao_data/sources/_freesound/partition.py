@@ -26,7 +26,7 @@ _SWEEPS = 24  # over one millisecond that holds more than a page
 _BARREN = 4  # sweeps in a row that brought nothing, where the count says that there is more
 _PASSES = 40  # over places without a sound
 _ASKS = 12  # questions in a row about such places that brought nothing: they are empty for good
-_BARREN_PASSES = 6  # the same where one has brought something before: this server is fickle
+_BARREN_PASSES = 6  # the same where one has brought something before: this server's answers vary
 _SPANS = 30  # in one question: about 3 kB of URL
 
 

@@ -54,7 +54,7 @@ class Query:
     sort: str = "created_asc"
     page: int = 1
     page_size: int = PAGE_SIZE
-    attempt: int = 0  # asked again on purpose: another question to the ledger, the same to the server
+    attempt: int = 0  # asked again on purpose: another question to the cache, the same to the server
     can_split: bool = False  # "too much" is an answer: less will be asked for
 
     def params(self) -> tuple[tuple[str, str], ...]:
@@ -83,7 +83,7 @@ class ResultPage:
     retrieved_at: str
 
 
-class Ledger:
+class ResponseCache:
     """Answers on disk, by the name of their question."""
 
     def __init__(self, storage: Storage, folder: str) -> None:
@@ -133,9 +133,9 @@ class Ledger:
 
 
 class Search:
-    """Asks the server what the ledger does not know."""
+    """Asks the server what the cache does not have."""
 
-    def __init__(self, web: Api, ledger: Ledger | None, *, not_before: str = "") -> None:
+    def __init__(self, web: Api, ledger: ResponseCache | None, *, not_before: str = "") -> None:
         self._web, self._ledger = web, ledger
         self._not_before = not_before  # ISO 8601 UTC: older answers are none
 
@@ -154,7 +154,7 @@ class Search:
                     self._ledger.keep(query, "", "", b"null")
                 raise
             except NotFound:
-                continue  # beyond the last page, or a transient failure in disguise
+                continue  # beyond the last page, or a transient failure that looks so
             page = _page_in(response)
             if page is not None:
                 if self._ledger:
