@@ -27,14 +27,14 @@ EPILOG = """examples:
 def main() -> int:
     """Parse, load, wire."""
     args = parse_arguments()
-    from sao_data import config as configs
     from sao_data.commands import common, progress
+    from sao_data.config import apply_set, parse, read_toml
     from sao_data.dataset.reader import open_dataset
     from sao_model import train_vae
 
-    table = configs.read_toml(Path(args.config))
-    configs.apply_set(table, args.set)
-    config = configs.parse(train_vae.Config, table, where=args.config)
+    table = read_toml(Path(args.config))
+    apply_set(table, args.set)
+    config = parse(train_vae.Config, table, where=args.config)
     out = common.output_folder(args.out, "vae", ROOT)
     with closing(progress.make()) as shown:
         last = train_vae.train(config, open_dataset(args.data), out, resume=args.resume, progress=shown)

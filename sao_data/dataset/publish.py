@@ -20,8 +20,7 @@ from sao_data.rights.known_audio import KnownAudio
 from sao_data.screening import AuditRow
 from sao_data.stages.base import Bucket
 from sao_data.stages.decide import ALLOWED, DENIED, question_of
-from sao_data.stages.listing import NAME as LIST
-from sao_data.stages.listing import Listed
+from sao_data.stages.listing import LIST, Listed
 from sao_data.stages.originals import Originals
 from sao_data.stages.pack import read_shards
 from sao_data.storage import evidence, layout, tables

@@ -17,7 +17,7 @@ from sao_data.licences.table import table
 from sao_data.records import CatalogueRow, Sample, SampleRow
 from sao_data.rights import takedowns
 from sao_data.rights.takedowns import Tombstones
-from sao_data.stages.listing import NAME as LIST
+from sao_data.stages.listing import LIST
 from sao_data.storage import evidence, layout
 
 _NO_ROOT = "dataset.json: the root digest does not follow from the manifest and files it lists"
@@ -160,7 +160,7 @@ def _verify_shards(dataset: Dataset, *, is_sealed: bool) -> Iterator[str]:
 
 def _verify_rules(dataset: Dataset) -> Iterator[str]:
     """What a row's verdict, rule, evidence and the take-downs must have to do with each other."""
-    taken = takedowns.read(dataset.storage)
+    taken = takedowns.read_tombstones(dataset.storage)
     for row in dataset.catalogue():
         if (row.verdict == "allow") != (row.rule in _ALLOWING):
             yield f"{row.id}: the rule {row.rule} does not give the verdict {row.verdict}"

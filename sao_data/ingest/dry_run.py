@@ -37,7 +37,7 @@ def forecast(
     lines).
     """
     manifest = plan.manifest
-    answers, taken = reviews.read(storage), takedowns.read(storage)
+    answers, taken = reviews.read(storage), takedowns.read_tombstones(storage)
     special = apply_updates(listed, plan.sources(), manifest, storage, taken)
     gone, under_earlier_terms = special.taken_down, special.under_earlier_terms
     judged = {key: judge(row, manifest.policy, manifest.release, gone) for key, row in listed.rows.items()}
@@ -56,9 +56,9 @@ def forecast(
         else:
             reasons[("decide", decision.rule)] += 1
         if row.num_offers > 1:
-            reasons[(listing.NAME, "duplicate_id")] += row.num_offers - 1
+            reasons[(listing.LIST, "duplicate_id")] += row.num_offers - 1
     for rejection in listed.rejections:
-        reasons[(listing.NAME, rejection.reason)] += 1
+        reasons[(listing.LIST, rejection.reason)] += 1
     plan, note = _without_weights(plan)
     units = make_units(plan, listing.parts(listed, manifest.num_buckets), nums, answers, gone)
     units = with_objections(units, objections.values())

@@ -17,17 +17,16 @@ from sao_data.matching.exact import ComparedAudio, ForbiddenAudio, find_duplicat
 from sao_data.matching.metadata import Candidate, forbids
 from sao_data.records import SAMPLE_RATE, Clip, Decision, Objection
 from sao_data.rights import embedded_tags, known_audio
-from sao_data.rights.credits import read as read_credits
+from sao_data.rights.credits import read_credits
 from sao_data.rights.takedowns import Tombstones
 from sao_data.screening import AuditRow, MusicWork, Screening, Tagged, identify
 from sao_data.screening.music import is_music
 from sao_data.stages.base import part_of
 from sao_data.stages.decide import apply_answer, by_id, objected
-from sao_data.stages.judge import NAME as JUDGE
-from sao_data.stages.listing import NAME as LIST
-from sao_data.stages.listing import Listed
+from sao_data.stages.judge import JUDGE
+from sao_data.stages.listing import LIST, Listed
 from sao_data.stages.pack import is_dropped
-from sao_data.stages.screen import NAME as SCREEN
+from sao_data.stages.screen import SCREEN
 from sao_data.storage.backend import Storage
 
 _MOST_TAGS = 4  # of one file, in a detail

@@ -11,7 +11,7 @@ from sao_data.ingest.fill_from_tags import fill
 from sao_data.manifest import Manifest
 from sao_data.plugins import Source
 from sao_data.records import Objection
-from sao_data.rights.credits import read as read_credits
+from sao_data.rights.credits import read_credits
 from sao_data.rights.takedowns import Tombstones
 from sao_data.stages import refresh
 from sao_data.stages.listing import Listing

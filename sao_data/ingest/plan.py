@@ -19,8 +19,7 @@ from sao_data.stages.caption import WriteCaptions
 from sao_data.stages.curate import Curate
 from sao_data.stages.decide import Decide, by_id, final
 from sao_data.stages.fetch import Fetch
-from sao_data.stages.judge import NAME as JUDGE
-from sao_data.stages.judge import Judge
+from sao_data.stages.judge import JUDGE, Judge
 from sao_data.stages.normalise import Normalise
 from sao_data.stages.pack import Pack
 from sao_data.stages.screen import Screen
@@ -59,7 +58,7 @@ class Unit:
 
     def bucket(self) -> Bucket:
         bucket = Bucket(storage=open_storage(self.plan.url), index=self.listed.bucket)
-        bucket.parts[listing.NAME] = self.listed
+        bucket.parts[listing.LIST] = self.listed
         return bucket
 
     def judge(self) -> Judge:
@@ -158,7 +157,7 @@ def unfinished(units: list[Unit], storage: Storage) -> list[Unit]:
     found = []
     for unit in units:
         bucket = planned(unit)
-        parts = [part for name, part in bucket.parts.items() if name != listing.NAME]
+        parts = [part for name, part in bucket.parts.items() if name != listing.LIST]
         if not all(is_complete(storage, part) for part in parts):
             found.append(unit)
     return found

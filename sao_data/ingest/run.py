@@ -109,7 +109,7 @@ def ingest(
         rewrite.resume(storage)
         owner.claim(storage, manifest)
         plan = remote_sources.attached(plan, sources, executor, accept_terms=accept_terms)
-        taken = takedowns.read(storage)
+        taken = takedowns.read_tombstones(storage)
         units, later, remarks = _prepared(plan, storage, executor, progress, taken)
         late = unfinished(units, storage)
         done = [unit for unit in units if unit not in late]

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from sao_data.rights.credits import Credits
-from sao_data.rights.credits import apply as credited
+from sao_data.rights.credits import Credits, credited_as_asked
 from sao_data.rights.takedowns import Tombstones
 from sao_data.stages.listing import Listed, Listing, id_only
 
@@ -30,6 +29,8 @@ def apply_credits(listing: Listing, asked: Credits) -> None:
     """Credit every listed work as its author wants it; of what was taken down nobody is named."""
     for key, row in listing.rows.items() if asked.lines else ():
         if row.raw:
-            others = (dataclasses.replace(o, recording=credited(o.recording, asked)) for o in row.others)
-            recording = credited(row.recording, asked)
+            others = (
+                dataclasses.replace(o, recording=credited_as_asked(o.recording, asked)) for o in row.others
+            )
+            recording = credited_as_asked(row.recording, asked)
             listing.rows[key] = dataclasses.replace(row, recording=recording, others=tuple(others))

@@ -28,7 +28,7 @@ from types import TracebackType
 
 import numpy as np
 
-from sao_data import config as configs
+from sao_data.config import digest
 from sao_data.dataset.reader import Dataset
 from sao_data.errors import UsageError
 from sao_data.loading.crop import Floats
@@ -37,7 +37,7 @@ from sao_data.loading.samples import SampleMaker, StreamConfig, StreamedSample
 from sao_data.loading.shard_reader import Index, ShardReader
 from sao_data.loading.training_data import Seen, seen_of
 from sao_data.records import NUM_CHANNELS, SAMPLE_RATE
-from sao_data.rights.takedowns import read as read_tombstones
+from sao_data.rights.takedowns import read_tombstones
 from sao_data.storage.backend import Storage
 
 __all__ = ["Stream", "StreamBatch", "StreamConfig", "StreamState", "StreamedSample", "read_takedowns"]
@@ -148,7 +148,7 @@ class Stream:
 
     def _first_state(self, state: StreamState, taken: Iterable[str]) -> StreamState:
         """The given state in this dataset's order, with newly taken down recordings skipped from here on."""
-        order = configs.digest(self._index.digest, self.config.seed, self.config.shards_per_group)
+        order = digest(self._index.digest, self.config.seed, self.config.shards_per_group)
         if state.order not in ("", order):
             raise UsageError(
                 f"{self._index.url}: the state was made in another order: other samples, series, seed or "

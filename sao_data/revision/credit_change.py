@@ -23,14 +23,19 @@ from sao_data.revision import selection
 from sao_data.revision.journal import Change
 from sao_data.revision.rewrite import CREDIT, Rewritten, plan, rewrite
 from sao_data.revision.selection import Wanted
-from sao_data.rights.credits import Credit, Credits, append, gather, shown_author_id, without_withheld_names
-from sao_data.rights.credits import apply as named_as_asked
-from sao_data.rights.credits import read as read_credits
-from sao_data.rights.takedowns import author_hash
-from sao_data.rights.takedowns import read as read_tombstones
+from sao_data.rights.credits import (
+    Credit,
+    Credits,
+    append,
+    credited_as_asked,
+    gather,
+    read_credits,
+    shown_author_id,
+    without_withheld_names,
+)
+from sao_data.rights.takedowns import author_hash, read_tombstones
 from sao_data.stages import amend
-from sao_data.stages.listing import NAME as LIST
-from sao_data.stages.listing import utf8_only
+from sao_data.stages.listing import LIST, utf8_only
 from sao_data.storage import evidence, layout, shards
 from sao_data.storage.backend import Storage
 from sao_data.storage.series import is_pseudonym
@@ -74,7 +79,7 @@ def examine(dataset: Dataset, wanted: Wanted, name: str, when: str) -> CreditEff
     originals = _originals(dataset, rows)
     pairs = []
     for row in rows:
-        new = named_as_asked(originals.get(row.id) or _as_recording(row), asked)
+        new = credited_as_asked(originals.get(row.id) or _as_recording(row), asked)
         after = dataclasses.replace(row, **{field: getattr(new, field) for field in CREDIT})
         if after != row:
             pairs.append((row, after))
@@ -117,7 +122,7 @@ def _may_mean_withhold(given: str) -> bool:
 
 
 def _among(recording: Recording, ids: Collection[str], asked: Credits) -> Recording:
-    return named_as_asked(recording, asked) if recording.id in ids else recording
+    return credited_as_asked(recording, asked) if recording.id in ids else recording
 
 
 def _nothing_rewritten(dataset: Dataset) -> Rewritten:

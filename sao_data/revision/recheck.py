@@ -28,8 +28,7 @@ from sao_data.licences import Policy, Release, normalise_preference, parse_field
 from sao_data.plugins import Source
 from sao_data.records import CatalogueRow, Offer, Recording, Rejection
 from sao_data.rights.changes import StatedChange, action_for, changes_between
-from sao_data.rights.credits import apply as credited
-from sao_data.rights.credits import read as read_credits
+from sao_data.rights.credits import credited_as_asked, read_credits
 from sao_data.stages import listing
 from sao_data.storage import delimited, layout
 from sao_data.storage.backend import Storage, write_if_changed
@@ -122,7 +121,7 @@ def recheck(
         raise MatchedNothing(f"{dataset.storage.url}: there is no recording to compare")
     asked_credits = read_credits(dataset.storage)
     found = {
-        key: said and credited(said, asked_credits)
+        key: said and credited_as_asked(said, asked_credits)
         for key, said in current_readings(asked.sources, ids, tick).items()
     }
     findings: list[Finding] = []
@@ -239,7 +238,7 @@ class _SelectedWorks:
 def _wanted(dataset: Dataset, sample: int) -> frozenset[str]:
     """Ids of what was offered as a recording; with a sample, those of the kept with the smallest hashes."""
     if not sample:
-        return frozenset(row.id for row in dataset.catalogue() if row.stage != listing.NAME)
+        return frozenset(row.id for row in dataset.catalogue() if row.stage != listing.LIST)
     salt = f"recheck:{dataset.facts['root_digest']}"
     kept = (row.id for row in dataset.catalogue() if row.kept)
     return frozenset(heapq.nsmallest(sample, kept, key=lambda key: _sha256(f"{salt}{key}")))

@@ -29,8 +29,7 @@ from sao_data.rights.takedowns import Tombstone, Tombstones, author_hash, author
 from sao_data.stages import amend
 from sao_data.stages.decide import Decide
 from sao_data.stages.judge import judge
-from sao_data.stages.listing import NAME as LIST
-from sao_data.stages.listing import Listed
+from sao_data.stages.listing import LIST, Listed
 from sao_data.storage import layout
 from sao_data.storage.backend import Storage
 
@@ -83,7 +82,7 @@ def open_published(storage: Storage) -> Dataset | None:
 
 def examine(dataset: Dataset, request: Request) -> TakedownEffect:
     """What the request means; nothing is changed. MatchedNothing if a part of it does."""
-    storage, known = dataset.storage, takedowns.read(dataset.storage)
+    storage, known = dataset.storage, takedowns.read_tombstones(dataset.storage)
     found = selection.select(map(selection.of_row, dataset.catalogue()), request.wanted)
     _add_all_by(found, map(_person, dataset.catalogue()))
     before = _taken_before(storage, found, request, known)
@@ -156,7 +155,7 @@ def apply_unfinished(storage: Storage, request: Request, *, write: bool) -> tupl
 
     The unfinished work forgets them; the next ingest leaves them out. Without `write` nothing is changed.
     """
-    known, listed = takedowns.read(storage), list(amend.listed(storage))
+    known, listed = takedowns.read_tombstones(storage), list(amend.listed(storage))
     rows = {row.recording.id: row for _, row in listed}
     found = selection.select(selection.of_listed(rows.values()), request.wanted)
     _add_all_by(found, (row.recording for row in rows.values()))

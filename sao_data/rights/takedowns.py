@@ -92,14 +92,14 @@ def gather(lines: Iterable[Tombstone]) -> Tombstones:
     )
 
 
-def read(storage: Storage) -> Tombstones:
+def read_tombstones(storage: Storage) -> Tombstones:
     """Tombstones of a dataset directory; UsageError names the line that is none."""
     return gather(request_log.read(storage, layout.TAKEDOWNS, _line))
 
 
 def append(storage: Storage, more: Iterable[Tombstone]) -> None:
     """Add lines for works that have none yet; the file appears whole."""
-    known = {(line.id, line.author) for line in read(storage).lines}
+    known = {(line.id, line.author) for line in read_tombstones(storage).lines}
     new = (line for line in more if (line.id, line.author) not in known)
     request_log.append(storage, layout.TAKEDOWNS, map(_plain, new), ensure_ascii=True)
 

@@ -44,8 +44,7 @@ from sao_data.records import Offer, Recording, Rejection
 from sao_data.sources._common import work_list
 from sao_data.sources._common.cells import Remarks
 from sao_data.sources._freesound import config as _freesound_config
-from sao_data.sources._freesound import files
-from sao_data.sources._freesound import offers as _freesound_rows
+from sao_data.sources._freesound import files, offers
 from sao_data.sources._freesound.config import FreesoundConfig
 from sao_data.sources._freesound.forecast import Forecast, forecast
 from sao_data.sources._freesound.listing import Pin, Pins, Scope, by_ids, numbers_of, walk
@@ -214,7 +213,7 @@ class FreesoundApi:
         return Pins(self._work.storage, self._work.name("listing.json")).find(self._scope())
 
     def _offer(self, sound: dict[str, object], page: ResultPage) -> Offer | Rejection:
-        return _freesound_rows.offer(sound, page, *_places(self.config), self.tally)
+        return offers.offer(sound, page, *_places(self.config), self.tally)
 
     def _search(self, folder: str, *, not_before: str = "") -> Search:
         ledger = ResponseCache(self._work.storage, self._work.name(folder))
@@ -245,7 +244,7 @@ def build(config: Config) -> FreesoundApi:
 
 def recording(raw: str, config: Config) -> Recording:
     """Read a sound from the raw text of its Offer; ValueError if it is none."""
-    return _freesound_rows.recording(raw, *_places(config))
+    return offers.recording(raw, *_places(config))
 
 
 def forget(storage: Storage, folder: str, ids: Collection[str]) -> None:

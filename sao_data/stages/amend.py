@@ -20,11 +20,10 @@ from sao_data.stages.curate import Curate
 from sao_data.stages.decide import Decide
 from sao_data.stages.fetch import Fetch
 from sao_data.stages.flac_reuse import PACK, parts_on_disk
-from sao_data.stages.judge import NAME as JUDGE
-from sao_data.stages.listing import NAME as LIST
-from sao_data.stages.listing import Listed, id_only
+from sao_data.stages.judge import JUDGE
+from sao_data.stages.listing import LIST, Listed, id_only
 from sao_data.stages.normalise import Normalise
-from sao_data.stages.screen import NAME as SCREEN
+from sao_data.stages.screen import SCREEN
 from sao_data.storage import layout, tables
 from sao_data.storage.backend import Storage
 

@@ -15,7 +15,7 @@ from sao_data.records import CatalogueRow, Decision, Objection
 from sao_data.rights import reviews
 from sao_data.rights.reviews import Answer
 from sao_data.stages.base import Bucket, RowSink
-from sao_data.stages.judge import NAME as JUDGE
+from sao_data.stages.judge import JUDGE
 
 ALLOWED = "allowed_by_review"
 DENIED = "denied_by_review"

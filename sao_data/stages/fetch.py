@@ -18,8 +18,7 @@ from sao_data.fetch.remote import RemoteSource
 from sao_data.plugins import DamagedFile, Source
 from sao_data.records import AudioFile, Decision, Recording, Rendition
 from sao_data.stages.base import Bucket, RowSink, earlier_parts
-from sao_data.stages.listing import NAME as LIST
-from sao_data.stages.listing import Listed
+from sao_data.stages.listing import LIST, Listed
 from sao_data.stages.originals import Originals
 from sao_data.stages.refresh import look_up_again
 from sao_data.storage import tables

@@ -16,10 +16,9 @@ from sao_data.licences.table import table
 from sao_data.matching.metadata import author_key
 from sao_data.records import Decision, Recording
 from sao_data.stages.base import Bucket, RowSink
-from sao_data.stages.listing import NAME as LIST
-from sao_data.stages.listing import Listed, strictest_wish
+from sao_data.stages.listing import LIST, Listed, strictest_wish
 
-NAME = "judge"
+JUDGE = "judge"
 _GRAVITY = {"allow": 0, "review": 1, "deny": 2}
 
 
@@ -31,7 +30,7 @@ class Judge:
     release: Release
     taken_down: tuple[str, ...] = ()  # recordings of this bucket that were taken down
 
-    name: ClassVar[str] = NAME
+    name: ClassVar[str] = JUDGE
     version: ClassVar[int] = 4
     row: ClassVar[type] = Decision
     inputs: ClassVar[tuple[str, ...]] = (LIST,)

@@ -29,7 +29,7 @@ from sao_data.stages import text_limits
 from sao_data.stages.base import Part, content_part, publish_rows
 from sao_data.storage.backend import Storage
 
-NAME = "list"
+LIST = "list"
 _ASKS = {"CC0": 0, "BY": 1, "SAMPLING+": 2}  # what a licence asks for; others ask for more
 
 
@@ -75,7 +75,7 @@ def ask(manifest: Manifest, sources: list[Source], tick: Callable[[int], None] |
             elif problem := text_limits.problem(offer.recording):
                 key = offer.recording.id
                 listing.rejections.append(
-                    Rejection(id=key, stage=NAME, reason="bad_metadata", detail=problem)
+                    Rejection(id=key, stage=LIST, reason="bad_metadata", detail=problem)
                 )
             else:
                 _add(listing, offer, index)
@@ -142,7 +142,7 @@ def _fold_rejections(listing: Listing) -> None:
 def publish(storage: Storage, listing: Listing, num_buckets: int) -> list[Part]:
     """Write one part per bucket, empty ones included; return them in the order of the buckets."""
     return [
-        publish_rows(storage, NAME, bucket, Listed, rows, rejections)
+        publish_rows(storage, LIST, bucket, Listed, rows, rejections)
         for bucket, (rows, rejections) in enumerate(_by_bucket(listing, num_buckets))
     ]
 
@@ -150,7 +150,7 @@ def publish(storage: Storage, listing: Listing, num_buckets: int) -> list[Part]:
 def parts(listing: Listing, num_buckets: int) -> list[Part]:
     """The parts that `publish` would write."""
     return [
-        content_part(NAME, bucket, Listed, rows, rejections)[0]
+        content_part(LIST, bucket, Listed, rows, rejections)[0]
         for bucket, (rows, rejections) in enumerate(_by_bucket(listing, num_buckets))
     ]
 

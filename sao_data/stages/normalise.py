@@ -24,8 +24,7 @@ from sao_data.plugins import DamagedFile, Source
 from sao_data.records import AudioFile, Clip
 from sao_data.stages.base import Bucket, Part, RowSink, earlier_parts, spool
 from sao_data.stages.flac_reuse import FlacFinder, clips_of
-from sao_data.stages.listing import NAME as LIST
-from sao_data.stages.listing import Listed
+from sao_data.stages.listing import LIST, Listed
 from sao_data.stages.originals import Originals, opened
 
 _TOOLS = ("soundfile", "av", "soxr", "numpy", "scipy", "pyloudnorm")  # another version may give other bytes

@@ -20,7 +20,7 @@ from sao_data.plugins import Source
 from sao_data.records import Offer, Recording, Rejection
 from sao_data.stages import text_limits
 from sao_data.stages.base import RowSink
-from sao_data.stages.listing import NAME, Listed, Listing, merge_offers
+from sao_data.stages.listing import LIST, Listed, Listing, merge_offers
 from sao_data.storage import documents, layout
 from sao_data.storage.backend import Storage
 
@@ -68,7 +68,7 @@ def apply_newer_readings(listing: Listing, storage: Storage) -> int:
             if row and (problem := text_limits.problem(offer.recording)):
                 del listing.rows[offer.recording.id]
                 listing.rejections += [
-                    Rejection(id=offer.recording.id, stage=NAME, reason="bad_metadata", detail=problem)
+                    Rejection(id=offer.recording.id, stage=LIST, reason="bad_metadata", detail=problem)
                 ] * row.num_offers
             elif row and row.recording.retrieved_at < offer.recording.retrieved_at:
                 earlier = row.raw if row.raw != offer.raw else row.earlier_raw

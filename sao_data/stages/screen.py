@@ -30,7 +30,7 @@ from sao_data.storage import tables
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-NAME = "screen"
+SCREEN = "screen"
 _BLOCK = SAMPLE_RATE * 10  # frames decoded at a time
 
 
@@ -41,7 +41,7 @@ class Screen:
     screening: Screening
     normalise: Stage  # makes the audio again where it is gone
 
-    name: ClassVar[str] = NAME
+    name: ClassVar[str] = SCREEN
     version: ClassVar[int] = 1
     row: ClassVar[type] = Tagged
     inputs: ClassVar[tuple[str, ...]] = ("curate",)

@@ -113,7 +113,7 @@ def test_a_signal_stops_cleanly_with_4(number: signal.Signals, capsys: pytest.Ca
 
 def test_a_reader_that_leaves_is_no_error() -> None:
     program = (
-        "import sys; from sao_data.commands import common as launch\n"
+        "import sys; from sao_data.commands import common\n"
         "def command():\n"
         "    for _ in range(100_000): print('line')\n"
         "    return 0\n"

@@ -19,9 +19,7 @@ from sao_data import config, plugins
 from sao_data.errors import UsageError
 from sao_data.licences import normalise_preference, parse_fields
 from sao_data.records import CatalogueRow, Recording
-from sao_data.rights.credits import Credits
-from sao_data.rights.credits import apply as credited
-from sao_data.rights.credits import read as read_credits
+from sao_data.rights.credits import Credits, credited_as_asked, read_credits
 from sao_data.stages.listing import merge_requests, strictest_wish, utf8_only
 from sao_data.storage import evidence, layout, tables
 from sao_data.storage.backend import Storage
@@ -212,7 +210,7 @@ def _replay(row: CatalogueRow, group: _Group, asked: Credits, *, fills: bool) ->
     fitting = [v for each in group.of(row.evidence, row.id) for v in _merged_readings(each, others)]
     if fills:
         fitting = [_filled(each, row) for each in fitting]
-    found = [(_num_differing(row, credited(each, asked)), each) for each in fitting]
+    found = [(_num_differing(row, credited_as_asked(each, asked)), each) for each in fitting]
     stated = min(found, key=lambda pair: pair[0])[1] if found else None
     problems = []
     for reading in () if found else group.readings[row.evidence]:
@@ -220,7 +218,7 @@ def _replay(row: CatalogueRow, group: _Group, asked: Credits, *, fills: bool) ->
         problems.append(f"{reading.source}: {what}")
     return Replayed(
         row=row,
-        recording=credited(stated, asked) if stated else None,
+        recording=credited_as_asked(stated, asked) if stated else None,
         stated=stated,
         why="; ".join(problems)[:300],
         others=tuple(others),

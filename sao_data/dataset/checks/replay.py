@@ -28,7 +28,7 @@ from sao_data.licences import Policy, Release, decide
 from sao_data.matching import metadata
 from sao_data.matching.metadata import NARROWED, Candidate, Matching, candidate
 from sao_data.records import CatalogueRow, Decision, Offer, Recording, Verdict
-from sao_data.rights.credits import apply as credited
+from sao_data.rights.credits import credited_as_asked
 from sao_data.stages.judge import judge
 from sao_data.stages.listing import Listed
 from sao_data.storage import layout
@@ -147,7 +147,7 @@ def _judgements(
     """The judgement on all offers of a work, its author and theirs named as they were and as asked since."""
     assert item.stated is not None, item.row.id
     assert item.recording is not None, item.row.id
-    named = [credited(offer, item.asked) for offer in offers]
+    named = [credited_as_asked(offer, item.asked) for offer in offers]
     found = []
     for own, others in ((item.stated, offers), (item.recording, offers), (item.recording, named)):
         told = tuple(Offer(recording=other, raw="") for other in others)

@@ -126,7 +126,7 @@ class _ShardStream:
         header = b"".join(self._take(BLOCK))
         self._is_lost = header != member_header(place.name, place.size)
         if self._is_lost:
-            yield f"{shard}: samples.parquet points at {_parse_header(header)} for {place.name}"
+            yield f"{shard}: samples.parquet points at {_described(header)} for {place.name}"
         yield from self._content(place, look)
 
     def _content(self, place: _Place, look: OnSample | None) -> Iterator[str]:

@@ -15,12 +15,12 @@ import hashlib
 from collections.abc import Callable, Iterator, Sequence
 
 from sao_data.fetch.wire import Overloaded
-from sao_data.sources._common import rows as _rows
+from sao_data.sources._common.rows import Row, canonical_json
 from sao_data.sources._freesound.search import PAGE_SIZE, ResultPage, milliseconds
 
 Span = tuple[int, int]  # first and last millisecond since 1970 UTC, both inclusive
 Ask = Callable[[Sequence[Span], int, int], ResultPage]  # spans, page, attempt
-Found = tuple[_rows.Row, ResultPage]
+Found = tuple[Row, ResultPage]
 
 _SWEEPS = 24  # over one millisecond that holds more than a page
 _BARREN = 4  # sweeps in a row that brought nothing, where the count says that there is more
@@ -59,11 +59,11 @@ class SeenIds:
     def __len__(self) -> int:
         return int.from_bytes(self._bits, "little").bit_count() + len(self._others)
 
-    def add(self, row: _rows.Row) -> bool:
+    def add(self, row: Row) -> bool:
         """Is this object's id new? One without a usable id counts by its content."""
         number = row.get("id")
         if isinstance(number, bool) or not isinstance(number, int) or not 0 < number < 1 << 26:
-            text = number if isinstance(number, int) else _rows.canonical_json(row)
+            text = number if isinstance(number, int) else canonical_json(row)
             before = len(self._others)
             self._others.add(text if isinstance(text, int) else hashlib.sha256(text.encode()).digest())
             return len(self._others) > before

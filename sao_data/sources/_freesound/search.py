@@ -18,7 +18,7 @@ from typing import Literal, Protocol
 
 from sao_data.fetch.web import Response
 from sao_data.fetch.wire import NotFound, Overloaded, TransientError
-from sao_data.sources._common import rows as _rows
+from sao_data.sources._common.rows import Row
 from sao_data.storage.backend import Storage
 
 # Asked for together always: without the category, a speaker's opt-out is missed. No descriptors, no places.
@@ -78,7 +78,7 @@ class ResultPage:
     """An answer: sounds as the server spelled them, None where the index knows one that the database lost."""
 
     count: int  # of all that match, as the server says
-    results: tuple[_rows.Row | None, ...]
+    results: tuple[Row | None, ...]
     request: str  # URL, no secrets
     retrieved_at: str
 
@@ -180,7 +180,7 @@ def page_of(body: object, request: str, retrieved_at: str) -> ResultPage | None:
     return ResultPage(count=count, results=rows, request=request, retrieved_at=retrieved_at)
 
 
-def _row(value: object) -> _rows.Row | None:
+def _row(value: object) -> Row | None:
     if value is None or isinstance(value, dict):
         return value
     return {DUPLICATE: f"no object: {value!r}"[:80]}
@@ -218,7 +218,7 @@ def _page_in(response: Response) -> ResultPage | None:
         return None
 
 
-def _object(pairs: list[tuple[str, object]]) -> _rows.Row:
+def _object(pairs: list[tuple[str, object]]) -> Row:
     """A JSON object; one with a key twice is marked, so that no two readers understand it differently."""
     row = dict(pairs)
     if len(row) < len(pairs):
