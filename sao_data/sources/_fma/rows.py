@@ -150,11 +150,11 @@ def _stated(cells: Cells) -> Cells:
     return {name: cell for name, cell in cells.items() if cell and name not in NOT_KEPT}
 
 
-def _both(one: str, second: str, joint: str) -> str:
-    """The first of two fields; the second in its place, or beside it where they are of different families."""
-    if not one.strip() or not second.strip():
-        return one if one.strip() else second
-    return one if parse(one).family == parse(second).family else f"{one}{joint}{second}"
+def _both(one: str, other: str, joint: str) -> str:
+    """The first of two fields; the other in its place, or beside it where they are of different families."""
+    if not one.strip() or not other.strip():
+        return one if one.strip() else other
+    return one if parse(one).family == parse(other).family else f"{one}{joint}{other}"
 
 
 def _badge(own: Cells) -> str:
