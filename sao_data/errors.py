@@ -8,7 +8,7 @@ from __future__ import annotations
 
 
 class SaoError(Exception):
-    """Base of every error that a user can cause or mend; `exit_code` is what the command returns."""
+    """Base of every error that a user can cause or fix; `exit_code` is what the command returns."""
 
     exit_code = 2
 

@@ -124,7 +124,7 @@ class AudioFile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measures:
-    """Rounded before any threshold looks at them (0.01 dB, 0.001 share): no verdict hangs on a last bit."""
+    """Rounded before any threshold is applied (0.01 dB, 0.001 share): no verdict depends on a last bit."""
 
     lufs: float | None  # integrated loudness (BS.1770-4); None: silent or shorter than 0.4 s
     peak_dbfs: float | None  # sample peak; None: digital silence

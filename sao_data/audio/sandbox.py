@@ -85,7 +85,7 @@ class Probe:
     num_frames: int
     num_frames_out: int  # at 44.1 kHz
     measures: Measures  # of the whole normalised recording
-    notes: tuple[str, ...] = ()  # what was mended, and what is missing
+    notes: tuple[str, ...] = ()  # what was repaired, and what is missing
 
 
 class Sandbox:

@@ -104,7 +104,8 @@ def report_files(info: DatasetInfo, rows: list[CatalogueRow]) -> Iterator[tuple[
 
 
 def _put(storage: Storage, name: str, data: bytes) -> bool:
-    """Write a file that dataset.json speaks of; the old dataset.json goes first, lest it speak falsely."""
+    """Write a file that dataset.json speaks of; the old dataset.json is deleted first, since it would no
+    longer be true."""
     if storage.exists(name) and storage.size(name) == len(data) and storage.read(name) == data:
         return False
     storage.delete(layout.DATASET)

@@ -139,7 +139,7 @@ def _verify_shards(dataset: Dataset, *, is_sealed: bool) -> Iterator[str]:
     differing: dict[str, list[tuple[SampleRow, dict[str, object]]]] = {}
     underived: list[str] = []
 
-    def look(row: SampleRow, sample: Sample) -> None:
+    def on_sample(row: SampleRow, sample: Sample) -> None:
         wanted, named = said.get(row.recording_id), sample_check.said_by(sample)
         if is_sealed:  # else the cut is not known
             underived.extend(sample_check.underived(sample, row, dataset.facts))
@@ -148,7 +148,7 @@ def _verify_shards(dataset: Dataset, *, is_sealed: bool) -> Iterator[str]:
 
     if is_sealed:
         yield from sample_check.misplaced(dataset.samples(), dataset.facts["manifest"]["num_buckets"])
-    yield from shard_check.verify(dataset.storage, dataset.shards(), dataset.samples(), look)
+    yield from shard_check.verify(dataset.storage, dataset.shards(), dataset.samples(), on_sample)
     yield from underived
     for work in dataset.catalogue() if differing else ():
         for row, named in differing.get(work.id, ()):

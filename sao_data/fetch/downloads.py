@@ -21,7 +21,7 @@ from sao_data.fetch.wire import ForeignAddress, Timeouts, TransientError
 from sao_data.plugins import DamagedFile
 
 _MOST = 8 << 30  # bytes of a file whose size nobody stated
-_NUM_WRONG, _NUM_EMPTY = 2, 4  # whole bodies of the wrong size, and empty ones, before they are believed
+_NUM_WRONG, _NUM_EMPTY = 2, 4  # whole bodies of the wrong size, and empty ones, before that is accepted
 _ETAG = re.compile(r'"[\x21\x23-\x7e]{0,200}"')
 _RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
 _PAGES = ("text/html", "application/json", "application/xhtml+xml")
@@ -156,7 +156,7 @@ class _Transfer:
 
 
 def _strong(etag: str) -> str:
-    """An ETag that vouches for the bytes; '' for a weak one, which does not, or what cannot be sent back."""
+    """An ETag that identifies the bytes; '' for a weak one, which does not, or what cannot be sent back."""
     return etag if _ETAG.fullmatch(etag) else ""
 
 

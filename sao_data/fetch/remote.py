@@ -1,7 +1,7 @@
 """What a source over a network is, and making it ready to ask: terms, services, its folder in the dataset.
 
-Quotas and tokens live in services that all workers ask; a unit of work carries addresses and proxies, never a
-secret.
+Quotas and tokens are kept by services that all workers ask; a unit of work carries addresses and proxies,
+never a secret.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """GET from the Freesound API and its CDN: with permits, retries and credentials, in that order.
 
 A transient failure (timeouts, broken connections, 5xx, pages in place of JSON) is tried again a few times
-and then raised as TransientError; what a person must mend is a UsageError; a wait longer than `max_wait_s` is
+and then raised as TransientError; what a person must fix is a UsageError; a wait longer than `max_wait_s` is
 Later. The credential goes to the API's own address only: a redirect elsewhere is followed without it.
 """
 

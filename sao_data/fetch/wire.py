@@ -49,7 +49,7 @@ class Overloaded(TransientError):
 
 
 class Throttled(TransientError):
-    """429: refused for the rate; the permits have been told."""
+    """429: refused for the rate; the permits know."""
 
 
 class NotFound(FileNotFoundError):

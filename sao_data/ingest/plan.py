@@ -54,7 +54,7 @@ class Unit:
     answers: tuple[Answer, ...] = ()
     taken_down: tuple[str, ...] = ()
     objections: tuple[Objection, ...] = ()  # before the audio is fetched
-    dropped: tuple[Objection, ...] = ()  # after it was heard
+    dropped: tuple[Objection, ...] = ()  # after the audio was compared
 
     def bucket(self) -> Bucket:
         bucket = Bucket(storage=open_storage(self.plan.url), index=self.listed.bucket)

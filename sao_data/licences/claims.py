@@ -83,9 +83,9 @@ def _parse(claim: str) -> Licence:
     text = visible(raw).strip()
     if urls.lost_plus(text):
         return _undecided("lost_plus", "a blank where a plus may have been: Sampling or Sampling Plus?")
-    mended = urls.repair_url(text, known)
-    if mended:
-        return _from_url(mended)
+    repaired = urls.repair_url(text, known)
+    if repaired:
+        return _from_url(repaired)
     found = urls.find(_boilerplate().sub(" ", raw), known)
     beside = replace(found, text=without_notices(found.text, known))
     reading = phrases.read(beside.text, known)
@@ -108,11 +108,11 @@ def _resolve(found: urls.Found, reading: phrases.Reading, known: Table) -> Licen
     public_domain = "public_domain" in reading.kinds and named[0].unit.slug not in _PUBLIC_DOMAIN_UNITS
     if reading.outside and not found.deeds and not reading.beyond_doubt():
         return _nothing_named(found, reading, known)  # "free with attribution"
-    stray = reading.loose if found.deeds or reading.said else phrases.NamedLicence()
-    if one is None or missing or reading.outside or public_domain or stray.restrictions:
+    unplaced = reading.loose if found.deeds or reading.said else phrases.NamedLicence()
+    if one is None or missing or reading.outside or public_domain or unplaced.restrictions:
         return _undecided("several_licenses", "says more than one thing: " + _list(named, reading))
-    if stray.versions and stray.versions != [one.version]:
-        return _undecided("several_licenses", f"a second version: {', '.join(stray.versions)}")
+    if unplaced.versions and unplaced.versions != [one.version]:
+        return _undecided("several_licenses", f"a second version: {', '.join(unplaced.versions)}")
     doubt = _doubt(found, reading)
     licence = _licence(one)
     if doubt and not found.deeds and not reading.beyond_doubt():

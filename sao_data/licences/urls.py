@@ -120,7 +120,7 @@ def repair_url(text: str, known: Table) -> Deed | None:
 
 
 def lost_plus(text: str) -> bool:
-    """Does it say `sampling /1.0/`, where form decoding may have eaten the plus?"""
+    """Does it say `sampling /1.0/`, where form decoding may have removed the plus?"""
     return _LOST_PLUS.search(text) is not None
 
 

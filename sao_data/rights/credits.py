@@ -139,7 +139,7 @@ def _plain(line: Credit) -> dict[str, str]:
 
 
 def _line(where: str, plain: dict[str, Any]) -> Credit:
-    """Unknown keys are a later version's business."""
+    """Unknown keys are left to later versions."""
     try:
         texts = {key: str(value) for key, value in plain.items() if key in _KEYS}
         name = texts.pop("as")

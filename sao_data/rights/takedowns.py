@@ -114,7 +114,7 @@ def _names() -> frozenset[str]:
 
 
 def _line(where: str, plain: dict[str, Any]) -> Tombstone:
-    """Unknown keys are a later version's business; an id is needed."""
+    """Unknown keys are left to later versions; an id is needed."""
     try:
         named = {key: value for key, value in plain.items() if key in _names()}
         shards = tuple(map(str, named.pop("shards", ())))

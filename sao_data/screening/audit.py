@@ -39,6 +39,6 @@ def answer_name(provider: str, what: str) -> str:
 
 def _asked_as(row: AuditRow, author: str | None) -> AuditRow:
     if author is None or row.status != "looked_up_locally":
-        return row  # a service was told the sound, not the name
+        return row  # a service was sent the fingerprint, not the name
     asked = json.loads(row.what) | {"artist": author}
     return dataclasses.replace(row, what=json.dumps(asked, ensure_ascii=False))

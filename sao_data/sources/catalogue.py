@@ -161,8 +161,8 @@ class RemoteCatalogue:
             sha256=recording.sha256,
         )
         pace = self.pace or _own_pace(self.config.requests_per_second)
-        manners = RequestPolicy(pace=pace, private_hosts=self.config.private_hosts)
-        download.download(stated, partial, manners)
+        policy = RequestPolicy(pace=pace, private_hosts=self.config.private_hosts)
+        download.download(stated, partial, policy)
         return Fetched()
 
     def open(self, recording: Recording) -> BinaryIO:

@@ -5,7 +5,7 @@ Facts about the source, from its server code and documentation, checked 2026-07-
 - Terms: https://freesound.org/help/tos_api/ (free for non-commercial use, else ask mtg@upf.edu; do not
   replicate Freesound; credit it and its users; one key per application). Sounds keep their own licences.
 - Licences: the filter takes a name without a version ("Attribution" is BY 3.0 or 4.0), the reply has the
-  deed's URL, which is what counts. A licence may change later: the reply kept as evidence is the witness.
+  deed's URL, which is what counts. A licence may change later: the reply kept as evidence is the proof.
 - Generative-AI preference: `gen_ai_preference`, per uploader, since July 2026; wrong for speech unless the
   category is asked for with it, which is always done.
 - Rate limits: level 1 60 requests a minute and 2,000 a day, level 2 300 and 5,000, level 3 300 and 15,000. A
@@ -14,7 +14,7 @@ Facts about the source, from its server code and documentation, checked 2026-07-
 A listing may take days: every answer is kept in the source's workspace and never asked for again, so the same
 command continues it. Its end is pinned when it begins. A finished one is used as it is; `listing` says
 when to list anew. Within `ids` and `ids_file` nothing else is listed and licences are not looked at: that
-is the policy's business, and what is not offered (any more) is rejected as `not_offered`.
+is left to the policy, and what is not offered (any more) is rejected as `not_offered`.
 Other rejections: `bad_metadata`, `bad_id`, `bad_type`, as of the source freesound.
 """
 
@@ -216,8 +216,8 @@ class FreesoundApi:
         return offers.offer(sound, page, *_places(self.config), self.tally)
 
     def _search(self, folder: str, *, not_before: str = "") -> Search:
-        ledger = ResponseCache(self._work.storage, self._work.name(folder))
-        return Search(self._web(), ledger, not_before=not_before)
+        cache = ResponseCache(self._work.storage, self._work.name(folder))
+        return Search(self._web(), cache, not_before=not_before)
 
     def _oldest(self) -> str:
         """When a claim that counts as today's was read at the earliest."""

@@ -88,7 +88,7 @@ class Waits:
     def ask(self) -> float:
         return 0.0
 
-    def manners(self, **more: Any) -> RequestPolicy:
+    def policy(self, **more: Any) -> RequestPolicy:
         wanted: dict[str, Any] = {"pace": self, "private_hosts": ("127.0.0.1",), "sleep": self.slept.append}
         return RequestPolicy(**(wanted | more))
 
@@ -115,7 +115,7 @@ def always(status: int, body: bytes = b"", **headers: str) -> Callable[[Handler]
 
 
 def fetch(url: str, partial: Path, waits: Waits | None = None, **stated: Any) -> bytes:
-    download(StatedFile(url=url, **stated), partial, (waits or Waits()).manners())
+    download(StatedFile(url=url, **stated), partial, (waits or Waits()).policy())
     return partial.read_bytes()
 
 
@@ -254,9 +254,9 @@ def test_no_server_and_a_slow_one_are_transient(server: Server, tmp_path: Path) 
         free.bind(("127.0.0.1", 0))
         closed = f"http://127.0.0.1:{free.getsockname()[1]}/a.wav"
         for url, said in ((server.url("/slow.wav"), "no answer in time"), (closed, "connection is refused")):
-            manners = Waits().manners(timeouts=Timeouts(connect=1, read=0.05), attempts=2)
+            policy = Waits().policy(timeouts=Timeouts(connect=1, read=0.05), attempts=2)
             with pytest.raises(TransientError, match=said):
-                download(StatedFile(url=url), tmp_path / "part", manners)
+                download(StatedFile(url=url), tmp_path / "part", policy)
     release.set()
 
 
@@ -331,7 +331,7 @@ def test_a_public_name_that_leads_inwards_is_not_sent_anything(
     with pytest.raises(DamagedFile, match=r"'sounds.example.org' leads to 127.0.0.1"):
         fetch(url, tmp_path / "part")
     assert server.asked == []
-    download(StatedFile(url=url), tmp_path / "part", Waits().manners(private_hosts=("sounds.example.org",)))
+    download(StatedFile(url=url), tmp_path / "part", Waits().policy(private_hosts=("sounds.example.org",)))
     assert len(server.asked) == 1
 
 

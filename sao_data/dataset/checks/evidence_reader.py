@@ -203,7 +203,7 @@ def _replay(row: CatalogueRow, group: _Group, asked: Credits, *, fills: bool) ->
     """Every source reads a raw row, and the one that gives this id is right. Two sources may give one id (the
     same sounds in two folders); then the reading that fits the row counts.
 
-    `fills`: what a source leaves out is from the file's own tags; the row quotes them, and is believed.
+    `fills`: what a source leaves out is from the file's own tags; the row quotes them, and the quote counts.
     """
     digests = sorted(group.by_id.get(row.id, set()) - {row.evidence})
     others = [group.of(digest, row.id) for digest in digests]

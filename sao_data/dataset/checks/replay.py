@@ -122,7 +122,7 @@ def _decided(
 
 
 def _offered(item: Replayed, policy: Policy, release: Release) -> Iterator[str]:
-    """What other offers of a work say must have been heeded, and not made up.
+    """What other offers of a work say must have been taken into account, and not invented.
 
     An earlier reading is evidence too, and may have said more: what is older than the row decides nothing.
     """

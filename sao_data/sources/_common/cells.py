@@ -57,7 +57,7 @@ _PART = re.compile(rf"(?:{_QUOTED}|[^,;'\"]|['\"])+", re.DOTALL)
 _ALL_QUOTED = re.compile(rf"\s*{_QUOTED}(?:\s+{_QUOTED})*\s*", re.DOTALL)
 _ONE_QUOTED = re.compile(_QUOTED, re.DOTALL)
 _JOINTS = {"title": ", ", "author": ", ", "album": ", ", "license": " / ", "license_url": " "}
-_MOST_KINDS = 200  # different things that are told of one source
+_MOST_KINDS = 200  # different remarks on one source
 
 
 @dataclass(slots=True)
@@ -68,7 +68,7 @@ class Remarks:
     seen: dict[str, None] = field(default_factory=dict)  # names of columns met, in their order
 
     def say(self, text: str) -> None:
-        """Count a sentence; it is told behind its number of rows."""
+        """Count a sentence; it is reported with its number of rows."""
         is_new = text not in self.counts and len(self.counts) >= _MOST_KINDS
         self.counts["more of such things than are named here" if is_new else text] += 1
 

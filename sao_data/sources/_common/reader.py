@@ -53,7 +53,7 @@ KNOWN_AS: dict[str, tuple[str, ...]] = {
 STRICT = frozenset(("id", "title", "author", "author_id", "md5", "sha256"))
 
 Fields = Mapping[str, str]
-_NEAR = 0.8  # likeness of a column's name to a usual one at which it is told
+_NEAR = 0.8  # likeness of a column's name to a usual one at which it is reported
 _ABOUT_RIGHTS = ("licen", "lizenz", "copyright")
 
 
@@ -129,7 +129,7 @@ class RowReader:
         return (words if words != url else "", url) if url else rows.split_licence(words)
 
     def _worded(self, key: str) -> object:
-        """Its cell, of which it is told if it is of a kind that holds no words."""
+        """Its cell, reported if it is of a kind that holds no words."""
         cell = self.value(key)
         if isinstance(cell, bool | dict):
             kind = "true or false" if isinstance(cell, bool) else "an object"

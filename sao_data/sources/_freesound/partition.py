@@ -30,14 +30,14 @@ _BARREN_PASSES = 6  # the same where one has brought something before: this serv
 _SPANS = 30  # in one question: about 3 kB of URL
 
 
-class Patience:
+class RetryLimit:
     """How long to ask for places without a sound."""
 
     def __init__(self) -> None:
         self._asks = self._barren = 0
         self._is_fickle = False
 
-    def hear(self, num_null: int, *, brought: bool) -> None:
+    def record(self, num_null: int, *, brought: bool) -> None:
         """So many places were empty once more; has asking again brought a sound?"""
         self._is_fickle |= brought
         self._asks = 0 if brought else self._asks + num_null
@@ -180,7 +180,7 @@ class Walk:
 
     def _again(self) -> Iterator[Found]:
         """Ask for the places that were empty, until they have been asked for in vain often enough."""
-        patience = Patience()
+        patience = RetryLimit()
         for attempt in range(1, _PASSES + 1):
             pending, self._empty = _merged(self._empty), {}
             if not pending or patience.is_over:
@@ -188,7 +188,7 @@ class Walk:
             before, self._in_vain = len(self.seen), 0
             for batch in _batches(pending, self._page_size):
                 yield from self._batch(batch, attempt)
-            patience.hear(self._in_vain, brought=len(self.seen) > before)
+            patience.record(self._in_vain, brought=len(self.seen) > before)
         self.num_null += self._in_vain if self._empty or pending else 0
 
     def _batch(self, spans: list[Span], attempt: int) -> Iterator[Found]:

@@ -135,13 +135,13 @@ class ResponseCache:
 class Search:
     """Asks the server what the cache does not have."""
 
-    def __init__(self, web: Api, ledger: ResponseCache | None, *, not_before: str = "") -> None:
-        self._web, self._ledger = web, ledger
+    def __init__(self, web: Api, cache: ResponseCache | None, *, not_before: str = "") -> None:
+        self._web, self._cache = web, cache
         self._not_before = not_before  # ISO 8601 UTC: older answers are none
 
     def ask(self, query: Query) -> ResultPage:
         """The answer; Overloaded: ask for less at a time; other OSErrors are transient."""
-        known = self._ledger.find(query) if self._ledger else None
+        known = self._cache.find(query) if self._cache else None
         return known if known and known.retrieved_at >= self._not_before else self._asked(query)
 
     def _asked(self, query: Query) -> ResultPage:
@@ -150,15 +150,15 @@ class Search:
             try:
                 response = self._web.get_json("search/", query.params(), auth="token")
             except Overloaded:
-                if self._ledger and query.can_split:
-                    self._ledger.keep(query, "", "", b"null")
+                if self._cache and query.can_split:
+                    self._cache.keep(query, "", "", b"null")
                 raise
             except NotFound:
                 continue  # beyond the last page, or a transient failure that looks so
             page = _page_in(response)
             if page is not None:
-                if self._ledger:
-                    self._ledger.keep(query, response.url, response.retrieved_at, response.body)
+                if self._cache:
+                    self._cache.keep(query, response.url, response.retrieved_at, response.body)
                 return page
         if query.page > 1:  # the set has shrunk: nothing is there any more
             return ResultPage(count=0, results=(), request="", retrieved_at="")
