@@ -11,7 +11,7 @@ from sao_data.dataset.catalogue import NOT_YET
 from sao_data.dataset.commit import Contents, commit
 from sao_data.dataset.summary import Summary
 from sao_data.licences import Release
-from sao_data.licences.policy import idle_author_blocks
+from sao_data.licences.policy import unused_author_blocks
 from sao_data.manifest import Manifest, WorkConfig
 from sao_data.matching.metadata import forbids
 from sao_data.records import AudioFile, CatalogueRow, Clip, Decision, Objection, SampleRow
@@ -162,7 +162,7 @@ def _without_effect(
     authors = ((row.source, row.author_id) for row in rows)
     idle += [
         f"policy.block_author_ids: {name} is nobody's who was offered."
-        for name in idle_author_blocks(manifest.policy, authors)
+        for name in unused_author_blocks(manifest.policy, authors)
     ]
     return tuple(sorted(idle))
 

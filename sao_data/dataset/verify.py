@@ -135,14 +135,18 @@ def _verify_evidence(dataset: Dataset) -> Iterator[str]:
 
 def _verify_shards(dataset: Dataset, *, is_sealed: bool) -> Iterator[str]:
     """Every shard against its tables, and what every sample says against the catalogue and its own frames."""
-    said = {row.id: sample_check.digest(sample_check.said_of(row)) for row in dataset.catalogue() if row.kept}
+    said = {
+        row.id: sample_check.digest(sample_check.catalogue_fields(row))
+        for row in dataset.catalogue()
+        if row.kept
+    }
     differing: dict[str, list[tuple[SampleRow, dict[str, object]]]] = {}
     underived: list[str] = []
 
     def on_sample(row: SampleRow, sample: Sample) -> None:
-        wanted, named = said.get(row.recording_id), sample_check.said_by(sample)
+        wanted, named = said.get(row.recording_id), sample_check.sample_fields(sample)
         if is_sealed:  # else the cut is not known
-            underived.extend(sample_check.underived(sample, row, dataset.facts))
+            underived.extend(sample_check.inconsistent_fields(sample, row, dataset.facts))
         if wanted and sample_check.digest(named) != wanted:
             differing.setdefault(row.recording_id, []).append((row, named))
 
@@ -152,7 +156,7 @@ def _verify_shards(dataset: Dataset, *, is_sealed: bool) -> Iterator[str]:
     yield from underived
     for work in dataset.catalogue() if differing else ():
         for row, named in differing.get(work.id, ()):
-            for name, value in sample_check.said_of(work).items():
+            for name, value in sample_check.catalogue_fields(work).items():
                 if named[name] != value:
                     what = f"{name} is {named[name]!r}, the catalogue has {value!r}"
                     yield f"{row.shard}: {row.key}.json: {what}"

@@ -106,7 +106,7 @@ class RayExecutor:
             while waiting or running:
                 while waiting and len(running) < window:
                     running.append(task.remote(unit, waiting.pop()))
-                with ray_cluster.signals_heard():
+                with ray_cluster.unwrapped_signals():
                     done, running = ray.wait(running, num_returns=1, timeout=1.0)
                 for reference in done:
                     yield _result(ray, reference)
@@ -149,7 +149,7 @@ class RayExecutor:
     def close(self) -> None:
         self._services.clear()
         if self._connected:
-            with ray_cluster.own_sigterm():
+            with ray_cluster.keep_our_sigterm():
                 self._ray().shutdown()
             self._connected = False
 
@@ -206,7 +206,7 @@ def _result(ray: Any, reference: Any) -> Any:
     retries."""
     errors = ray.exceptions
     try:
-        with ray_cluster.signals_heard():
+        with ray_cluster.unwrapped_signals():
             return ray.get(reference)
     except errors.RayTaskError as error:
         cause = error.cause

@@ -121,7 +121,7 @@ def is_checksum(text: str) -> bool:
     return _CHECKSUM.fullmatch(text) is not None
 
 
-def idle_author_blocks(policy: Policy, authors: Iterable[tuple[str, str]]) -> tuple[str, ...]:
+def unused_author_blocks(policy: Policy, authors: Iterable[tuple[str, str]]) -> tuple[str, ...]:
     """Entries of `block_author_ids` that no author offered, as (source, author id), answers to."""
     there = {name for source, author in authors if author for name in (author, f"{source}:{author}")}
     return tuple(entry for entry in policy.block_author_ids if entry not in there)

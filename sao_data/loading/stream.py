@@ -32,10 +32,10 @@ from sao_data.config import digest
 from sao_data.dataset.reader import Dataset
 from sao_data.errors import UsageError
 from sao_data.loading.crop import Floats
-from sao_data.loading.sampler import Order, Planned
+from sao_data.loading.sampler import Order, PlannedSample
 from sao_data.loading.samples import SampleMaker, StreamConfig, StreamedSample
 from sao_data.loading.shard_reader import Index, ShardReader
-from sao_data.loading.training_data import Seen, seen_of
+from sao_data.loading.training_data import SeenShards, seen_shards
 from sao_data.records import NUM_CHANNELS, SAMPLE_RATE
 from sao_data.rights.takedowns import read_tombstones
 from sao_data.storage.backend import Storage
@@ -124,11 +124,11 @@ class Stream:
         self.state = StreamState(position=pending.end, order=self.state.order, skips=skips)
         return StreamBatch(samples=samples, audio=pending.audio, state=self.state)
 
-    def seen(self, state: StreamState | None = None) -> Seen:
+    def seen(self, state: StreamState | None = None) -> SeenShards:
         """What all ranks together have seen up to a state (default: behind the last batch)."""
         until = state or self.state
         draws = self._order.draws(until.position, self._skipped_from(until))
-        return seen_of(self._index.shards, draws)
+        return seen_shards(self._index.shards, draws)
 
     def close(self) -> None:
         """Stop decoding ahead; close threads and shards."""
@@ -181,7 +181,7 @@ class Stream:
             waits = tuple(self._start(place, out_CT) for place, out_CT in zip(mine, audio, strict=True))
             self._pending.append(_Pending(waits=waits, audio=audio, end=planned[-1].position + 1))
 
-    def _start(self, planned: Planned, out_CT: Floats) -> Callable[[], StreamedSample]:
+    def _start(self, planned: PlannedSample, out_CT: Floats) -> Callable[[], StreamedSample]:
         if self._pool is None:
             return functools.partial(self._windows.make, planned, out_CT)
         return self._pool.submit(self._windows.make, planned, out_CT).result

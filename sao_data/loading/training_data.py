@@ -29,7 +29,7 @@ _FIX = "restore it from a copy"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ShardSeen:
+class SeenShard:
     """One shard as a run has seen it."""
 
     name: ShardName
@@ -55,7 +55,7 @@ class _TrainingData:
     version: str
     root_digest: Sha256
     step: Count
-    shards: list[ShardSeen]
+    shards: list[SeenShard]
     pretrained: list[_Origin] = field(default_factory=list)
     release: dict[str, bool] = field(default_factory=dict)
     dataset_release: dict[str, bool] = field(default_factory=dict)
@@ -81,10 +81,10 @@ def _checked(data: bytes, where: str) -> dict[str, Any]:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Seen:
+class SeenShards:
     """What was seen of every shard of the stream's series."""
 
-    shards: tuple[ShardSeen, ...]
+    shards: tuple[SeenShard, ...]
 
     @property
     def draws(self) -> int:
@@ -105,16 +105,18 @@ class Seen:
         ]
 
 
-def seen_of(shards: tuple[Shard, ...], draws: Indices) -> Seen:
+def seen_shards(shards: tuple[Shard, ...], draws: Indices) -> SeenShards:
     """From how often each sample was drawn (sorted by shard and offset) to what was seen of each shard."""
     ends = np.cumsum([shard.num_samples for shard in shards])
     parts = np.split(draws, ends[:-1])
-    return Seen(shards=tuple(_shard_seen(shard, part) for shard, part in zip(shards, parts, strict=True)))
+    return SeenShards(
+        shards=tuple(_seen_shard(shard, part) for shard, part in zip(shards, parts, strict=True))
+    )
 
 
-def _shard_seen(shard: Shard, draws: Indices) -> ShardSeen:
+def _seen_shard(shard: Shard, draws: Indices) -> SeenShard:
     bitmap = np.packbits(draws > 0, bitorder="little").tobytes()
-    return ShardSeen(
+    return SeenShard(
         name=shard.name,
         sha256=shard.sha256,
         num_samples=shard.num_samples,

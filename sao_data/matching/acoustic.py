@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from sao_data.matching.exact import ComparedAudio
-from sao_data.matching.metadata import restrictive_first, strictness, unsure_whose
+from sao_data.matching.metadata import restrictive_first, strictness, with_disputed_author
 from sao_data.records import Objection
 
 STAGE = "match"
@@ -68,7 +68,7 @@ def _like_each_other(items: dict[str, ComparedAudio]) -> Iterator[Objection]:
             terms = f"{strict.family} {strict.preference}".strip()
             detail = f"sounds like {strict.id}, which is {terms} (bit error rate {pair.error:.3f})"
             yield _object(free.id, "sounds_like_stricter", detail)
-        elif unsure_whose([first, second]):
+        elif with_disputed_author([first, second]):
             for one, other in ((first, second), (second, first)):
                 detail = f"sounds like {other.id}, by another author (bit error rate {pair.error:.3f})"
                 yield _object(one.id, "sounds_like_other_author", detail)

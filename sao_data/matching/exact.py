@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from sao_data.ids import id_hash
-from sao_data.matching.metadata import restrictive_first, unsure_whose
+from sao_data.matching.metadata import restrictive_first, with_disputed_author
 from sao_data.records import Objection, Verdict
 
 STAGE = "dedupe"
@@ -67,7 +67,7 @@ def find_duplicates(
 
 def _equals(group: list[ComparedAudio]) -> Iterator[Objection]:
     ordered = restrictive_first(group, key=lambda item: id_hash(item.id))
-    unsure = unsure_whose(ordered)
+    unsure = with_disputed_author(ordered)
     first = ordered[0]
     for item in ordered:
         if item in unsure:

@@ -98,7 +98,7 @@ def restrictive_first(works: Iterable[W], *, key: Callable[[W], Any]) -> list[W]
     return sorted(works, key=lambda work: (*strictness(work), key(work)))
 
 
-def unsure_whose(works: list[W]) -> list[W]:
+def with_disputed_author(works: list[W]) -> list[W]:
     """Of copies of one work: those that ask most, if they ask for credit and their named authors differ. A
     freer copy does not matter: the stricter one, with its credit, stays."""
     strictest = min(map(strictness, works))
@@ -199,7 +199,7 @@ def _groups(keyed: Iterable[tuple[object, Candidate]]) -> Iterator[list[Candidat
 def _same_file(group: list[Candidate]) -> Iterator[Objection]:
     forbidden = next((w for w in group if _is_forbidden(w)), None)
     usable = [w for w in group if w.verdict == "allow"]
-    unsure = unsure_whose(usable) if usable else []
+    unsure = with_disputed_author(usable) if usable else []
     for work in group:
         if work.verdict == "deny":
             continue

@@ -176,7 +176,7 @@ class FreesoundApi:
         config, scope = self.config, self._scope()
         pins = Pins(self._work.storage, self._work.name("listing.json"))
         first, last = _freesound_config.span(config)
-        pin = pins.begin(scope, last, _freesound_config.again(config), self.clock())
+        pin = pins.begin(scope, last, _freesound_config.relist_before(config), self.clock())
         going = walk(self._search(f"pages/{pin.number}"), scope, first, pin.last, config.page_size)
         for found in going.rows():
             yield self._offer(*found)
@@ -187,7 +187,7 @@ class FreesoundApi:
     def _named(self) -> Iterator[Offer | Rejection]:
         """The sounds asked for by their ids; those that are not there as Rejections."""
         pins = Pins(self._work.storage, self._work.name("listing.json"))
-        pin = pins.begin("ids", 0, _freesound_config.again(self.config), self.clock())
+        pin = pins.begin("ids", 0, _freesound_config.relist_before(self.config), self.clock())
         search = self._search(f"pages/{pin.number}")
         for found in by_ids(search, self._numbers(), self.config.page_size):
             if isinstance(found, int):

@@ -107,7 +107,7 @@ def replayed(
         yield from _orphans(group, unseen)
 
 
-def said_of(recording: Recording) -> dict[str, object]:
+def recording_columns(recording: Recording) -> dict[str, object]:
     """What the catalogue copies from a recording, by column."""
     copied = {name: getattr(recording, name) for name in _COPIED}
     claim = recording.license_url or recording.license_claim
@@ -239,7 +239,7 @@ def _filled(recording: Recording, row: CatalogueRow) -> Recording:
 
 def _num_differing(row: CatalogueRow, recording: Recording) -> int:
     wish = normalise_preference(recording.ai_preference) or ""
-    return len(differing(row, said_of(recording) | {"ai_preference": wish}))
+    return len(differing(row, recording_columns(recording) | {"ai_preference": wish}))
 
 
 def _merged_readings(own: Recording, others: Sequence[tuple[Recording, ...]]) -> Iterator[Recording]:

@@ -21,8 +21,8 @@ from sao_data.dataset.checks.evidence_reader import (
     config_from,
     differing,
     readers,
+    recording_columns,
     replayed,
-    said_of,
 )
 from sao_data.licences import Policy, Release, decide
 from sao_data.matching import metadata
@@ -111,7 +111,7 @@ def _decided(
     row: CatalogueRow, recording: Recording, decision: Decision, answers: dict[str, str], explain: Explain
 ) -> Iterator[str]:
     """Where a row says otherwise than its own evidence."""
-    for name, value in differing(row, said_of(recording) | _judged(decision)):
+    for name, value in differing(row, recording_columns(recording) | _judged(decision)):
         yield f"{row.id}: {name} is {getattr(row, name)!r}, its evidence gives {value!r}"
     if row.rule in ANSWERED and answers.get(row.id) != ANSWERED[row.rule]:
         yield f"{row.id}: {row.rule}, and dataset.json has no such answer"
