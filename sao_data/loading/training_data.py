@@ -49,7 +49,7 @@ class _Origin:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _TrainingData:
-    """What readers need of training_data.json; enforce reads the terms in it."""
+    """What readers need of training_data.json; sao_model/declared.py reads the terms."""
 
     dataset: str
     version: str

@@ -7,7 +7,7 @@ together by what the sources state: the same file (md5 or sha256), or the same t
 - same file as a work whose rights are unclear, or the same title and length as a denied one: a person looks;
 - same file, named authors that differ, and a licence that asks for credit: a person says whose it is.
 
-Which of several allowed copies stays is decided once the audio is there (dedupe.py).
+Which of several allowed copies stays is decided once the audio is there (exact.py).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Asking the sources of a dataset again: what do they say now of the works that were taken from them?
 
 A work whose raw row is the one kept as evidence says the same. Of the others the old reading is made from the
-catalogue and compared with the new one (drift.py). Nothing of the dataset is changed; the findings go to
+catalogue and compared with the new one (changes.py). Nothing of the dataset is changed; the findings go to
 OUT/recheck.csv.
 """
 

@@ -3,7 +3,7 @@
 Only the shards that hold a changed recording are written again; their FLACs are copied byte for byte. The
 order makes it safe to kill: a journal (work/rewrite.json) says what is to become of what; dataset.json is
 withdrawn; shards, work, tables and evidence are brought to that state, each step seeing for itself whether it
-was done; publish.commit writes dataset.json last; then the journal goes. `resume` finishes what was killed.
+was done; commit.py writes dataset.json last; then the journal goes. `resume` finishes what was killed.
 """
 
 from __future__ import annotations

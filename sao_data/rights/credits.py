@@ -33,7 +33,7 @@ class Credit:
     """One line: how a work, or all works of an author, are credited from now on."""
 
     id: str = ""  # recording id; '' = the line is about an author
-    author: str = ""  # hash of the author's id (tombstones.author_hash); '' = the line is about one work
+    author: str = ""  # hash of the author's id (takedowns.author_hash); '' = the line is about one work
     name: str  # "as" in the file; '' = the credit is withheld
     when: str  # ISO date of the request
 

@@ -1,7 +1,8 @@
 """Checking samples: their names, their places, and every field of their JSON that follows from others.
 
-What a sample repeats of its work stands in the catalogue; its timing follows from its frames (cut.py), these
-from the number of its clip and the cut in the manifest; its name from id and clip, its shard from its id.
+What a sample repeats of its work stands in the catalogue; its timing follows from its frames (segments.py),
+these from the number of its clip and the cut in the manifest; its name from id and clip, its shard from its
+id.
 """
 
 from __future__ import annotations

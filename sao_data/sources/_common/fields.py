@@ -1,7 +1,7 @@
 """Recordings from tables that are not ours: rows read by their columns' names, ids, and what is declared.
 
 A source's `fields` names columns: our name on the left, theirs on the right, '' = nowhere. What it leaves out
-is looked for under the usual names, the first of them that says something (_reader.py).
+is looked for under the usual names, the first of them that says something (reader.py).
 """
 
 from __future__ import annotations
