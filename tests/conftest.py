@@ -129,7 +129,7 @@ def demo_dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def warm() -> Iterator[Warm]:
     """Commands of the data road."""
-    with Warm("sao_data.ingest", "pyarrow.parquet", "pyloudnorm", "soundfile", "soxr", "av", "jinja2",
+    with Warm("sao_data.ingest.run", "pyarrow.parquet", "pyloudnorm", "soundfile", "soxr", "av", "jinja2",
               "rich.progress") as server:  # fmt: skip
         yield server
 

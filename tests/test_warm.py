@@ -32,3 +32,10 @@ def test_a_forked_command_ends_as_one_from_scratch(code: str, warm: Warm, tmp_pa
     last = said.splitlines()[-1:] if status == 1 else said.splitlines()  # the frames of a traceback differ
     assert (answer.returncode, status) == (ENDINGS[code], ENDINGS[code])
     assert (answer.stdout + answer.stderr).splitlines()[-len(last) or None :] == last
+
+
+def test_commands_of_the_data_find_their_imports_done(warm: Warm, tmp_path: Path) -> None:
+    """`sao_data.ingest` alone, which is a package, would import nothing."""
+    script = tmp_path / "script.py"
+    script.write_text("import sys; print('sao_data.ingest.run' in sys.modules)")
+    assert warm.ran(script).stdout == "True\n"

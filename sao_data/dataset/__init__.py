@@ -1,4 +1,4 @@
-"""A published dataset: its layout, writing it, reading it, checking it, comparing it, reporting on it.
+"""A published dataset: writing it, reading it, checking it, comparing it, reporting on it.
 
 It hands out `Dataset` (`reader.open_dataset`), `verify`, `explain`, `diff`, `publish` and the declared
 release.

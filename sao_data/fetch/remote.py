@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
+from sao_data.errors import UsageError
 from sao_data.fetch import credentials
 from sao_data.fetch.workspace import Workspace
 from sao_data.licences import Release
@@ -21,6 +22,7 @@ from sao_data.storage.backend import Storage
 
 Services = Mapping[str, Any]  # by name: plain objects, or proxies of those on another node
 Start = Callable[[str, Callable[[], Any]], Any]  # name, factory → service: Executor.service
+_NEEDED = ("check_terms", "services", "attached", "fetch", "is_stale", "look_up")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,8 +89,17 @@ class ForecastingSource(Protocol):
 
 
 def attachable(source: Source) -> AttachableSource | None:
-    """The source, if it has to be attached."""
-    return source if isinstance(source, AttachableSource) and source.remote else None
+    """The source, if it has to be attached; UsageError if it says so and lacks what that takes: it must not
+    pass for a source at hand, whose terms nobody is asked for."""
+    if not getattr(source, "remote", False):
+        return None
+    missing = [name for name in _NEEDED if not callable(getattr(source, name, None))]
+    if missing or not isinstance(source, AttachableSource):
+        raise UsageError(
+            f"{type(source).__module__}: remote = True, and it lacks {', '.join(missing)}; "
+            "docs/adding_a_plugin.md says what a source over a network has"
+        )
+    return source
 
 
 def attach(

@@ -75,6 +75,19 @@ def test_modules_stay_small_and_say_what_they_are() -> None:
     assert not [shown(path) for path in SOURCES if not ast.get_docstring(parsed(path))], "no docstring"
 
 
+def test_files_that_texts_in_the_sources_name_are_there() -> None:
+    """A file that moves takes what is said of it along. `x.py` stands for any; two are other projects'."""
+    there = "".join(f"/{shown(path)}\n" for path in (*SOURCES, *(ROOT / "tests").rglob("*.py")))
+    others = {"soundfile.py", "data/utils.py", "features/audio.py", "sources/x.py", "pipelines/x.py"}
+    wrong = [
+        f"{shown(path)}: {name}"
+        for path in SOURCES
+        for name in set(re.findall(r"[\w/]+\.py\b", path.read_text())) - others
+        if f"/{name}\n" not in there
+    ]
+    assert not wrong
+
+
 def test_functions_fit_on_a_screen() -> None:
     wrong = []
     for path in SOURCES:

@@ -49,7 +49,9 @@ def arrows(package: str) -> dict[str, set[str]]:
     found: dict[str, set[str]] = {module: set() for module in modules}
     for path in below(package):
         for node in ast.walk(parsed(path)):
-            if isinstance(node, ast.ImportFrom) and str(node.module).split(".")[0] == package:
+            if isinstance(node, ast.Import):
+                found[named(path)] |= {alias.name for alias in node.names} & modules
+            elif isinstance(node, ast.ImportFrom) and str(node.module).split(".")[0] == package:
                 names = {f"{node.module}.{alias.name}" for alias in node.names}
                 found[named(path)] |= names & modules
                 if names - modules:
