@@ -4,5 +4,5 @@ written here.
 It hands out `report.files`, `card`, `croissant`, the credit sentence (`credit`) and what the manifest's
 policy means in words (`policy_text`).
 
-Imports: the vocabulary, licences, screening.
+Imports: the vocabulary, licences, storage, screening.
 """

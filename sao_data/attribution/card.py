@@ -17,6 +17,7 @@ from sao_data.attribution.features import SampleField, sample_features
 from sao_data.attribution.info import DatasetInfo
 from sao_data.attribution.plain import count, length, one_line, reason_in_words
 from sao_data.attribution.text import escape
+from sao_data.storage import layout
 
 # Licence ids that the Hub knows (hub-docs, "Licenses"); everything else is "other".
 _HUB_LICENSES = {"CC0-1.0": "cc0-1.0", **{f"CC-BY-{v}": f"cc-by-{v}" for v in ("2.0", "2.5", "3.0", "4.0")}}
@@ -63,7 +64,8 @@ def _front_matter(info: DatasetInfo, series: list[str]) -> Iterator[str]:
         yield "configs:\n- config_name: default\n  data_files:"
     for name in series:
         # [0-9]: "train-*" would also take the shards of "train-sampling-plus"
-        yield f"  - split: {split_name(name)}\n    path: {_quoted(f'shards/{name}-[0-9]*.tar')}"
+        path = f"{layout.SHARD_FOLDER}/{name}-[0-9]*.tar"
+        yield f"  - split: {split_name(name)}\n    path: {_quoted(path)}"
     yield "dataset_info:\n- config_name: default\n  features:"
     yield from ("  - name: __key__\n    dtype: string", "  - name: __url__\n    dtype: string")
     yield "  - name: flac\n    dtype: binary\n  - name: json\n    struct:"

@@ -11,6 +11,7 @@ from sao_data.attribution.features import SampleField, sample_features
 from sao_data.attribution.info import DatasetInfo
 from sao_data.attribution.plain import safe_url
 from sao_data.attribution.words import NOT_ADVICE, left_out, sampling_plus, statement
+from sao_data.storage import layout
 
 Json = dict[str, object]
 
@@ -50,7 +51,7 @@ def _shards(info: DatasetInfo) -> list[Json]:
             "@id": shard.name,
             "name": shard.name,
             "description": f"{shard.num_samples} samples of the series {shard.series}",
-            "contentUrl": f"shards/{shard.name}",
+            "contentUrl": f"{layout.SHARD_FOLDER}/{shard.name}",
             "contentSize": f"{shard.num_bytes} B",
             "encodingFormat": "application/x-tar",
             "sha256": shard.sha256,

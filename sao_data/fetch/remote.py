@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from inspect import signature
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
@@ -97,6 +98,11 @@ def attachable(source: Source) -> AttachableSource | None:
     if missing or not isinstance(source, AttachableSource):
         raise UsageError(
             f"{type(source).__module__}: remote = True, and it lacks {', '.join(missing)}; "
+            "docs/adding_a_plugin.md says what a source over a network has"
+        )
+    if isinstance(source, ForecastingSource) and "only_listing" not in signature(source.attached).parameters:
+        raise UsageError(
+            f"{type(source).__module__}: has plan(), and its attached() takes no only_listing; "
             "docs/adding_a_plugin.md says what a source over a network has"
         )
     return source

@@ -33,9 +33,11 @@ def purge(
 
 
 def _forget_listing(storage: Storage, plugin: str, folder: str, ids: frozenset[str]) -> None:
-    """Have a remote source take them out of what it remembers of its own listing: those of ours whose module
-    has `forget(storage, folder, ids)`."""
+    """Have a remote source of ours take them out of what it remembers of its own listing. What another one
+    remembers is deleted, to be listed anew: a dataset does not choose which code runs here."""
     module = plugins.load("sources", plugin) if "." not in plugin else None
     forget = getattr(module, "forget", None)
     if forget:
         forget(storage, folder, ids)
+    else:
+        storage.delete_folder(folder)

@@ -25,7 +25,6 @@ from sao_data.records import Rejection
 from sao_data.storage import layout, tables
 from sao_data.storage.backend import Storage
 
-SPOOL = f"{layout.WORK}/spool"
 _HALF = 16  # hex digits of a part's digest that stand for the settings, and as many for the inputs
 T = TypeVar("T")
 
@@ -222,7 +221,7 @@ def spool(storage: Storage) -> Iterator[Path]:
     """A folder for temporary audio: beside a local dataset (same disk, removed under the lock), else the
     system's."""
     root = getattr(storage, "root", None)
-    base = root / SPOOL if isinstance(root, Path) else None
+    base = root / layout.SPOOL if isinstance(root, Path) else None
     if base is not None:
         base.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="spool-", dir=base) as folder:

@@ -40,6 +40,7 @@ class Storage(Protocol):
     def write(self, name: str, data: bytes) -> None: ...
     def staged(self, name: str) -> contextlib.AbstractContextManager[Path]: ...
     def delete(self, name: str) -> None: ...
+    def delete_folder(self, name: str) -> None: ...
     def lock(self) -> contextlib.AbstractContextManager[None]: ...
     def remove_leftovers(self) -> None: ...
 
@@ -119,6 +120,11 @@ class LocalStorage:
     def delete(self, name: str) -> None:
         self._path(name).unlink(missing_ok=True)
 
+    def delete_folder(self, name: str) -> None:
+        """All that lies below a folder; nothing to do if it is not there."""
+        if (path := self._path(name)).is_dir():
+            shutil.rmtree(path)
+
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:
         """Hold the directory; Locked names the holder. The kernel releases it when the process ends, however
@@ -155,7 +161,7 @@ class LocalStorage:
         """Remove what killed runs left behind: temporaries and spooled audio. Only under the lock."""
         for path in self.root.rglob(f"{_TEMPORARY}*"):
             path.unlink(missing_ok=True)
-        shutil.rmtree(self.root / layout.WORK / "spool", ignore_errors=True)
+        shutil.rmtree(self.root / layout.SPOOL, ignore_errors=True)
 
     def _path(self, name: str) -> Path:
         return self.root / _checked(name)
@@ -221,6 +227,11 @@ class ObjectStorage:
     def delete(self, name: str) -> None:
         if self.exists(name):
             self._fs.rm_file(self._path(name))
+
+    def delete_folder(self, name: str) -> None:
+        self._fs.invalidate_cache()
+        if self._fs.isdir(path := self._path(name)):
+            self._fs.rm(path, recursive=True)
 
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:

@@ -20,3 +20,9 @@ def test_a_remote_source_that_lacks_something_is_refused_and_not_taken_for_a_loc
     lame = type("Lame", (FarAway,), {name: None})(config=SOURCE.config)
     with pytest.raises(UsageError, match=rf"lacks {name};"):
         attachable(lame)
+
+
+def test_a_source_with_a_forecast_has_to_be_attachable_to_list_only() -> None:
+    plan = type("Plan", (FarAway,), {"plan": lambda self: None})(config=SOURCE.config)
+    with pytest.raises(UsageError, match=r"has plan\(\), and its attached\(\) takes no only_listing;"):
+        attachable(plan)

@@ -109,15 +109,18 @@ def test_a_public_class_name_exists_once() -> None:
 
 
 def test_only_the_layout_spells_the_names_of_a_datasets_files() -> None:
-    spelled = [value for name, value in vars(layout).items() if name.isupper()]
+    """Neither a whole name nor the beginning of a path stands in quotes elsewhere, f-strings included."""
+    spelled = {value for name, value in vars(layout).items() if name.isupper()}
     names = {value for value in spelled if re.search(r"\w[./]\w", value)} - {layout.CARD}
-    wrong = [
-        f"{shown(path)}:{node.lineno} {node.value}"
-        for path in below("sao_data")
-        if path.name != "layout.py"
-        for node in ast.walk(parsed(path))
-        if isinstance(node, ast.Constant) and node.value in names
-    ]
+    folders = tuple(f"{value}/" for value in spelled if "." not in value)
+    wrong = []
+    for path in (path for path in below("sao_data") if path.name != "layout.py"):
+        documented = {id(node.value) for node in ast.walk(parsed(path)) if isinstance(node, ast.Expr)}
+        constants = [node for node in ast.walk(parsed(path)) if isinstance(node, ast.Constant)]
+        for node in (node for node in constants if id(node) not in documented):
+            text = node.value if isinstance(node.value, str) else ""
+            if text in names or text.startswith(folders):
+                wrong.append(f"{shown(path)}:{node.lineno} {text}")
     assert not wrong
 
 

@@ -16,9 +16,9 @@ from sao_data import stages
 from sao_data.dataset.commit import commit
 from sao_data.ids import bucket_of
 from sao_data.revision import recheck, rewrite
-from sao_data.revision.rewrite_shard import reshard
+from sao_data.revision.rewrite_shard import rewrite_shard
 from sao_data.rights import known_audio, reviews
-from sao_data.screening import Sent, audit
+from sao_data.screening import AuditRow, audit
 from sao_data.sources import freesound_api
 from sao_data.stages import amend, flac_reuse, listing, originals, refresh
 from sao_data.storage import evidence, layout, tables
@@ -28,7 +28,7 @@ from tests.sounds_made import build, load, rows, sound, write_sounds
 
 # A name in the layout, and who takes a work out of what lies there, or writes the whole file anew.
 TAKEN_OUT_BY: dict[str, Callable[..., object]] = {
-    "SHARD_FOLDER": reshard,
+    "SHARD_FOLDER": rewrite_shard,
     "SHARDS": commit,
     "SAMPLES": commit,
     "CATALOGUE": commit,  # its row stays, with nothing in it but the id and that it was taken down
@@ -48,7 +48,7 @@ TAKEN_OUT_BY: dict[str, Callable[..., object]] = {
     "SOURCES": freesound_api.forget,  # each remote source has its own
     "JOURNAL": rewrite.rewrite,
 }
-NAMES_NO_WORK = {"OWNER", "LOCK", "TERMS", "REQUESTS"}
+NAMES_NO_WORK = {"OWNER", "LOCK", "TERMS", "REQUESTS", "SPOOL"}
 NAMES_WORKS_FOR_GOOD = {"TAKEDOWNS", "CREDITS"}  # by id and hash, so that the request holds in later runs
 
 ID, TITLE = "freesound:6", "Sound 6"
@@ -71,7 +71,7 @@ def test_a_new_stage_has_to_say_what_becomes_of_its_finished_parts() -> None:
             *(vars(value).get("name") for value in own if isinstance(value, type)),
         ]
         found |= {name for name in names if isinstance(name, str)}
-    assert found == {*amend.REMADE, *amend.KEPT, listing.NAME, flac_reuse.PACK}
+    assert found == {*amend.REMADE, *amend.KEPT, listing.LIST, flac_reuse.PACK}
 
 
 def said(out: Path) -> Iterator[tuple[str, str]]:
@@ -103,8 +103,10 @@ def full(tmp_path_factory: pytest.TempPathFactory) -> Path:
     what = json.dumps({"artist": "ada", "title": "Sound 6"})
     blank = {name: "" for name in ("response_sha256", "best", "reference", "note")}
     numbers = {"num_hits": 0, "score": 0.0}
-    row = Sent(recording_id=ID, provider="acoustid", host="x", what=what, status="sent", **blank, **numbers)
-    tables.write(storage, layout.SCREENING, Sent, [row])
+    row = AuditRow(
+        recording_id=ID, provider="acoustid", host="x", what=what, status="sent", **blank, **numbers
+    )
+    tables.write(storage, layout.SCREENING, AuditRow, [row])
     storage.write(audit.answer_name("acoustid", what), b'{"title": "Sound 6"}')
     return tmp / "out"
 
@@ -126,7 +128,7 @@ def test_every_kind_of_file_that_names_a_work_is_in_the_table_and_no_longer_name
     assert take(LocalStorage(full), asked(ids=(ID,))) is not None
 
     left = {name for name, text in said(full) if ID in text}
-    listed = {name for name in left if name.startswith(f"{layout.WORK}/{listing.NAME}/")}
+    listed = {name for name in left if name.startswith(f"{layout.WORK}/{listing.LIST}/")}
     report = {f"{layout.REPORT}/{name}" for name in ("dropped.csv", "index.html")}  # left out: taken down
     assert left - listed == {layout.TAKEDOWNS, layout.CATALOGUE} | report
     words = (TITLE, before.evidence, before.audio_sha256, "adah")

@@ -17,6 +17,7 @@ from sao_data.ids import bucket_of
 from sao_data.records import Sample, SampleRow
 from sao_data.revision import rewrite
 from sao_data.revision.journal import Change
+from sao_data.revision.purge_work import purge
 from sao_data.revision.rewrite_shard import rewrite_shard
 from sao_data.revision.takedown import as_taken_down
 from sao_data.rights import takedowns
@@ -24,7 +25,7 @@ from sao_data.rights.takedowns import Tombstone
 from sao_data.screening import AuditRow
 from sao_data.sources import freesound
 from sao_data.storage import evidence, layout, tables
-from sao_data.storage.backend import LocalStorage, Storage
+from sao_data.storage.backend import LocalStorage, Storage, open_storage
 from sao_data.storage.shards import ShardWriter, read_sample
 from tests.sounds_made import Mortal, build, count_decoded, load, opened, rows, sound, write_sounds
 from tests.streams_made import sample
@@ -149,6 +150,20 @@ def test_files_and_readings_at_hand_go_too(
     assert storage.names(folder) == [stays]
     assert storage.read(readings) == b'{"recording": {"id": "freesound:11"}}\n'
     assert forgotten == [(storage, "work/sources/0-freesound", frozenset({"freesound:1"}))]
+
+
+@pytest.mark.parametrize("url", ["", "memory://forgetting/out"])
+def test_what_a_source_that_is_not_ours_remembers_is_deleted(tmp_path: Path, url: str) -> None:
+    """A dataset does not choose which code runs here: it is listed anew."""
+    storage = open_storage(url or str(tmp_path))
+    theirs, ours = "work/sources/0-theirs.far_away", "work/sources/1-freesound_api"
+    for name in (f"{theirs}/listing.json", f"{theirs}/pages/1.json", f"{ours}/listing.json.part"):
+        storage.write(name, b"freesound:1")
+    purge(storage, {0}, {"freesound:1"}, ["theirs.far_away", "freesound_api"])
+    purge(storage, {0}, {"freesound:1"}, ["theirs.far_away", "freesound_api"])
+    assert not storage.exists(f"{theirs}/listing.json")
+    assert not storage.exists(f"{theirs}/pages/1.json")
+    assert storage.exists(f"{ours}/listing.json.part")
 
 
 def test_the_audit_of_a_screening_forgets_too(built: Path, tmp_path: Path) -> None:
