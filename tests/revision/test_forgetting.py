@@ -63,14 +63,9 @@ def test_a_new_stage_has_to_say_what_becomes_of_its_finished_parts() -> None:
     found = set()
     for info in pkgutil.iter_modules(stages.__path__):
         module = importlib.import_module(f"{stages.__name__}.{info.name}")
-        own = [
-            value for value in vars(module).values() if getattr(value, "__module__", "") == module.__name__
-        ]
-        names = [
-            getattr(module, "NAME", None),
-            *(vars(value).get("name") for value in own if isinstance(value, type)),
-        ]
-        found |= {name for name in names if isinstance(name, str)}
+        own = [v for v in vars(module).values() if isinstance(v, type) and v.__module__ == module.__name__]
+        named = [value for name, value in vars(module).items() if name.isupper() and value == name.lower()]
+        found |= {name for name in (*named, *(vars(v).get("name") for v in own)) if isinstance(name, str)}
     assert found == {*amend.REMADE, *amend.KEPT, listing.LIST, flac_reuse.PACK}
 
 
@@ -93,7 +88,7 @@ def full(tmp_path_factory: pytest.TempPathFactory) -> Path:
     sounds = [sound(n) for n in range(1, 10)]
     build(load(write_sounds(tmp / "in", sounds), "[work]\nkeep = true"), tmp / "out")
     storage, bucket = LocalStorage(tmp / "out"), bucket_of(ID, 4)
-    reviews.write(storage, [reviews.Waiting(id=ID, question="licence_unclear", note="Sound 6 by ada")])
+    reviews.write(storage, [reviews.OpenQuestion(id=ID, question="licence_unclear", note="Sound 6 by ada")])
     head, line = b"id,kind,before,after,restricts,then", b"freesound:6,renamed,ada,adah,no,keep"
     storage.write(layout.RECHECK, head + b"\r\n" + line + b"\r\n")
     for end in ("", ".json", ".0123456789ab.part"):
