@@ -153,6 +153,11 @@ def take_in(
     assign(_trained(model), {**ours, **left}, where=where)
 
 
+def is_published(folder: Path) -> bool:
+    """Is it a folder of stable-audio-tools or diffusers, by what lies in it?"""
+    return any((folder / name).is_file() for name in ("model_config.json", "model_index.json"))
+
+
 def load(folder: str | Path) -> StableAudio:
     """The model in a folder of stable-audio-tools (model_config.json) or diffusers (model_index.json).
 
@@ -160,7 +165,7 @@ def load(folder: str | Path) -> StableAudio:
     """
     folder = Path(folder)
     layout: Layout = sat if (folder / "model_config.json").is_file() else diffusers
-    if layout is diffusers and not (folder / "model_index.json").is_file():
+    if not is_published(folder):
         raise UsageError(
             f"{folder}: neither model_config.json (SAT) nor model_index.json (diffusers) is there"
         )
