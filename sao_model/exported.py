@@ -119,7 +119,11 @@ def diffusers_tables(config: Config) -> dict[str, dict[str, Any]]:
         part: {"_class_name": _CLASSES[part], "_diffusers_version": _VERSION, **table}
         for part, table in tables.items()
     }
-    tables["model_index"] = {
+    return tables | {"model_index": _model_index()}
+
+
+def _model_index() -> dict[str, Any]:
+    return {
         "_class_name": "StableAudioPipeline",
         "_diffusers_version": _VERSION,
         "projection_model": ["stable_audio", _CLASSES["projection_model"]],
@@ -129,7 +133,6 @@ def diffusers_tables(config: Config) -> dict[str, dict[str, Any]]:
         "transformer": ["diffusers", _CLASSES["transformer"]],
         "vae": ["diffusers", _CLASSES["vae"]],
     }
-    return tables
 
 
 def stable_audio_tools_table(config: Config, t5_name: str) -> dict[str, Any]:

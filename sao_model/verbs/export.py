@@ -22,13 +22,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Load, translate, write; say what was written, and under which terms it comes."""
-    from sao_model import checkpoint, exported, released
-    from sao_model import run as runs
+    from sao_model import exported, opened
 
-    folder, out = Path(args.dir), Path(args.out)
-    model = (
-        released.load(folder) if released.is_published(folder) else checkpoint.load(runs.resolve(str(folder)))
-    )
+    out = Path(args.out)
+    model = opened.find(args.dir).load()
     exported.write(model, out, args.to)
     for path in sorted(path for path in out.rglob("*") if path.is_file()):
         sys.stdout.write(f"{path.stat().st_size:>15,d}  {path.relative_to(out)}\n")

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile
 import torch
 
 from sao_data.errors import UsageError
-from sao_model import checkpoint, exported, published_config, released
+from sao_model import checkpoint, exported, generation, opened, published_config, released
 from sao_model.model import StableAudio
 from tests.paths import SHARED
 
@@ -95,3 +97,22 @@ def test_an_export_that_fails_leaves_nothing(
     with pytest.raises(OSError, match="disk full"):
         exported.write(model, tmp_path / "model", "stable-audio-tools")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_published_folder_is_described_and_heard_as_it_is(
+    both: tuple[StableAudio, Path], tmp_path: Path
+) -> None:
+    model, out = both
+    described = opened.find(out).describe()
+    assert {name: part.parameters for name, part in described.parts.items()} == {
+        name: part.parameters for name, part in checkpoint.measure(model).items()
+    }
+    assert all(part.sha256 for name, part in described.parts.items() if name != "text_encoder")
+    asked = generation.Config(prompt="rain", seconds=0.5, steps=2, seed=4, device="cpu")
+    generation.generate(str(out), asked, tmp_path / "rain.wav")
+    audio, rate = soundfile.read(tmp_path / "rain.wav")
+    assert (len(audio), rate) == (model.config.sample_rate // 2, model.config.sample_rate)
+    assert np.abs(audio).max() > 0
+    facts = json.loads((tmp_path / "rain.json").read_text())
+    assert facts["model_digest"]["dit"] == described.parts["dit"].sha256
+    assert facts["release_checked"] is False  # it does not say what it was trained on
