@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Measure the listing of Freesound against the fake server: requests, memory, what is missed in bad weather.
+"""Measure the listing of Freesound against the fake server: requests, memory, what is missed when requests
+fail.
 
 The large listing asks a fake in a process of its own over 127.0.0.1, so that memory is the lister's alone;
 the rest is in one process on a simulated clock. Nothing is asked of Freesound.
@@ -31,7 +32,7 @@ from tests.fakes.freesound import Quirks, World
 from tests.sources.freesound_asked import fake_of, ids_of, listed, source_of
 
 ROOT = Path(__file__).resolve().parents[1]
-WEATHER = (
+FAILURES = (
     "reset", "hang", "bad_gateway", "unavailable", "gateway_timeout", "throttled_minute", "throttled_day",
     "overloaded", "search_down", "server_error", "gone", "truncated", "reset_mid", "slow", "html_200",
     "empty_200",
@@ -138,8 +139,8 @@ def stormy() -> Iterator[str]:
         quirks = Quirks(seed=seed, null_results=0.02, count_drift=5, shuffle_ties=True, naive_dates=0.3)
         calm, storm = fake_of(world), fake_of(world, quirks=quirks)
         storm.faults.seed = seed
-        for kind in WEATHER:
-            storm.faults.add(kind, "search", share=0.3 / len(WEATHER))
+        for kind in FAILURES:
+            storm.faults.add(kind, "search", share=0.3 / len(FAILURES))
         with tempfile.TemporaryDirectory() as folder:
             truth = listed(source_of(calm, Path(folder, "calm"), licenses=()))
             found, stops = {}, 0

@@ -110,7 +110,7 @@ def measure(case: Case, out: Path, rounds: int) -> Result:
 
 
 def ours(path: Path, out: Path) -> None:
-    """What the child of the workbench does with a file."""
+    """What the sandbox's child does with a file."""
     config, cut = AudioConfig(), Cut()
     with path.open("rb") as file:
         _, sink = convert.normalise(file, config, lambda: ClipSink(out, cut, config.flac_compression))

@@ -21,14 +21,14 @@ ALIASES = {"prompt": str, "seconds": float, "steps": int, "cfg_scale": float, "s
 def main() -> int:
     """Parse, load, wire."""
     args = parse_arguments()
-    from sao_data import config as configs
     from sao_data.commands import progress
+    from sao_data.config import apply_set, parse, read_toml
     from sao_model import generation
 
-    table = configs.read_toml(Path(args.config)) if args.config else {}
-    configs.apply_set(table, args.set)
+    table = read_toml(Path(args.config)) if args.config else {}
+    apply_set(table, args.set)
     table |= {key: getattr(args, key) for key in ALIASES if getattr(args, key) is not None}
-    config = configs.parse(generation.Config, table, where=args.config or "command line")
+    config = parse(generation.Config, table, where=args.config or "command line")
     out = Path(args.out)
     generation.check(args.model, config, out, overwrite=args.overwrite)
     with closing(progress.make()) as shown:

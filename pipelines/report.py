@@ -31,7 +31,7 @@ def main() -> int:
     out = common.output(args.out, "report", ROOT)
     dataset, where = open_dataset(args.data), open_storage(out)
     if args.checkpoint:
-        heard = training_data.heard(dataset, Path(args.checkpoint))
+        heard = training_data.seen_samples(dataset, Path(args.checkpoint))
         info = report.write(dataset, where, heard.samples, heard.remarks(Path(args.checkpoint).name))
     else:
         info = report.write(dataset, where)

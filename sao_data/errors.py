@@ -8,7 +8,7 @@ from __future__ import annotations
 
 
 class SaoError(Exception):
-    """Base of every error that a user can cause or mend; `exit_code` is what the command returns."""
+    """Base of every error that a user can cause or fix; `exit_code` is what the command returns."""
 
     exit_code = 2
 
@@ -35,7 +35,7 @@ class Later(Stopped):
     """A unit cannot be finished now: a quota is used up, an original is not to be had yet. Others may be."""
 
 
-class ReadAgain(Stopped):
+class SourceChanged(Stopped):
     """A source says something else of a work than when it was listed: it must be decided anew."""
 
 

@@ -1,5 +1,5 @@
 """Forms of stored values, as annotations of record fields; checked where files are read back (tables,
-stored), not where values are made.
+documents), not where values are made.
 
 pydantic asks an annotation for its part of a schema by the method below, so none of this imports it.
 """

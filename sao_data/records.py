@@ -1,4 +1,4 @@
-"""The values that travel the data road: frozen records, no behaviour beyond their own spelling, no I/O.
+"""The values that pass from stage to stage: frozen records, no behaviour beyond their own spelling, no I/O.
 
 Frames (integers at 44.1 kHz after normalisation) are the truth; seconds are for people. A string that a
 source does not state is '' here, a null in Parquet and '' in a shard; a number that may be unknown is None.
@@ -124,7 +124,7 @@ class AudioFile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measures:
-    """Rounded before any threshold looks at them (0.01 dB, 0.001 share): no verdict hangs on a last bit."""
+    """Rounded before any threshold is applied (0.01 dB, 0.001 share): no verdict depends on a last bit."""
 
     lufs: float | None  # integrated loudness (BS.1770-4); None: silent or shorter than 0.4 s
     peak_dbfs: float | None  # sample peak; None: digital silence

@@ -29,11 +29,10 @@ from typing import Annotated, Any
 import torch
 from torch import Tensor, nn
 
-from sao_data import config as configs
+from sao_data.config import canonical
 from sao_data.errors import IntegrityError, UsageError
 from sao_data.forms import Count, Digest, Form, Sha256
-from sao_data.storage import checksums
-from sao_data.storage import documents as stored
+from sao_data.storage import checksums, documents
 from sao_model import codec, preset, weights
 from sao_model.model import StableAudio, build, conditioner, fetch_text, parts
 from sao_model.preset import Config, parse, to_table
@@ -178,13 +177,13 @@ def describe(folder: str | Path) -> Description:
     path = Path(folder) / FILE
     if not path.is_file():
         raise UsageError(f"{folder}: no checkpoint of ours ({FILE} is missing); give a checkpoint folder")
-    table = stored.plain(checksums.read_file(folder, FILE), where=str(path), fix=_RESTORE)
+    table = documents.plain(checksums.read_file(folder, FILE), where=str(path), fix=_RESTORE)
     if table.get("format") != FORMAT:
         raise UsageError(
             f"{path}: format {table.get('format')!r}; this version reads format {FORMAT}: use the version of "
             "sao that made it, or train again"
         )
-    said = stored.read(_Stored, json.dumps(table).encode(), where=str(path), fix=_RESTORE)
+    said = documents.read(_Stored, json.dumps(table).encode(), where=str(path), fix=_RESTORE)
     if set(said.parts) != set(PARTS):
         raise IntegrityError(f"{path}: wants the parts {', '.join(PARTS)}; {_RESTORE}")
     return Description(
@@ -225,7 +224,7 @@ def _write(model: StableAudio, folder: Path, tensors: Mapping[str, Tensors], onl
         file = f"{name}.safetensors" if stored else ""
         sha256 = store(folder / file, dict(module.named_parameters())) if stored else ""
         part = _part(module, file=file, sha256=sha256, terms=model.terms.get(name, ""))
-        described[name] = configs.canonical(part)
+        described[name] = canonical(part)
     for name, values in tensors.items():
         assert name not in described, name
         extras[name] = store(folder / f"{name}.safetensors", values)

@@ -174,7 +174,7 @@ class Codec(nn.Module):
 
 
 def noise_like(x: Tensor, generator: torch.Generator | None) -> Tensor:
-    """Normal noise in the shape of `x`, drawn where the generator lives, so that a CPU seed means the same
+    """Normal noise in the shape of `x`, drawn on the generator's device, so that a CPU seed means the same
     everywhere."""
     device = generator.device if generator else x.device
     return torch.randn(x.shape, generator=generator, device=device, dtype=torch.float32).to(x.device, x.dtype)

@@ -16,7 +16,15 @@ from typing import Any
 
 from sao_data import config
 from sao_data.dataset.reader import Dataset
-from sao_data.dataset.release import Release, Terms, check_release, check_terms, terms_from, terms_of, wider
+from sao_data.dataset.release import (
+    Release,
+    Terms,
+    check_release,
+    check_terms,
+    terms_from,
+    terms_of,
+    wider_flags,
+)
 from sao_data.errors import IntegrityError, UsageError
 from sao_data.loading import training_data
 from sao_data.storage import checksums
@@ -126,7 +134,7 @@ def _histories(data: dict[str, Any] | None, where: str) -> Iterator[tuple[str, T
 def _check_resume(found: Path, release: Release) -> None:
     """A run's release may grow narrower, never wider: its earlier checkpoints promise what they say."""
     before = config.parse(Release, (read(found) or {}).get("release") or {}, where=f"{found / DATA}: release")
-    flags = wider(before, release)
+    flags = wider_flags(before, release)
     if flags:
         raise UsageError(
             f"{found}: made for release.{flags[0]} = {str(getattr(before, flags[0])).lower()}, "

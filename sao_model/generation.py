@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import soundfile
 
-from sao_data import config as configs
+from sao_data.config import canonical
 from sao_data.errors import IntegrityError, UsageError
 from sao_model import declared
 
@@ -68,7 +68,7 @@ def generate(
         progress=progress,
     )
     peak = write_wav(out, audio, described.config.sample_rate)
-    facts = configs.canonical(config)
+    facts = canonical(config)
     assert isinstance(facts, dict)
     facts |= release | {
         "ran_on": str(where),
@@ -110,7 +110,7 @@ def is_made(folder: str, config: Config, out: Path) -> bool:
 
     found = opened.find(folder)
     described = found.describe()
-    wanted = configs.canonical(_with_length(config, described))
+    wanted = canonical(_with_length(config, described))
     assert isinstance(wanted, dict)
     wanted |= {"model_digest": _digests(described)}
     wanted |= declared.facts_of_use(found.folder, config.release)

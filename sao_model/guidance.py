@@ -50,7 +50,9 @@ def cfg(
     return guided
 
 
-def dropped(conditioning: Conditioning, share: float, generator: torch.Generator | None) -> Conditioning:
+def drop_conditioning(
+    conditioning: Conditioning, share: float, generator: torch.Generator | None
+) -> Conditioning:
     """Zero all tokens of about `share` of the batch, so that the model learns "nothing"."""
     device = generator.device if generator else conditioning.cross_BSC.device
     chance_B = torch.rand(len(conditioning.cross_BSC), generator=generator, device=device)

@@ -82,7 +82,7 @@ class StableAudio(nn.Module):
         dropout: float = 0.1,  # SAT's default; not in the paper
     ) -> Tensor:
         """Error of the velocity at times t (`diffusion.draw`); noise and dropout come from `generator`."""
-        told = guidance.dropped(conditioning, dropout, generator)
+        told = guidance.drop_conditioning(conditioning, dropout, generator)
         noise_BDL = codec.noise_like(latents_BDL, generator)
         return diffusion.v_loss(guidance.conditioned(self.dit, told), latents_BDL, noise_BDL, t_B)
 
@@ -134,7 +134,9 @@ class StableAudio(nn.Module):
         """Latents from noise. A negative prompt replaces "nothing"; the global part stays the positive's."""
         negative_BSC = negative.cross_BSC if negative else None
         velocity = guidance.cfg(self.dit, conditioning, scale=cfg_scale, negative_BSC=negative_BSC)
-        return samplers.SAMPLERS[sampler](_watched(velocity, steps, progress), noise_BDL, steps, step_noise)
+        return samplers.SAMPLERS[sampler](
+            _with_progress(velocity, steps, progress), noise_BDL, steps, step_noise
+        )
 
     def _tensor(self, values: Seconds) -> Tensor:
         return torch.as_tensor(values, dtype=torch.float32).to(self.device)
@@ -205,7 +207,7 @@ def conditioner(chosen: Conditioner) -> nn.Module:
     return cast("nn.Module", conditioners.load(chosen.plugin, where="model").build(chosen.config))
 
 
-def _watched(velocity: diffusion.Velocity, steps: int, progress: Progress | None) -> diffusion.Velocity:
+def _with_progress(velocity: diffusion.Velocity, steps: int, progress: Progress | None) -> diffusion.Velocity:
     """Report each evaluation (one per step)."""
     if progress is None:
         return velocity

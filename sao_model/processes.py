@@ -38,7 +38,7 @@ def make_accelerator(precision: str) -> Accelerator:
 
 
 @contextlib.contextmanager
-def owned(out: Path, accelerator: Accelerator) -> Iterator[None]:
+def locked_run(out: Path, accelerator: Accelerator) -> Iterator[None]:
     """Hold the run's folder from its main process: Locked if another training has it; UsageError if it holds
     somebody's files."""
     if not accelerator.is_main_process:

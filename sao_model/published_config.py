@@ -13,8 +13,7 @@ from typing import Any
 from sao_data.errors import UsageError
 from sao_data.forms import Positive
 from sao_data.storage import documents
-from sao_model import codec, dit, preset
-from sao_model import published_settings as settings
+from sao_model import codec, dit, preset, published_settings
 from sao_model.conditioners import seconds, t5
 from sao_model.preset import Conditioner, Config
 
@@ -34,7 +33,7 @@ def read(folder: Path) -> Config:
 def sat_config(folder: Path) -> Config:
     """Our config from stable-audio-tools' model_config.json; UsageError for what our model cannot be."""
     where, table = _json(folder, "model_config.json")
-    settings.check(table, settings.SAT, where=where)
+    published_settings.check(table, published_settings.SAT, where=where)
     model = table["model"]
     net, width = model["diffusion"]["config"], model["conditioning"]["cond_dim"]
     encoder, decoder = (model["pretransform"]["config"][side]["config"] for side in ("encoder", "decoder"))
@@ -102,7 +101,9 @@ def _agree_in_sat(where: str, table: dict[str, Any], shape: codec.Config) -> Non
 def diffusers_config(folder: Path) -> Config:
     """Our config from the config.json of every diffusers part."""
     where, index = _json(folder, "model_index.json")
-    _warn_of(settings.check(index, settings.DIFFUSERS_INDEX, where=where, others=True), where)
+    _warn_of(
+        published_settings.check(index, published_settings.DIFFUSERS_INDEX, where=where, others=True), where
+    )
     vae, net, numbers = (_checked(folder, part, "config.json") for part in PARTS)
     if (folder / "scheduler").is_dir():
         _checked(folder, "scheduler", "scheduler_config.json")
@@ -168,8 +169,8 @@ def _conditioning(configs: Any, where: str) -> dict[str, dict[str, Any]]:
             f"{where}: conditioning: has the conditioners {ids}; a Stable Audio Open 1.0 has {wanted}"
         )
     for item in named:
-        spec = settings.SAT_CONDITIONERS[item["id"]]
-        settings.check(item, spec, where=f"{where}: conditioning: {item['id']}")
+        spec = published_settings.SAT_CONDITIONERS[item["id"]]
+        published_settings.check(item, spec, where=f"{where}: conditioning: {item['id']}")
     return {item["id"]: item["config"] for item in named}
 
 
@@ -182,7 +183,9 @@ def _agree(where: str, *groups: tuple[object, ...]) -> None:
 
 def _checked(folder: Path, part: str, name: str) -> dict[str, Any]:
     where, table = _json(folder / part, name)
-    _warn_of(settings.check(table, settings.DIFFUSERS[part], where=where, others=True), where)
+    _warn_of(
+        published_settings.check(table, published_settings.DIFFUSERS[part], where=where, others=True), where
+    )
     return table
 
 
@@ -225,7 +228,7 @@ def _timing(width: float, max_seconds: float) -> Conditioner:
 
 def _t5_config(encoder: Path, tokenizer: Path, max_tokens: float) -> t5.Config:
     where, shape = _json(encoder, "config.json")
-    settings.check(shape, settings.T5, where=where, others=True)
+    published_settings.check(shape, published_settings.T5, where=where, others=True)
     return t5.Config(
         pretrained=str(encoder),
         tokenizer="" if tokenizer == encoder else str(tokenizer),

@@ -19,7 +19,7 @@ _MOST = 1 << 31  # of any size
 
 
 @dataclass(frozen=True, slots=True)
-class Is:
+class Fixed:
     """The setting has this value here. `absent`: what the other tool does where it is not stated."""
 
     value: object
@@ -41,71 +41,71 @@ class NameText:
 
 
 @dataclass(frozen=True, slots=True)
-class Free:
+class Ignored:
     """Whatever it is, the weights mean the same (training, memory, who wrote the file)."""
 
 
 Spec = Mapping[str, Any]  # key -> one of these, or a table of them
-FREE, SIZE, SIZES, TEXT = Free(), Shape(), Shape(many=True), NameText()
+FREE, SIZE, SIZES, TEXT = Ignored(), Shape(), Shape(many=True), NameText()
 IMPLIED = Shape(optional=True)
 
 _NUMBER = {
-    "id": TEXT, "type": Is("number"),
-    "config": {"min_val": Is(0), "max_val": SIZE, "fourier_features_type": Is("learned")},
+    "id": TEXT, "type": Fixed("number"),
+    "config": {"min_val": Fixed(0), "max_val": SIZE, "fourier_features_type": Fixed("learned")},
 }  # fmt: skip
 _PROMPT = {
-    "id": TEXT, "type": Is("t5"),
-    "config": {"t5_model_name": TEXT, "max_length": SIZE, "enable_grad": FREE, "project_out": Is(False)},
+    "id": TEXT, "type": Fixed("t5"),
+    "config": {"t5_model_name": TEXT, "max_length": SIZE, "enable_grad": FREE, "project_out": Fixed(False)},
 }  # fmt: skip
 _CODEC_SIDE = {
     "channels": SIZE, "c_mults": SIZES, "strides": SIZES, "latent_dim": SIZE,
-    "use_snake": Is(True, absent=False),
-    "antialias_activation": Is(False),
+    "use_snake": Fixed(True, absent=False),
+    "antialias_activation": Fixed(False),
 }  # fmt: skip
 SAT: Spec = {
-    "model_type": Is("diffusion_cond"), "sample_size": SIZE, "sample_rate": SIZE, "audio_channels": SIZE,
+    "model_type": Fixed("diffusion_cond"), "sample_size": SIZE, "sample_rate": SIZE, "audio_channels": SIZE,
     "training": FREE,
     "model": {
         "io_channels": SIZE,
         "pretransform": {
-            "type": Is("autoencoder"), "scale": Is(1.0), "iterate_batch": FREE, "chunked": FREE,
+            "type": Fixed("autoencoder"), "scale": Fixed(1.0), "iterate_batch": FREE, "chunked": FREE,
             "enable_grad": FREE,
             "model_half": FREE,
             "config": {
                 "encoder": {
-                    "type": Is("oobleck"), "requires_grad": FREE,
+                    "type": Fixed("oobleck"), "requires_grad": FREE,
                     "config": {"in_channels": SIZE, **_CODEC_SIDE},
                 },
                 "decoder": {
-                    "type": Is("oobleck"), "requires_grad": FREE,
+                    "type": Fixed("oobleck"), "requires_grad": FREE,
                     "config": {
-                        "out_channels": SIZE, **_CODEC_SIDE, "final_tanh": Is(False, absent=True),
-                        "use_nearest_upsample": Is(False),
+                        "out_channels": SIZE, **_CODEC_SIDE, "final_tanh": Fixed(False, absent=True),
+                        "use_nearest_upsample": Fixed(False),
                     },
                 },
-                "bottleneck": {"type": Is("vae")}, "latent_dim": SIZE, "downsampling_ratio": SIZE,
+                "bottleneck": {"type": Fixed("vae")}, "latent_dim": SIZE, "downsampling_ratio": SIZE,
                 "io_channels": SIZE,
-                "soft_clip": Is(False), "pretransform": Is(None),
+                "soft_clip": Fixed(False), "pretransform": Fixed(None),
             },
         },
-        "conditioning": {"configs": FREE, "cond_dim": SIZE, "default_keys": Is({})},
+        "conditioning": {"configs": FREE, "cond_dim": SIZE, "default_keys": Fixed({})},
         "diffusion": {
-            "type": Is("dit"), "diffusion_objective": Is("v"),
-            "cross_attention_cond_ids": Is(["prompt", "seconds_start", "seconds_total"], absent=[]),
-            "global_cond_ids": Is(["seconds_start", "seconds_total"], absent=[]),
-            "prepend_cond_ids": Is([]), "input_concat_ids": Is([]),
+            "type": Fixed("dit"), "diffusion_objective": Fixed("v"),
+            "cross_attention_cond_ids": Fixed(["prompt", "seconds_start", "seconds_total"], absent=[]),
+            "global_cond_ids": Fixed(["seconds_start", "seconds_total"], absent=[]),
+            "prepend_cond_ids": Fixed([]), "input_concat_ids": Fixed([]),
             "config": {
                 "io_channels": SIZE, "embed_dim": SIZE, "depth": SIZE, "num_heads": SIZE,
                 "cond_token_dim": SIZE,
-                "global_cond_dim": SIZE, "project_cond_tokens": Is(False, absent=True),
-                "project_global_cond": Is(True),
-                "transformer_type": Is("continuous_transformer"), "global_cond_type": Is("prepend"),
-                "timestep_cond_type": Is("global"), "patch_size": Is(1), "input_concat_dim": Is(0),
-                "prepend_cond_dim": Is(0),
-                "qk_norm": Is("none", also=(False, None)), "num_memory_tokens": Is(0), "conformer": Is(False),
-                "causal": Is(False),
-                "attn_kwargs": Is({}), "ff_kwargs": Is({}), "norm_kwargs": Is({}),
-                "diffusion_objective": Is("v"),
+                "global_cond_dim": SIZE, "project_cond_tokens": Fixed(False, absent=True),
+                "project_global_cond": Fixed(True),
+                "transformer_type": Fixed("continuous_transformer"), "global_cond_type": Fixed("prepend"),
+                "timestep_cond_type": Fixed("global"), "patch_size": Fixed(1), "input_concat_dim": Fixed(0),
+                "prepend_cond_dim": Fixed(0),
+                "qk_norm": Fixed("none", also=(False, None)), "num_memory_tokens": Fixed(0),
+                "conformer": Fixed(False), "causal": Fixed(False),
+                "attn_kwargs": Fixed({}), "ff_kwargs": Fixed({}), "norm_kwargs": Fixed({}),
+                "diffusion_objective": Fixed("v"),
             },
         },
     },
@@ -115,14 +115,14 @@ SAT_CONDITIONERS: Spec = {"prompt": _PROMPT, "seconds_start": _NUMBER, "seconds_
 _DIFFUSERS = {"_class_name": TEXT, "_diffusers_version": FREE, "_name_or_path": FREE}
 DIFFUSERS: Mapping[str, Spec] = {
     "vae": {
-        **_DIFFUSERS, "_class_name": Is("AutoencoderOobleck"), "audio_channels": SIZE,
+        **_DIFFUSERS, "_class_name": Fixed("AutoencoderOobleck"), "audio_channels": SIZE,
         "channel_multiples": SIZES,
         "decoder_channels": SIZE, "decoder_input_channels": SIZE, "downsampling_ratios": SIZES,
         "encoder_hidden_size": IMPLIED,
         "sampling_rate": SIZE,
     },
     "transformer": {
-        **_DIFFUSERS, "_class_name": Is("StableAudioDiTModel"), "attention_head_dim": SIZE,
+        **_DIFFUSERS, "_class_name": Fixed("StableAudioDiTModel"), "attention_head_dim": SIZE,
         "cross_attention_dim": IMPLIED,
         "cross_attention_input_dim": SIZE, "global_states_input_dim": SIZE, "in_channels": SIZE,
         "out_channels": IMPLIED,
@@ -131,35 +131,36 @@ DIFFUSERS: Mapping[str, Spec] = {
         "time_proj_dim": SIZE,
     },
     "projection_model": {
-        **_DIFFUSERS, "_class_name": Is("StableAudioProjectionModel"), "conditioning_dim": SIZE,
+        **_DIFFUSERS, "_class_name": Fixed("StableAudioProjectionModel"), "conditioning_dim": SIZE,
         "text_encoder_dim": IMPLIED,
-        "min_value": Is(0), "max_value": SIZE,
+        "min_value": Fixed(0), "max_value": SIZE,
     },
     # The samplers here go from sigma 500 down to 0.3 in equal steps of its logarithm, whatever the file says.
     "scheduler": {
-        **_DIFFUSERS, "_class_name": Is("CosineDPMSolverMultistepScheduler"),
-        "prediction_type": Is("v_prediction"),
-        "sigma_min": Is(0.3), "sigma_max": Is(500), "sigma_data": Is(1.0),
-        "sigma_schedule": Is("exponential"),
-        "solver_order": Is(2), "solver_type": Is("midpoint"), "lower_order_final": Is(True),
-        "euler_at_final": Is(False),
-        "final_sigmas_type": Is("zero"), "num_train_timesteps": FREE, "rho": FREE,
+        **_DIFFUSERS, "_class_name": Fixed("CosineDPMSolverMultistepScheduler"),
+        "prediction_type": Fixed("v_prediction"),
+        "sigma_min": Fixed(0.3), "sigma_max": Fixed(500), "sigma_data": Fixed(1.0),
+        "sigma_schedule": Fixed("exponential"),
+        "solver_order": Fixed(2), "solver_type": Fixed("midpoint"), "lower_order_final": Fixed(True),
+        "euler_at_final": Fixed(False),
+        "final_sigmas_type": Fixed("zero"), "num_train_timesteps": FREE, "rho": FREE,
     },
 }  # fmt: skip
 DIFFUSERS_INDEX: Spec = {
-    "_class_name": Is("StableAudioPipeline"), "_diffusers_version": FREE, "_name_or_path": FREE,
+    "_class_name": Fixed("StableAudioPipeline"), "_diffusers_version": FREE, "_name_or_path": FREE,
     "tokenizer": FREE,
-    "text_encoder": Is(["transformers", "T5EncoderModel"]), "vae": Is(["diffusers", "AutoencoderOobleck"]),
-    "transformer": Is(["diffusers", "StableAudioDiTModel"]),
-    "projection_model": Is(["stable_audio", "StableAudioProjectionModel"]),
-    "scheduler": Is(["diffusers", "CosineDPMSolverMultistepScheduler"]),
+    "text_encoder": Fixed(["transformers", "T5EncoderModel"]),
+    "vae": Fixed(["diffusers", "AutoencoderOobleck"]),
+    "transformer": Fixed(["diffusers", "StableAudioDiTModel"]),
+    "projection_model": Fixed(["stable_audio", "StableAudioProjectionModel"]),
+    "scheduler": Fixed(["diffusers", "CosineDPMSolverMultistepScheduler"]),
 }  # fmt: skip
 T5: Spec = {
-    "model_type": Is("t5"), "d_model": SIZE, "num_layers": SIZE, "num_heads": SIZE, "d_kv": SIZE,
-    "d_ff": SIZE, "vocab_size": SIZE, "feed_forward_proj": Is("relu"), "is_gated_act": Is(False),
-    "dense_act_fn": Is("relu"),
-    "layer_norm_epsilon": Is(1e-6), "relative_attention_num_buckets": IMPLIED,
-    "relative_attention_max_distance": IMPLIED, "quantization_config": Is(None),
+    "model_type": Fixed("t5"), "d_model": SIZE, "num_layers": SIZE, "num_heads": SIZE, "d_kv": SIZE,
+    "d_ff": SIZE, "vocab_size": SIZE, "feed_forward_proj": Fixed("relu"), "is_gated_act": Fixed(False),
+    "dense_act_fn": Fixed("relu"),
+    "layer_norm_epsilon": Fixed(1e-6), "relative_attention_num_buckets": IMPLIED,
+    "relative_attention_max_distance": IMPLIED, "quantization_config": Fixed(None),
 }  # fmt: skip
 
 
@@ -183,12 +184,12 @@ def check(table: Mapping[str, Any], spec: Spec, *, where: str, others: bool = Fa
 
 def _problem(value: object, wanted: object) -> str:
     """What is wrong with a value, "" if nothing is."""
-    if isinstance(wanted, Is):
+    if isinstance(wanted, Fixed):
         if value is _ABSENT:
             value = wanted.value if wanted.absent is _ABSENT else wanted.absent
         same = any(_same(value, each) for each in (wanted.value, *wanted.also))
         return "" if same else f"is {value!r}, here it is {wanted.value!r}"
-    if isinstance(wanted, Free):
+    if isinstance(wanted, Ignored):
         return ""
     if value is _ABSENT:
         return "" if isinstance(wanted, Shape) and wanted.optional else "is missing"

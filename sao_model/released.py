@@ -28,14 +28,14 @@ TERMS = "LicenseRef-Stability-AI-Community"
 log = logging.getLogger(__name__)
 
 
-class Place(NamedTuple):
+class ForeignNames(NamedTuple):
     """Where a parameter lies elsewhere: the file, and its names there (several: cut along dim 0)."""
 
     part: str
     names: tuple[str, ...]
 
 
-Layout = Callable[[str, int], Place]  # (our parameter name, number of codec blocks) -> theirs
+Layout = Callable[[str, int], ForeignNames]  # (our parameter name, number of codec blocks) -> theirs
 Foreign = dict[str, dict[str, Tensor]]  # file -> tensors
 
 _UNIT_SAT = {"snake1": "layers.0", "conv1": "layers.1", "snake2": "layers.2", "conv2": "layers.3"}
@@ -74,45 +74,49 @@ _LAYER_DIFFUSERS = {
 _BIAS = re.compile(r"(_norm\.beta|norm[123]\.bias)$")  # zero in the released model; our norms have none
 
 
-def sat(name: str, num_blocks: int) -> Place:
+def sat(name: str, num_blocks: int) -> ForeignNames:
     """The name in stable-audio-tools (model.safetensors)."""
-    room, rest = _plain(name).split(".", 1)
-    if room == "codec":
+    part, rest = _plain(name).split(".", 1)
+    if part == "codec":
         side, index, rest = rest.split(".", 2)
         rest = _inside(rest, _BLOCK_SAT[side], _UNIT_SAT) if 0 < int(index) <= num_blocks else rest
-        return Place("", (f"pretransform.model.{side}.layers.{index}.{rest}",))
-    if room == "conditioners":
+        return ForeignNames("", (f"pretransform.model.{side}.layers.{index}.{rest}",))
+    if part == "conditioners":
         number, layer = rest.split(".", 1)
         layer = layer.replace("frequencies", "0.weights").replace("linear", "1")
-        return Place("", (f"conditioner.conditioners.{number}.embedder.embedding.{layer}",))
+        return ForeignNames("", (f"conditioner.conditioners.{number}.embedder.embedding.{layer}",))
     if rest.startswith("blocks."):
         _, index, rest = rest.split(".", 2)
-        return Place("", (f"model.model.transformer.layers.{index}.{_translated(rest, _LAYER_SAT)}",))
-    return Place("", (f"model.model.{_translated(rest, _DIT_SAT)}",))
+        return ForeignNames("", (f"model.model.transformer.layers.{index}.{_translated(rest, _LAYER_SAT)}",))
+    return ForeignNames("", (f"model.model.{_translated(rest, _DIT_SAT)}",))
 
 
-def diffusers(name: str, num_blocks: int) -> Place:
+def diffusers(name: str, num_blocks: int) -> ForeignNames:
     """The file and names in diffusers' folders."""
-    room, rest = _plain(name).split(".", 1)
-    if room == "codec":
+    part, rest = _plain(name).split(".", 1)
+    if part == "codec":
         side, index, rest = rest.split(".", 2)
         if 0 < int(index) <= num_blocks:
             rest = f"block.{int(index) - 1}.{_inside(rest, _BLOCK_DIFFUSERS[side], _UNIT_DIFFUSERS)}"
         else:
             outer = {0: "conv1", num_blocks + 1: "snake1", num_blocks + 2: "conv2"}[int(index)]
             rest = f"{outer}.{rest}"
-        return Place("vae", (f"{side}.{rest}",))
-    if room == "conditioners":
+        return ForeignNames("vae", (f"{side}.{rest}",))
+    if part == "conditioners":
         number, layer = rest.split(".", 1)
         end = {"seconds_start": "start", "seconds_total": "end"}[number]
         layer = layer.replace("frequencies", "0.weights").replace("linear", "1")
-        return Place("projection_model", (f"{end}_number_conditioner.time_positional_embedding.{layer}",))
+        return ForeignNames(
+            "projection_model", (f"{end}_number_conditioner.time_positional_embedding.{layer}",)
+        )
     if rest.startswith("blocks."):
         _, index, rest = rest.split(".", 2)
         layer, _, leaf = rest.rpartition(".")
         names = _LAYER_DIFFUSERS.get(layer, (layer,))
-        return Place("transformer", tuple(f"transformer_blocks.{index}.{name}.{leaf}" for name in names))
-    return Place("transformer", (_translated(rest, _DIT_DIFFUSERS),))
+        return ForeignNames(
+            "transformer", tuple(f"transformer_blocks.{index}.{name}.{leaf}" for name in names)
+        )
+    return ForeignNames("transformer", (_translated(rest, _DIT_DIFFUSERS),))
 
 
 def export(model: StableAudio, layout: Layout) -> Foreign:
@@ -128,7 +132,7 @@ def export(model: StableAudio, layout: Layout) -> Foreign:
     return foreign
 
 
-def take_in(
+def import_weights(
     model: StableAudio, foreign: Mapping[str, Mapping[str, Tensor]], layout: Layout, *, where: str
 ) -> None:
     """Load weights that lie in another layout, as float32; UsageError lists what does not fit."""
@@ -186,7 +190,7 @@ def load(folder: str | Path) -> StableAudio:
         model = StableAudio(config)
     fetch_text(model)
     foreign = {part: weights.read(path, fix=published_config.AGAIN) for part, path in found.items()}
-    take_in(model, foreign, layout, where=str(folder))
+    import_weights(model, foreign, layout, where=str(folder))
     model.terms |= dict.fromkeys(("vae", "dit", "conditioners"), TERMS)
     return model
 

@@ -25,7 +25,7 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
 
-from sao_data import config as configs
+from sao_data.config import canonical, digest, parse
 from sao_data.dataset.reader import Dataset
 from sao_data.errors import IntegrityError, UsageError
 from sao_data.loading.stream import Stream, StreamState
@@ -91,7 +91,7 @@ class Run:
         self.out = out.absolute()
         self.pace = pace
         self._accelerator = accelerator
-        self._config = configs.canonical(config)
+        self._config = canonical(config)
         self._progress = progress
         self._began = time.monotonic()
         self._noted: dict[str, tuple[Tensor, int]] = {}
@@ -213,7 +213,7 @@ def read_state(checkpoint: Path, config: Any, free: tuple[str, ...] = ("pace", "
         raise UsageError(f"{checkpoint}: no {LOOP}: a model, but not one that training can continue")
     fix = "restore it from a copy, or continue from an earlier checkpoint"
     facts = documents.checked(_Loop, checksums.read_file(checkpoint, LOOP), where=str(path), fix=fix)
-    now, then = _deciding(configs.canonical(config)), _deciding(facts["config"])
+    now, then = _deciding(canonical(config)), _deciding(facts["config"])
     changed = [key for key in now if key not in free and now[key] != then.get(key)]
     if changed:
         raise UsageError(
@@ -221,7 +221,7 @@ def read_state(checkpoint: Path, config: Any, free: tuple[str, ...] = ("pace", "
             f"now {now[changed[0]]}; "
             "continue with the same settings, or train into another --out"
         )
-    return configs.parse(LoopState, facts["state"], where=str(checkpoint / LOOP))
+    return parse(LoopState, facts["state"], where=str(checkpoint / LOOP))
 
 
 def _deciding(config: Any) -> dict[str, Any]:
@@ -244,7 +244,7 @@ def loop_files(
         **promise.to_json(),
         "shards": stream.seen(state.stream).to_json(),
     }
-    loop = {"config": configs.canonical(config), "state": configs.canonical(state)}
+    loop = {"config": canonical(config), "state": canonical(state)}
     return {LOOP: _json(loop), DATA: _json(data)}
 
 
@@ -290,7 +290,7 @@ def origin(part: str, checkpoint: Path, sha256: str) -> dict[str, Any]:
 
 def generator(seed: int, step: int, rank: int) -> torch.Generator:
     """Randomness of one step on one process: it follows from the three numbers, so a resume needs none."""
-    mixed = int.from_bytes(bytes.fromhex(configs.digest("noise", seed, step, rank))[:8], "big") >> 1
+    mixed = int.from_bytes(bytes.fromhex(digest("noise", seed, step, rank))[:8], "big") >> 1
     return torch.Generator().manual_seed(mixed)
 
 

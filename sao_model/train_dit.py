@@ -59,7 +59,7 @@ def train(
     here = run.Run(out, accelerator, config, config.pace, progress)
     with (
         _stream(config, model.config, dataset, accelerator, state) as stream,
-        processes.owned(here.out, accelerator),
+        processes.locked_run(here.out, accelerator),
     ):
         here.start(state)
         for step in range(state.step + 1, config.pace.steps + 1):
@@ -124,7 +124,7 @@ def _stream(
 
 
 def _share(accelerator: Any, batch_size: int) -> slice:
-    """This process's part of a global batch, as the stream deals it."""
+    """This process's part of a global batch, as the stream divides it."""
     rank, world = accelerator.process_index, accelerator.num_processes
     return slice(rank * batch_size // world, (rank + 1) * batch_size // world)
 

@@ -75,7 +75,7 @@ def train(config: Config, dataset: Dataset, out: Path, *, resume: str, progress:
     if found:
         _restore(found, vae, optim, average)
     here = run.Run(out, accelerator, config, config.pace, progress)
-    with _stream(config, dataset, accelerator, state) as stream, processes.owned(here.out, accelerator):
+    with _stream(config, dataset, accelerator, state) as stream, processes.locked_run(here.out, accelerator):
         here.start(state)
         for step in range(state.step + 1, config.pace.steps + 1):
             batch = next(stream)

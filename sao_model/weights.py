@@ -1,4 +1,4 @@
-"""The one door for weights: safetensors files in, finite float tensors out; anything else is one line that
+"""The only reader of weights: safetensors files in, finite float tensors out; anything else is one line that
 names the file and what to do. Nothing else is opened: a pickle runs code of whoever made it.
 """
 

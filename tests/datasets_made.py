@@ -103,5 +103,5 @@ def tree(out: Path, *, work: bool = False) -> dict[str, str]:
 
 def report_on(dataset: Dataset, out: Storage, checkpoint: Path) -> DatasetInfo:
     """The report on what a checkpoint has seen, as pipelines/report.py writes it."""
-    heard = training_data.heard(dataset, checkpoint)
+    heard = training_data.seen_samples(dataset, checkpoint)
     return report.write(dataset, out, heard.samples, heard.remarks(checkpoint.name))

@@ -28,12 +28,12 @@ def nothing_to_do(executor: Executor, tmp: Path) -> Any:
     return list(executor.map(_late_square, []))
 
 
-def weather_that_passes(executor: Executor, tmp: Path) -> Any:
+def a_failure_that_passes(executor: Executor, tmp: Path) -> Any:
     values = list(executor.map(partial(_fail, tmp / "passes", 2, OSError(5, "disk on fire")), [7]))
     return values, _num_lines(tmp / "passes")
 
 
-def weather_that_stays(executor: Executor, tmp: Path) -> Any:
+def a_failure_that_stays(executor: Executor, tmp: Path) -> Any:
     error = _error_of(executor, partial(_fail, tmp / "stays", 99, OSError(5, "disk on fire")))
     return error, _num_lines(tmp / "stays")
 
@@ -95,8 +95,8 @@ def a_node_that_cannot_see(executor: Executor, tmp: Path) -> Any:
 COMMON = (
     results_come_in_any_order,
     nothing_to_do,
-    weather_that_passes,
-    weather_that_stays,
+    a_failure_that_passes,
+    a_failure_that_stays,
     a_verdict,
     a_bug,
     a_service_is_shared,

@@ -148,11 +148,11 @@ def opened(storage: Storage) -> Dataset:
 def count_decoded(monkeypatch: Any) -> list[Path]:
     """Fills with every file that is decoded from now on."""
     decoded: list[Path] = []
-    normalise = sandbox.Workbench.normalise
+    normalise = sandbox.Sandbox.normalise
 
-    def counted(bench: Any, path: Path, out: Path) -> Any:
+    def counted(box: Any, path: Path, out: Path) -> Any:
         decoded.append(path)
-        return normalise(bench, path, out)
+        return normalise(box, path, out)
 
-    monkeypatch.setattr(sandbox.Workbench, "normalise", counted)
+    monkeypatch.setattr(sandbox.Sandbox, "normalise", counted)
     return decoded

@@ -145,7 +145,7 @@ class Unexplained:
 
 def test_no_meaning_is_written_for_what_does_not_exist() -> None:
     classes = [records.Shard, records.SampleRow, records.CatalogueRow, manifest.Manifest, Release, Policy]
-    classes += [known_audio.Held, screening.Sent, takedowns.Tombstone]
+    classes += [known_audio.KnownAudio, screening.AuditRow, takedowns.Tombstone]
     classes += [h for h in typing.get_type_hints(manifest.Manifest).values() if dataclasses.is_dataclass(h)]
     classes += [h for h in typing.get_type_hints(Policy).values() if dataclasses.is_dataclass(h)]
     classes += [plugins.load(kind, name).Config for kind in plugins.KINDS for name in plugins.names(kind)]
@@ -157,7 +157,7 @@ def test_no_meaning_is_written_for_what_does_not_exist() -> None:
 
 
 def model_configs() -> list[type]:
-    """The Config classes of the model road; on the page they go by their modules' names."""
+    """The Config classes of training and generation; on the page they go by their modules' names."""
     modules = (codec, dit, ema, generation, losses, optimiser, preset, seconds, t5, train_dit, train_vae)
     return [module.Config for module in modules]
 

@@ -1,4 +1,5 @@
-"""README.md of a dataset: the card that the Hugging Face Hub shows, true also for who only has the folder.
+"""README.md of a dataset: the card that the Hugging Face Hub shows, also for readers who only have the
+folder.
 
 The features are declared in its front matter: `datasets` would otherwise guess them from five samples.
 """

@@ -1,4 +1,4 @@
-"""What a sample's JSON holds, as data: read from records.Sample, so that no description drifts."""
+"""What a sample's JSON holds, as data: read from records.Sample, so that no description goes out of date."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ from sao_data.licences import license_name
 from sao_data.records import CatalogueRow
 
 WORKS_PER_PAGE = 5000  # 5 MB of HTML: what a phone still opens
-MAX_LEFT_OUT = 50  # rejected recordings told one by one on the front page; dropped.csv has all
+MAX_LEFT_OUT = 50  # rejected recordings listed one by one on the front page; dropped.csv has all
 MAX_SHARDS = 200
 BAR = 1000  # units across a bar
 

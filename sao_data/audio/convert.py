@@ -39,7 +39,7 @@ class Decoded:
     num_frames: int  # at sample_rate
     num_frames_out: int  # at 44.1 kHz
     num_clipped: int  # samples beyond full scale, clamped by the rounding to 16 bits
-    notes: tuple[str, ...] = ()  # what was mended, one sentence each
+    notes: tuple[str, ...] = ()  # what was repaired, one sentence each
 
 
 class PcmSink(Protocol):

@@ -1,4 +1,4 @@
-"""Two decoders behind one face: soundfile (libsndfile) and PyAV (FFmpeg's libraries), always in blocks.
+"""Two decoders behind one interface: soundfile (libsndfile) and PyAV (FFmpeg's libraries), always in blocks.
 
 A header may promise terabytes, so nothing is ever allocated by what a header says. Both read through
 `Guarded`, a plain file object: no decoder sees a path or a URL, so none can open another file or the

@@ -9,7 +9,7 @@ from sao_data.errors import UsageError
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AudioConfig:
-    """What a file may cost and how it is stored. Limits concern the file; taste is the filters' business."""
+    """What a file may cost and how it is stored. Limits concern the file; filters judge the audio."""
 
     max_bytes: int = 4 << 30  # four hours of CD quality are 2.5 GB
     max_seconds: int = 4 * 3600  # longer ones are radio streams and the like; bounds disk and time
@@ -17,14 +17,14 @@ class AudioConfig:
     # hold. Densest is digital silence: measured 534 (FLAC), 639 (Opus), 840 (Vorbis), 1,661 (Vorbis, six
     # channels); recordings have 0.5 (PCM) to 64 (Opus, speech at 6 kbit/s), made files up to 14,563.
     max_samples_per_byte: int = 4_096
-    min_sample_rate: int = 1_000  # Hz; lower ones are sensor data or lying headers
+    min_sample_rate: int = 1_000  # Hz; lower ones are sensor data or wrong headers
     max_sample_rate: int = 768_000  # Hz, the fastest recorders sold
     max_channels: int = 64  # seventh-order ambisonics
     min_decoded_share: float = 0.95  # of frames declared and of packets; less is `truncated` or `corrupt`
     flac_compression: float = 0.625  # libFLAC level 5 of 8: 5 % larger than level 8, 2.5 times as fast
     max_memory_bytes: int = 1 << 30  # address space that a decode may add to the idle child's
     max_cpu_seconds: int = 900  # a file; four hours of audio take about 80, so beyond this a decoder loops
-    max_stall_seconds: int = 600  # without CPU time used: the machine is ill, no fact about the file
+    max_stall_seconds: int = 600  # without CPU time used: the machine's fault, no fact about the file
 
     def __post_init__(self) -> None:
         if not 0 <= self.flac_compression <= 1:

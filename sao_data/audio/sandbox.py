@@ -1,8 +1,8 @@
-"""The workbench: decoding in one child process, because some files kill the process that decodes them.
+"""The sandbox: decoding in one child process, because some files kill the process that decodes them.
 
 The child is started on first use and kept; it has no environment of ours, a cap on memory and on CPU time,
 and dies with its parent. What it says of a file is a fact (AudioRejected); a child that is killed from
-outside, or a machine that stands still, is transient (WorkbenchLost, an OSError) and never a verdict.
+outside, or a machine that stands still, is transient (SandboxLost, an OSError) and never a verdict.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _POLL_SECONDS = 0.5
 _TICKS = os.sysconf("SC_CLK_TCK")  # per CPU second, in /proc/PID/stat
 
 
-class WorkbenchLost(ChildProcessError):
+class SandboxLost(ChildProcessError):
     """The child was killed from outside or stood still; nothing is known about the file. Try again."""
 
 
@@ -85,10 +85,10 @@ class Probe:
     num_frames: int
     num_frames_out: int  # at 44.1 kHz
     measures: Measures  # of the whole normalised recording
-    notes: tuple[str, ...] = ()  # what was mended, and what is missing
+    notes: tuple[str, ...] = ()  # what was repaired, and what is missing
 
 
-class Workbench:
+class Sandbox:
     """Normalises and probes files in a child process. Use as a context manager; one job at a time."""
 
     def __init__(self, audio: AudioConfig | None = None, cut: Cut | None = None) -> None:
@@ -98,7 +98,7 @@ class Workbench:
         self._closed = False
         self._lock = threading.Lock()
 
-    def __enter__(self) -> Workbench:
+    def __enter__(self) -> Sandbox:
         return self
 
     def __exit__(
@@ -107,7 +107,7 @@ class Workbench:
         self.close()
 
     def close(self) -> None:
-        """End the child; a closed workbench takes no more jobs."""
+        """End the child; a closed sandbox takes no more jobs."""
         with self._lock:
             self._closed = True
             self._stop()
@@ -134,7 +134,7 @@ class Workbench:
         """The child's answer to a job; AudioRejected, OSError, or RuntimeError for a bug of ours."""
         with self._lock:
             if self._closed:
-                raise ValueError("this workbench is closed")
+                raise ValueError("this sandbox is closed")
             answer = self._attempt(job) or self._attempt(job)
         if answer is None:
             raise AudioRejected("decoder_crashed", "the decoder crashed twice")
@@ -163,7 +163,7 @@ class Workbench:
         status = child.wait()
         self._stop()
         if status < 0 and -status not in _CRASHES:
-            raise WorkbenchLost(f"the audio child was killed by {signal.Signals(-status).name}; try again")
+            raise SandboxLost(f"the audio child was killed by {signal.Signals(-status).name}; try again")
         return None
 
     def _running(self) -> subprocess.Popen[bytes]:
@@ -186,9 +186,7 @@ class Workbench:
         if ready is None:
             status = child.wait()
             self._stop()
-            raise WorkbenchLost(
-                f"the audio child ended with status {status} before it was ready (see stderr)"
-            )
+            raise SandboxLost(f"the audio child ended with status {status} before it was ready (see stderr)")
         return child
 
     def _receive(self, child: subprocess.Popen[bytes], max_cpu_seconds: int | None) -> dict[str, Any] | None:
@@ -210,7 +208,7 @@ class Workbench:
             if max_cpu_seconds is not None and used - start > max_cpu_seconds:
                 raise AudioRejected("decoder_timeout", f"more than {max_cpu_seconds} s of CPU time")
             if stalled > self._audio.max_stall_seconds:
-                raise WorkbenchLost(
+                raise SandboxLost(
                     f"the audio child used no CPU for {stalled:.0f} s; is the disk or machine stuck?"
                 )
         answer: dict[str, Any] = json.loads(line)

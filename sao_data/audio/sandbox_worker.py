@@ -1,5 +1,5 @@
-"""The workbench's child: reads jobs as JSON lines from stdin, answers on stdout, and may die of what it
-decodes.
+"""The sandbox's child process: reads jobs as JSON lines from stdin, answers on stdout, and may crash on what
+it decodes.
 """
 
 from __future__ import annotations

@@ -51,7 +51,7 @@ class ClipSink:
         self._encoder: _Encoder | None = None
 
     def write(self, pcm: Pcm) -> None:
-        """Take the next frames; zeros that may turn out to be the end are held back as a number."""
+        """Take the next frames; zeros that may turn out to be the end are counted, not written."""
         if not self._cut.trim_trailing_silence:
             self._store(pcm)
             return
@@ -72,7 +72,7 @@ class ClipSink:
             clip.path.unlink()
 
     def finish(self) -> None:
-        """Close the last clip. Nothing but zeros is left whole: silence is the filters' business."""
+        """Close the last clip. Nothing but zeros is left whole: silence is left to the filters."""
         if not self.num_frames:
             self._store_zeros()
         self.num_trimmed = self._num_zeros
@@ -104,7 +104,7 @@ class ClipSink:
 
 
 class _Encoder:
-    """One clip on its way to disk."""
+    """One clip being written."""
 
     def __init__(self, folder: Path, number: int, start_frame: int, compression: float) -> None:
         self.num_frames = 0

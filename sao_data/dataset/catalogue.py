@@ -18,8 +18,7 @@ from sao_data.records import (
     SampleRow,
 )
 from sao_data.stages.base import Bucket, recording_of
-from sao_data.stages.listing import NAME as LIST
-from sao_data.stages.listing import Listed
+from sao_data.stages.listing import LIST, Listed
 from sao_data.stages.pack import all_changes, is_dropped
 from sao_data.stages.refresh import digest_of
 

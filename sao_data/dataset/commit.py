@@ -18,7 +18,7 @@ from sao_data.dataset import reader
 from sao_data.licences import Policy, Release
 from sao_data.licences.table import table
 from sao_data.records import CatalogueRow, SampleRow, Shard
-from sao_data.screening import Screening, Sent
+from sao_data.screening import AuditRow, Screening
 from sao_data.storage import evidence, layout, tables
 from sao_data.storage.backend import Storage, write_if_changed
 
@@ -32,8 +32,8 @@ class Contents:
     shards: list[Shard]
     samples: list[SampleRow]
     evidence: dict[str, bytes]
-    held: dict[str, bytes]  # tables of fingerprints
-    sent: tuple[Sent, ...]  # the audit of the screening
+    fingerprints: dict[str, bytes]  # tables of fingerprints
+    audit: tuple[AuditRow, ...]  # the audit of the screening
     answers: dict[str, str]  # what persons decided, by recording id
     undone: Mapping[str, int] = field(default_factory=dict)  # "buckets", "recordings" left for the next run
     warnings: tuple[str, ...] = ()
@@ -53,9 +53,9 @@ def commit(storage: Storage, contents: Contents) -> tuple[DatasetInfo, bool]:
     digests |= {f"{layout.SHARD_FOLDER}/{shard.name}": shard.sha256 for shard in packed}
     root = root_digest(digests, contents.described)
     info = info_of(contents.described, rows, packed, root, contents.warnings)
-    written |= contents.held | dict(report_files(info, rows))
-    if contents.sent:
-        written[layout.SCREENING] = tables.to_bytes(Sent, contents.sent)
+    written |= contents.fingerprints | dict(report_files(info, rows))
+    if contents.audit:
+        written[layout.SCREENING] = tables.to_bytes(AuditRow, contents.audit)
     changed = [_put(storage, name, data) for name, data in written.items()]
     digests |= {name: _sha256(data) for name, data in written.items()}
     _remove_stale(storage, digests)
@@ -104,7 +104,8 @@ def report_files(info: DatasetInfo, rows: list[CatalogueRow]) -> Iterator[tuple[
 
 
 def _put(storage: Storage, name: str, data: bytes) -> bool:
-    """Write a file that dataset.json speaks of; the old dataset.json goes first, lest it speak falsely."""
+    """Write a file that dataset.json speaks of; the old dataset.json is deleted first, since it would no
+    longer be true."""
     if storage.exists(name) and storage.size(name) == len(data) and storage.read(name) == data:
         return False
     storage.delete(layout.DATASET)

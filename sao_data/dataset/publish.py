@@ -11,17 +11,16 @@ from sao_data.dataset.catalogue import NOT_YET
 from sao_data.dataset.commit import Contents, commit
 from sao_data.dataset.summary import Summary
 from sao_data.licences import Release
-from sao_data.licences.policy import idle_author_blocks
+from sao_data.licences.policy import unused_author_blocks
 from sao_data.manifest import Manifest, WorkConfig
 from sao_data.matching.metadata import forbids
 from sao_data.records import AudioFile, CatalogueRow, Clip, Decision, Objection, SampleRow
 from sao_data.rights import known_audio, reviews
-from sao_data.rights.known_audio import Held
-from sao_data.screening import Sent
+from sao_data.rights.known_audio import KnownAudio
+from sao_data.screening import AuditRow
 from sao_data.stages.base import Bucket
 from sao_data.stages.decide import ALLOWED, DENIED, question_of
-from sao_data.stages.listing import NAME as LIST
-from sao_data.stages.listing import Listed
+from sao_data.stages.listing import LIST, Listed
 from sao_data.stages.originals import Originals
 from sao_data.stages.pack import read_shards
 from sao_data.storage import evidence, layout, tables
@@ -38,7 +37,7 @@ def publish(
     *,
     undone: Sequence[Undone] = (),
     notes: tuple[str, ...] = (),
-    sent: tuple[Sent, ...] = (),
+    sent: tuple[AuditRow, ...] = (),
 ) -> Summary:
     """Write tables, evidence, report and card of the finished buckets; then dataset.json; then tidy up.
 
@@ -53,14 +52,15 @@ def publish(
         shards=[shard for bucket, _ in finished for shard in read_shards(storage, bucket.parts["pack"])],
         samples=[row for bucket, _ in finished for row in bucket.rows("pack", SampleRow)],
         evidence=dict(_evidence([bucket for bucket, _ in (*finished, *undone)])),
-        held=dict(_held(storage, finished, manifest.num_buckets)) | _held_before(storage, undone),
+        fingerprints=dict(_known_audio(storage, finished, manifest.num_buckets))
+        | _known_audio_of_undone(storage, undone),
         undone=Counter(buckets=len(undone), recordings=sum(row.reason == NOT_YET for row in rows)),
-        sent=sent,
+        audit=sent,
         answers=_used(rows),
         warnings=(*notes, *_without_effect(manifest, rows, answers)),
     )
     info, changed = commit(storage, contents)
-    reviews.write(storage, waiting(rows, manifest.release), answered(rows))
+    reviews.write(storage, open_questions(rows, manifest.release), answered(rows))
     _tidy(storage, finished, {bucket.index for bucket, _ in undone}, manifest.work)
     return summary_of(info, storage.url, rows, changed=changed)
 
@@ -103,19 +103,19 @@ def _evidence(buckets: list[Bucket]) -> Iterable[tuple[str, bytes]]:
             yield evidence.pack(raw)
 
 
-def _held_before(storage: Storage, undone: Sequence[Undone]) -> dict[str, bytes]:
+def _known_audio_of_undone(storage: Storage, undone: Sequence[Undone]) -> dict[str, bytes]:
     """Fingerprints of buckets that are not done stay as they were."""
     names = [known_audio.name_of(bucket.index) for bucket, _ in undone]
     return {name: storage.read(name) for name in names if storage.exists(name)}
 
 
-def _held(storage: Storage, finished: list[Finished], num_buckets: int) -> Iterator[tuple[str, bytes]]:
+def _known_audio(storage: Storage, finished: list[Finished], num_buckets: int) -> Iterator[tuple[str, bytes]]:
     for bucket, _ in finished:
         listed = {row.recording.id: row.recording for row in bucket.rows(LIST, Listed)}
         decisions = bucket.rows("decide", Decision)
         taken = {d.recording_id for d in decisions if d.rule == "taken_down"}
         new = [
-            Held(
+            KnownAudio(
                 recording_id=clip.recording_id,
                 author_id=listed[clip.recording_id].author_id,
                 audio_sha256=clip.audio_sha256,
@@ -130,7 +130,7 @@ def _held(storage: Storage, finished: list[Finished], num_buckets: int) -> Itera
         rules = {d.recording_id: forbids(d) for d in decisions}
         rows = known_audio.merged(storage, bucket.index, num_buckets, new, taken, rules)
         if rows:
-            yield known_audio.name_of(bucket.index), tables.to_bytes(Held, rows)
+            yield known_audio.name_of(bucket.index), tables.to_bytes(KnownAudio, rows)
 
 
 def _used(rows: list[CatalogueRow]) -> dict[str, str]:
@@ -162,15 +162,15 @@ def _without_effect(
     authors = ((row.source, row.author_id) for row in rows)
     idle += [
         f"policy.block_author_ids: {name} is nobody's who was offered."
-        for name in idle_author_blocks(manifest.policy, authors)
+        for name in unused_author_blocks(manifest.policy, authors)
     ]
     return tuple(sorted(idle))
 
 
-def waiting(rows: Iterable[CatalogueRow], release: Release) -> list[reviews.Waiting]:
+def open_questions(rows: Iterable[CatalogueRow], release: Release) -> list[reviews.OpenQuestion]:
     """What is up for review and not answered."""
     return [
-        reviews.Waiting(id=row.id, question=question_of(row, release), note=f"{row.rule}: {row.detail}")
+        reviews.OpenQuestion(id=row.id, question=question_of(row, release), note=f"{row.rule}: {row.detail}")
         for row in rows
         if row.verdict == "review"
     ]

@@ -2,7 +2,7 @@
 
 A dataset was decided for the release in its manifest. A use declares its own. One that is no wider needs no
 look at the works; a wider one is refused where a kept work does not allow it. `Terms` are what the works ask,
-counted: they travel with weights, where there is no catalogue.
+counted: they are stored with weights, where there is no catalogue.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ __all__ = [
     "terms_from",
     "terms_of",
     "violations",
-    "wider",
+    "wider_flags",
 ]
 
 FLAGS = tuple(field.name for field in dataclasses.fields(Release))
@@ -76,7 +76,7 @@ def check_release(dataset: Dataset, release: Release, what: str, series: Iterabl
 def check_terms(terms: Terms, release: Release, what: str, where: str) -> None:
     """The same from terms that were kept with weights: numbers instead of names."""
     decided = terms.dataset_release
-    asked = terms.conditions if wider(decided, release) else ()
+    asked = terms.conditions if wider_flags(decided, release) else ()
     reasons: Counter[str] = Counter()
     num = 0
     for condition in asked:
@@ -91,7 +91,7 @@ def check_terms(terms: Terms, release: Release, what: str, where: str) -> None:
         )
 
 
-def wider(decided: Release, release: Release) -> tuple[str, ...]:
+def wider_flags(decided: Release, release: Release) -> tuple[str, ...]:
     """Flags that make `release` wider than the one decided for: a wish that was met would not be, or what was
     not commercial would be. Not every difference is: to open what was closed breaks no wish."""
     return tuple(flag for flag in FLAGS if _breaks(decided, flag, getattr(release, flag)))
@@ -141,7 +141,7 @@ def _at_issue(
 ) -> Iterator[tuple[CatalogueRow, tuple[str, ...]]]:
     """Kept works that do not allow the release, each with why."""
     decided, risks = _decided(dataset), _risks(dataset)
-    if wider(decided, release):
+    if wider_flags(decided, release):
         for row in _kept(dataset, series):
             if found := _reasons(_asked(row, decided, risks), release):
                 yield row, found
@@ -214,7 +214,7 @@ def _difference(decided: Release, release: Release) -> str:
     parts = [
         f"{flag} = {str(getattr(release, flag)).lower()} where the dataset was made for "
         f"{str(getattr(decided, flag)).lower()}"
-        for flag in wider(decided, release)
+        for flag in wider_flags(decided, release)
     ]
     return ", ".join(parts)
 

@@ -17,7 +17,7 @@ from sao_data.licences.table import table
 from sao_data.records import CatalogueRow, Sample, SampleRow
 from sao_data.rights import takedowns
 from sao_data.rights.takedowns import Tombstones
-from sao_data.stages.listing import NAME as LIST
+from sao_data.stages.listing import LIST
 from sao_data.storage import evidence, layout
 
 _NO_ROOT = "dataset.json: the root digest does not follow from the manifest and files it lists"
@@ -135,24 +135,28 @@ def _verify_evidence(dataset: Dataset) -> Iterator[str]:
 
 def _verify_shards(dataset: Dataset, *, is_sealed: bool) -> Iterator[str]:
     """Every shard against its tables, and what every sample says against the catalogue and its own frames."""
-    said = {row.id: sample_check.digest(sample_check.said_of(row)) for row in dataset.catalogue() if row.kept}
+    said = {
+        row.id: sample_check.digest(sample_check.catalogue_fields(row))
+        for row in dataset.catalogue()
+        if row.kept
+    }
     differing: dict[str, list[tuple[SampleRow, dict[str, object]]]] = {}
     underived: list[str] = []
 
-    def look(row: SampleRow, sample: Sample) -> None:
-        wanted, named = said.get(row.recording_id), sample_check.said_by(sample)
+    def on_sample(row: SampleRow, sample: Sample) -> None:
+        wanted, named = said.get(row.recording_id), sample_check.sample_fields(sample)
         if is_sealed:  # else the cut is not known
-            underived.extend(sample_check.underived(sample, row, dataset.facts))
+            underived.extend(sample_check.inconsistent_fields(sample, row, dataset.facts))
         if wanted and sample_check.digest(named) != wanted:
             differing.setdefault(row.recording_id, []).append((row, named))
 
     if is_sealed:
         yield from sample_check.misplaced(dataset.samples(), dataset.facts["manifest"]["num_buckets"])
-    yield from shard_check.verify(dataset.storage, dataset.shards(), dataset.samples(), look)
+    yield from shard_check.verify(dataset.storage, dataset.shards(), dataset.samples(), on_sample)
     yield from underived
     for work in dataset.catalogue() if differing else ():
         for row, named in differing.get(work.id, ()):
-            for name, value in sample_check.said_of(work).items():
+            for name, value in sample_check.catalogue_fields(work).items():
                 if named[name] != value:
                     what = f"{name} is {named[name]!r}, the catalogue has {value!r}"
                     yield f"{row.shard}: {row.key}.json: {what}"
@@ -160,7 +164,7 @@ def _verify_shards(dataset: Dataset, *, is_sealed: bool) -> Iterator[str]:
 
 def _verify_rules(dataset: Dataset) -> Iterator[str]:
     """What a row's verdict, rule, evidence and the take-downs must have to do with each other."""
-    taken = takedowns.read(dataset.storage)
+    taken = takedowns.read_tombstones(dataset.storage)
     for row in dataset.catalogue():
         if (row.verdict == "allow") != (row.rule in _ALLOWING):
             yield f"{row.id}: the rule {row.rule} does not give the verdict {row.verdict}"
@@ -193,12 +197,12 @@ def _was_taken_down(row: CatalogueRow, taken: Tombstones) -> bool:
     if row.id in taken.ids or taken.authors:
         return True
     digests = {row.md5.lower(), row.original_sha256, row.audio_sha256} - {""}
-    unheard = not row.original_sha256 and bool(taken.checksums)  # a hash that only the file could give
-    return bool(row.evidence) and (unheard or not digests.isdisjoint(taken.checksums | taken.audio))
+    may_match_file = not row.original_sha256 and bool(taken.checksums)  # a hash that only the file could give
+    return bool(row.evidence) and (may_match_file or not digests.isdisjoint(taken.checksums | taken.audio))
 
 
 def _verify_numbers(dataset: Dataset) -> Iterator[str]:
-    """The catalogue, the sample index and dataset.json must tell the same story."""
+    """The catalogue, the sample index and dataset.json must agree."""
     packed: Counter[str] = Counter()
     places: dict[str, set[str]] = {}
     for sample in dataset.samples():

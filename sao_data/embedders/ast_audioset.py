@@ -52,7 +52,7 @@ class AstAudioset:
         self._config = config
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Travel as the config alone: the files may lie elsewhere there."""
+        """Pickle as the config alone: on another node the files may lie elsewhere."""
         return build, (self._config,)
 
     @functools.cached_property

@@ -1,4 +1,4 @@
-"""Where units of work run: in this process, or on a Ray cluster. The only room that knows of Ray.
+"""Where units of work run: in this process, or on a Ray cluster. The only package that knows of Ray.
 
 It hands out `Executor` (map, service, a call on every node), its two kinds, and joining a cluster.
 

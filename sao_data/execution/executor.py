@@ -1,7 +1,7 @@
 """Where units of work run: in this process, or as Ray tasks on a cluster. The only file that knows Ray.
 
 A unit must be a pure function of its argument that publishes atomically, because Ray may run it twice and a
-killed driver's tasks live on for about a second. A transient failure (OSError) is retried; a verdict
+killed driver's tasks go on for about a second. A transient failure (OSError) is retried; a verdict
 (SaoError) is not.
 """
 
@@ -106,7 +106,7 @@ class RayExecutor:
             while waiting or running:
                 while waiting and len(running) < window:
                     running.append(task.remote(unit, waiting.pop()))
-                with ray_cluster.signals_heard():
+                with ray_cluster.unwrapped_signals():
                     done, running = ray.wait(running, num_returns=1, timeout=1.0)
                 for reference in done:
                     yield _result(ray, reference)
@@ -149,7 +149,7 @@ class RayExecutor:
     def close(self) -> None:
         self._services.clear()
         if self._connected:
-            with ray_cluster.own_sigterm():
+            with ray_cluster.keep_our_sigterm():
                 self._ray().shutdown()
             self._connected = False
 
@@ -179,7 +179,7 @@ class _Service:
 
 
 class _Proxy:
-    """Looks like the object that lives in the actor."""
+    """Looks like the object in the actor."""
 
     def __init__(self, actor: Any) -> None:
         self._actor = actor
@@ -206,7 +206,7 @@ def _result(ray: Any, reference: Any) -> Any:
     retries."""
     errors = ray.exceptions
     try:
-        with ray_cluster.signals_heard():
+        with ray_cluster.unwrapped_signals():
             return ray.get(reference)
     except errors.RayTaskError as error:
         cause = error.cause

@@ -42,7 +42,7 @@ def connect(ray: Any) -> None:
     where = {"address": "local"} if not address and is_last_cluster_gone() else {}
     try:
         # No address and no resources: either would clash with a cluster or a job that is already there.
-        with own_sigterm(), signals_heard():
+        with keep_our_sigterm(), unwrapped_signals():
             ray.init(logging_level=logging.WARNING, log_to_driver=False, **where)
     except ConnectionError as error:  # somebody listens, but not a cluster that talks to us
         raise UsageError(f"{_nobody_there(address, error)}.\nIf there is one: {TOKEN_FIX}") from error
@@ -90,7 +90,7 @@ def prepare_token() -> None:
 
 
 @contextlib.contextmanager
-def own_sigterm() -> Iterator[None]:
+def keep_our_sigterm() -> Iterator[None]:
     """Put our handler back: Ray's own ends the run with status 15 and no message, and its shutdown with
     none."""
     stop = signal.getsignal(signal.SIGTERM)
@@ -102,7 +102,7 @@ def own_sigterm() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def signals_heard() -> Iterator[None]:
+def unwrapped_signals() -> Iterator[None]:
     """What a signal handler raises inside Ray's compiled code comes out as a SystemError; turn it back."""
     try:
         yield

@@ -17,11 +17,11 @@ from typing import Literal, Protocol, TypeVar
 import requests
 
 from sao_data.fetch import wire
-from sao_data.fetch.wire import Foreign, Timeouts, TransientError
+from sao_data.fetch.wire import ForeignAddress, Timeouts, TransientError
 from sao_data.plugins import DamagedFile
 
 _MOST = 8 << 30  # bytes of a file whose size nobody stated
-_NUM_WRONG, _NUM_EMPTY = 2, 4  # whole bodies of the wrong size, and empty ones, before they are believed
+_NUM_WRONG, _NUM_EMPTY = 2, 4  # whole bodies of the wrong size, and empty ones, before that is accepted
 _ETAG = re.compile(r'"[\x21\x23-\x7e]{0,200}"')
 _RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
 _PAGES = ("text/html", "application/json", "application/xhtml+xml")
@@ -35,7 +35,7 @@ class Connection(Protocol):
     timeouts: Timeouts
     clock: Callable[[], float]
 
-    def persevere(self, once: Callable[[], T]) -> T:
+    def retry(self, once: Callable[[], T]) -> T:
         """Try again after a transient failure."""
 
     def opened(
@@ -54,7 +54,7 @@ def download(
 ) -> None:
     """Fetch `url` to `partial`. Nothing is asked where `partial` has the expected size already."""
     transfer = _Transfer(web, url, partial, expected_bytes, auth)
-    web.persevere(transfer.attempt)
+    web.retry(transfer.attempt)
 
 
 class _Transfer:
@@ -95,8 +95,8 @@ class _Transfer:
             if self._etag:
                 headers["If-Range"] = self._etag
         try:
-            wire.vetted(self._url, self._web.base)
-        except Foreign as error:  # stated by a sound's metadata; a foreign redirect would stop the run
+            wire.checked_url(self._url, self._web.base)
+        except ForeignAddress as error:  # stated by a sound's metadata; a foreign redirect would stop the run
             raise DamagedFile(str(error)) from None
         return self._web.opened(self._url, self._auth, headers, may_leave=True)
 
@@ -124,7 +124,7 @@ class _Transfer:
             file = self._partial.open("r+b" if start else "wb", buffering=0)
         with file:
             file.seek(start)
-            for piece in wire.pieces(response, self._web.timeouts, self._web.clock):
+            for piece in wire.chunks(response, self._web.timeouts, self._web.clock):
                 room -= len(piece)
                 if room < 0:
                     self._wrong(f"more than the {most} bytes that were stated")
@@ -156,7 +156,7 @@ class _Transfer:
 
 
 def _strong(etag: str) -> str:
-    """An ETag that vouches for the bytes; '' for a weak one, which does not, or what cannot be sent back."""
+    """An ETag that identifies the bytes; '' for a weak one, which does not, or what cannot be sent back."""
     return etag if _ETAG.fullmatch(etag) else ""
 
 

@@ -1,7 +1,7 @@
 """OAuth2 as Freesound does it: a code for a grant, a grant for a newer one.
 
-Access tokens live 24 hours, codes 10 minutes and once; a renewed grant replaces both of its tokens
-(https://freesound.org/docs/api/authentication.html, checked 2026-07).
+Access tokens are valid for 24 hours, codes for 10 minutes and one use; a renewed grant replaces both of its
+tokens (https://freesound.org/docs/api/authentication.html, checked 2026-07).
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def _granted(
     base: str, secrets: Secrets, form: Mapping[str, str], *, on_bad_grant: str, clock: Clock, sleep: Sleep
 ) -> Grant:
     whole = {"client_id": secrets.client_id, "client_secret": secrets.key, **form}
-    status, answer = _persistently(base + "oauth2/access_token/", whole, clock, sleep)
+    status, answer = _with_retries(base + "oauth2/access_token/", whole, clock, sleep)
     error = answer.get("error")
     if error == "invalid_grant":
         raise UsageError(on_bad_grant)
@@ -83,7 +83,7 @@ def _granted(
     )
 
 
-def _persistently(
+def _with_retries(
     url: str, form: Mapping[str, str], clock: Clock, sleep: Sleep
 ) -> tuple[int, dict[str, Any]]:
     for attempt in range(1, _NUM_ATTEMPTS + 1):

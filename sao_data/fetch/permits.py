@@ -81,10 +81,10 @@ class Permits:
             self._give(now)
             return 0.0
 
-    def told(self, detail: str) -> None:
+    def report_refusal(self, detail: str) -> None:
         """Take in the text of a 429: the server is right, the window it names is full.
 
-        A rate below the configured one is kept from now on; a higher one is not believed.
+        A rate below the configured one is kept from now on; a higher one is ignored.
         """
         with self._lock:
             now = self._now()

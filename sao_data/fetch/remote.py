@@ -1,7 +1,7 @@
 """What a source over a network is, and making it ready to ask: terms, services, its folder in the dataset.
 
-Quotas and tokens live in services that all workers ask; a unit of work carries addresses and proxies, never a
-secret.
+Quotas and tokens are kept by services that all workers ask; a unit of work carries addresses and proxies,
+never a secret.
 """
 
 from __future__ import annotations
@@ -123,20 +123,20 @@ def forecast(source: AttachableSource, workspace: Workspace, start: Start) -> So
 
 def workspace_of(url: str, place: int, plugin: str) -> Workspace:
     """The folder of a manifest's source in a dataset; its permits are those of its service."""
-    return Workspace(url=url, folder=f"{layout.SOURCES}/{place}-{plugin}", permits=_Nobody())
+    return Workspace(url=url, folder=f"{layout.SOURCES}/{place}-{plugin}", permits=_NoPermits())
 
 
 def _started(source: AttachableSource, storage: Storage | None, start: Start) -> dict[str, Any]:
     return {name: start(name, make) for name, make in source.services(storage).items()}
 
 
-class _Nobody:
+class _NoPermits:
     """Stands for permits until the source takes those of its service."""
 
     def ask(self) -> float:
         raise AssertionError("a remote source must take the permits of its service")
 
-    def told(self, detail: str) -> None:
+    def report_refusal(self, detail: str) -> None:
         self.ask()
 
     def next_at(self) -> float:

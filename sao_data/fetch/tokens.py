@@ -4,7 +4,8 @@ It is made empty and then given the secrets by a call, so that none is part of a
 description:
 
     tokens = executor.service("freesound-tokens", functools.partial(Tokens, base_url))
-    tokens.hold(credentials.require(login=True, base_url=base_url))      # on the machine that has them
+    tokens.set_credential(credentials.require(login=True, base_url=base_url))      # on the machine that has
+    them
 
 It must run on the machine whose home directory has the grant. A copy (pickle) of it holds nothing.
 """
@@ -27,7 +28,7 @@ _EARLY = 60.0  # s before its end a token is renewed
 
 
 class Tokens:
-    """Gives the API key and a live access token to whoever is about to send a request. Thread-safe."""
+    """Gives the API key and a valid access token to whoever is about to send a request. Thread-safe."""
 
     def __init__(
         self,
@@ -42,7 +43,7 @@ class Tokens:
         self._grant: Grant | None = None
         self._lock = threading.Lock()
 
-    def hold(self, secrets: Secrets) -> None:
+    def set_credential(self, secrets: Secrets) -> None:
         """Take the application's credential."""
         with self._lock:
             self._secrets = secrets

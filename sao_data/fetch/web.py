@@ -1,7 +1,7 @@
-"""GET from the Freesound API and its CDN: with permits, patience and credentials, in that order.
+"""GET from the Freesound API and its CDN: with permits, retries and credentials, in that order.
 
 A transient failure (timeouts, broken connections, 5xx, pages in place of JSON) is tried again a few times
-and then raised as TransientError; what a person must mend is a UsageError; a wait longer than `max_wait_s` is
+and then raised as TransientError; what a person must fix is a UsageError; a wait longer than `max_wait_s` is
 Later. The credential goes to the API's own address only: a redirect elsewhere is followed without it.
 """
 
@@ -87,7 +87,7 @@ class Web:
         """An answer of the API. Raises NotFound, Overloaded, other TransientError, UsageError, Stopped."""
         query = "&".join(f"{quote(name, safe='')}={quote(value, safe='')}" for name, value in params)
         url = urljoin(self.base, path_or_url) + ("?" + query if query else "")
-        return self.persevere(lambda: self._json(url, auth))
+        return self.retry(lambda: self._json(url, auth))
 
     def download(
         self, url: str, partial: Path, *, expected_bytes: int | None, auth: Literal["oauth", "none"]
@@ -95,7 +95,7 @@ class Web:
         """Fetch a file to `partial`, going on from what is there already. See downloads.py."""
         downloads.download(self, _joined(self.base, url), partial, expected_bytes=expected_bytes, auth=auth)
 
-    def persevere(self, once: Callable[[], T]) -> T:
+    def retry(self, once: Callable[[], T]) -> T:
         """Try again after a transient failure, each time a little later; anything else passes through."""
         num_throttled = num_overloaded = num_failed = 0
         last: TransientError
@@ -129,7 +129,7 @@ class Web:
         if auth != "none" and not self.is_api(url):
             raise UsageError(f"freesound: the credential is not sent to {wire.cleaned(wire.host(url))!r}")
         for _ in range(_MAX_HOPS):
-            response = self._sent(wire.vetted(url, self.base), auth, headers)
+            response = self._sent(wire.checked_url(url, self.base), auth, headers)
             if response.status_code not in _REDIRECTS:
                 return response
             with response:
@@ -201,7 +201,7 @@ class Web:
 
     def _raised(self, refusal: Refusal, response: requests.Response) -> Exception:
         if refusal.status == 429 and refusal.is_api:
-            self._permits.told(refusal.detail)
+            self._permits.report_refusal(refusal.detail)
         error = refusal.error()
         if isinstance(error, TransientError):
             error.after = wire.retry_after(response, self.clock())

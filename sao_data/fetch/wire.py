@@ -49,14 +49,14 @@ class Overloaded(TransientError):
 
 
 class Throttled(TransientError):
-    """429: refused for the rate; the permits have been told."""
+    """429: refused for the rate; the permits know."""
 
 
 class NotFound(FileNotFoundError):
     """404 in the API's own words: there is no such thing (any more), which is a fact."""
 
 
-class Foreign(UsageError):
+class ForeignAddress(UsageError):
     """An address that is not Freesound's; nothing was sent there."""
 
 
@@ -83,7 +83,7 @@ class Secret(requests.auth.AuthBase):
         raise TypeError("a secret is not pickled")
 
 
-class _Nobody(requests.auth.AuthBase):
+class _NoAuth(requests.auth.AuthBase):
     """No credential. The library would otherwise look for one in ~/.netrc and put it in place of ours."""
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
@@ -103,7 +103,7 @@ def checked_base(base_url: str) -> str:
     )
 
 
-def vetted(url: str, base: str) -> str:
+def checked_url(url: str, base: str) -> str:
     """The URL, if it leads to Freesound or its CDN over https (from a base on this machine: to this machine);
     Foreign otherwise."""
     match = _URL.fullmatch(url)
@@ -113,7 +113,9 @@ def vetted(url: str, base: str) -> str:
             return url
     elif match and match[2] in _LOOPBACK:
         return url
-    raise Foreign(f"freesound: {cleaned(url)!r} is not an https address of Freesound; nothing was sent there")
+    raise ForeignAddress(
+        f"freesound: {cleaned(url)!r} is not an https address of Freesound; nothing was sent there"
+    )
 
 
 def host(url: str) -> str:
@@ -124,7 +126,7 @@ def host(url: str) -> str:
 def session(user_agent: str) -> requests.Session:
     """A connection pool without netrc or retries of its own. The environment's proxies count."""
     made = requests.Session()
-    made.auth = _Nobody()
+    made.auth = _NoAuth()
     made.headers["User-Agent"] = user_agent
     return made
 
@@ -152,7 +154,7 @@ def send(
     raise TransientError(f"{host(url)}: {failure}")
 
 
-def pieces(response: requests.Response, timeouts: Timeouts, clock: Callable[[], float]) -> Iterator[bytes]:
+def chunks(response: requests.Response, timeouts: Timeouts, clock: Callable[[], float]) -> Iterator[bytes]:
     """The body as it arrives; TransientError where it breaks off or merely trickles."""
     since, num = clock(), 0
     while piece := _piece(response):
@@ -169,7 +171,7 @@ def body(
 ) -> bytes:
     """The whole body, decompressed, if it is no longer than that."""
     whole = bytearray()
-    for piece in pieces(response, timeouts, clock):
+    for piece in chunks(response, timeouts, clock):
         whole += piece
         if len(whole) > max_bytes:
             raise TransientError(f"{host(response.url)}: an answer of more than {max_bytes} bytes")

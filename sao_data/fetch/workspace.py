@@ -12,12 +12,12 @@ from sao_data.storage.backend import Storage, open_storage
 
 
 class PermitsLike(Protocol):
-    """Who may ask the server now: a `Permits`, or the proxy of one that lives on another node."""
+    """Who may ask the server now: a `Permits`, or the proxy of one on another node."""
 
     def ask(self) -> float:
         """0.0: one request may be sent now. Otherwise the seconds after which to ask again."""
 
-    def told(self, detail: str) -> None:
+    def report_refusal(self, detail: str) -> None:
         """Take in what the server said when it refused a request (the text of a 429)."""
 
     def next_at(self) -> float:
@@ -34,7 +34,7 @@ class Credentials(Protocol):
         """The API key; UsageError, with the next step, if there is none."""
 
     def bearer(self) -> str:
-        """A live OAuth2 access token; UsageError if nobody is logged in."""
+        """A valid OAuth2 access token; UsageError if nobody is logged in."""
 
     def expired(self, token: str) -> str:
         """The server no longer takes this access token: another one, refreshed once for all who ask."""

@@ -12,8 +12,8 @@ from sao_data.errors import UsageError
 from sao_data.fetch.remote import SourceForecast
 from sao_data.ingest import cost_estimate
 from sao_data.ingest.cost_estimate import Size
-from sao_data.ingest.global_steps import compare, heed_tags, match_candidates, screen
-from sao_data.ingest.listing import complete, nums_by_bucket
+from sao_data.ingest.global_steps import compare, compare_tags, match_candidates, screen
+from sao_data.ingest.listing import apply_updates, nums_by_bucket
 from sao_data.ingest.plan import Plan, Unit, make_units, to_pack, unfinished, with_dropped, with_objections
 from sao_data.manifest import Manifest
 from sao_data.matching import metadata
@@ -37,12 +37,12 @@ def forecast(
     lines).
     """
     manifest = plan.manifest
-    answers, taken = reviews.read(storage), takedowns.read(storage)
-    standing = complete(listed, plan.sources(), manifest, storage, taken)
-    gone, held = standing.taken_down, standing.under_earlier_terms
+    answers, taken = reviews.read(storage), takedowns.read_tombstones(storage)
+    special = apply_updates(listed, plan.sources(), manifest, storage, taken)
+    gone, under_earlier_terms = special.taken_down, special.under_earlier_terms
     judged = {key: judge(row, manifest.policy, manifest.release, gone) for key, row in listed.rows.items()}
     candidates = (metadata.candidate(row.recording, judged[key]) for key, row in listed.rows.items())
-    matched = most_severe(match_candidates(candidates, manifest, taken), held)
+    matched = most_severe(match_candidates(candidates, manifest, taken), under_earlier_terms)
     objections = {item.recording_id: item for item in matched}
     reasons: Counter[tuple[str, str]] = Counter()
     nums = nums_by_bucket(listed, manifest.num_buckets)
@@ -56,9 +56,9 @@ def forecast(
         else:
             reasons[("decide", decision.rule)] += 1
         if row.num_offers > 1:
-            reasons[(listing.NAME, "duplicate_id")] += row.num_offers - 1
+            reasons[(listing.LIST, "duplicate_id")] += row.num_offers - 1
     for rejection in listed.rejections:
-        reasons[(listing.NAME, rejection.reason)] += 1
+        reasons[(listing.LIST, rejection.reason)] += 1
     plan, note = _without_weights(plan)
     units = make_units(plan, listing.parts(listed, manifest.num_buckets), nums, answers, gone)
     units = with_objections(units, objections.values())
@@ -120,7 +120,7 @@ def _compared(units: list[Unit], storage: Storage, taken: takedowns.Tombstones) 
     """Units that know what the comparison of their audio finds. Nobody outside is asked: without that the
     shards that a screening may change count as they are."""
     found = compare(units, storage, taken)
-    found += heed_tags(units, storage, found)
+    found += compare_tags(units, storage, found)
     hits: list[Objection] = []
     if units[0].plan.manifest.screening.provider in ("dry-run", "catalogue"):
         hits, _ = screen(units, storage, found)

@@ -17,7 +17,7 @@ from sao_data.audio.containers.guarded import Guarded
 from sao_data.audio.containers.sniff import container_of
 from sao_data.embedded_tag import EmbeddedTag
 from sao_data.fetch.remote import RemoteSource
-from sao_data.licences import parse_witnesses
+from sao_data.licences import parse_fields
 from sao_data.manifest import Manifest
 from sao_data.plugins import DamagedFile, Source
 from sao_data.records import Recording
@@ -56,7 +56,7 @@ def _says_all(recording: Recording) -> bool:
 
 
 def _is_silent(recording: Recording) -> bool:
-    return parse_witnesses(recording.license_url, recording.license_claim).silent
+    return parse_fields(recording.license_url, recording.license_claim).silent
 
 
 def _tags(source: Source, recording: Recording, max_bytes: int) -> tuple[EmbeddedTag, ...]:

@@ -12,22 +12,21 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from sao_data.ingest.plan import Unit, decided, planned
 from sao_data.manifest import Manifest
 from sao_data.matching import acoustic, metadata
-from sao_data.matching.acoustic import Known
-from sao_data.matching.exact import HeardAudio, Unwanted, find_duplicates
+from sao_data.matching.acoustic import ForbiddenFingerprint
+from sao_data.matching.exact import ComparedAudio, ForbiddenAudio, find_duplicates
 from sao_data.matching.metadata import Candidate, forbids
 from sao_data.records import SAMPLE_RATE, Clip, Decision, Objection
 from sao_data.rights import embedded_tags, known_audio
-from sao_data.rights.credits import read as read_credits
+from sao_data.rights.credits import read_credits
 from sao_data.rights.takedowns import Tombstones
-from sao_data.screening import MusicWork, Screening, Sent, Tagged, identify
+from sao_data.screening import AuditRow, MusicWork, Screening, Tagged, identify
 from sao_data.screening.music import is_music
 from sao_data.stages.base import part_of
-from sao_data.stages.decide import by_id, objected, settle
-from sao_data.stages.judge import NAME as JUDGE
-from sao_data.stages.listing import NAME as LIST
-from sao_data.stages.listing import Listed
+from sao_data.stages.decide import apply_answer, by_id, objected
+from sao_data.stages.judge import JUDGE
+from sao_data.stages.listing import LIST, Listed
 from sao_data.stages.pack import is_dropped
-from sao_data.stages.screen import NAME as SCREEN
+from sao_data.stages.screen import SCREEN
 from sao_data.storage.backend import Storage
 
 _MOST_TAGS = 4  # of one file, in a detail
@@ -44,11 +43,11 @@ def match(
     """
     restricted = {item.recording_id: item.rule for item in narrowed}
     works = [candidate for unit in units for candidate in _candidates(unit, restricted)]
-    gone = _gone(storage, {work.id for work in works})
+    gone = _no_longer_offered(storage, {work.id for work in works})
     return match_candidates([*works, *gone], units[0].plan.manifest, tombstones)
 
 
-def _gone(storage: Storage, offered: set[str]) -> Iterator[Candidate]:
+def _no_longer_offered(storage: Storage, offered: set[str]) -> Iterator[Candidate]:
     """Forbidden works that were held once and are offered no more, as far as they are remembered."""
     for row in known_audio.read(storage):
         if row.rule and row.recording_id not in offered:
@@ -84,27 +83,29 @@ def compare(
     `late`: units whose audio is not there yet; what was decided about them counts.
     """
     manifest = units[0].plan.manifest
-    heard: dict[str, HeardAudio] = {}
+    compared: dict[str, ComparedAudio] = {}
     decisions: dict[str, Decision] = {}
     for unit in units:
         bucket = planned(unit)
         decisions |= {d.recording_id: d for d in bucket.rows("decide", Decision)}
         authors = {r.recording.id: r.recording.author for r in bucket.rows(LIST, Listed)}
-        for item in _heard(bucket.rows("curate", Clip), bucket.rows("normalise", Clip), decisions, authors):
-            heard[item.id] = item
+        for item in _compared_audio(
+            bucket.rows("curate", Clip), bucket.rows("normalise", Clip), decisions, authors
+        ):
+            compared[item.id] = item
     known = decisions | {d.recording_id: d for unit in late for d in decided(unit)}
     unwanted, forbidden = _forbidden(manifest, storage, tombstones, known)
-    exact = find_duplicates(heard.values(), manifest.dedupe, unwanted)
+    exact = find_duplicates(compared.values(), manifest.dedupe, unwanted)
     alike: list[Objection] = []
     if manifest.matching.fingerprint == "review":
         gone = {item.recording_id for item in exact}
-        alike = acoustic.objections((h for key, h in heard.items() if key not in gone), forbidden)
+        alike = acoustic.objections((h for key, h in compared.items() if key not in gone), forbidden)
     return _answered((*exact, *alike), decisions, units)
 
 
 def screen(
     units: list[Unit], storage: Storage, dropped: Collection[Objection]
-) -> tuple[list[Objection], tuple[Sent, ...]]:
+) -> tuple[list[Objection], tuple[AuditRow, ...]]:
     """Ask the screening's provider about what may be somebody's music: objections and the audit."""
     screening = units[0].plan.manifest.screening
     if screening.provider == "off":
@@ -112,10 +113,10 @@ def screen(
     out = {item.recording_id for item in dropped if is_dropped(item)}
     works = (work for unit in units for work in _works(unit, screening) if work.recording_id not in out)
     found, sent = identify(works, screening, storage)
-    return _answered(found, _after(units, dropped), units), sent
+    return _answered(found, _decisions_after(units, dropped), units), sent
 
 
-def heed_tags(units: list[Unit], storage: Storage, found: Collection[Objection]) -> list[Objection]:
+def compare_tags(units: list[Unit], storage: Storage, found: Collection[Objection]) -> list[Objection]:
     """Objections from what files' own tags say against their sources, persons' answers included.
 
     `found`: those from the audio. An author credited otherwise since is not held to the name in the file.
@@ -123,7 +124,7 @@ def heed_tags(units: list[Unit], storage: Storage, found: Collection[Objection])
     if units[0].plan.manifest.rights.embedded_tags == "off":
         return []
     asked = read_credits(storage)
-    objections, decisions = [], _after(units, found)
+    objections, decisions = [], _decisions_after(units, found)
     out = {item.recording_id for item in found if is_dropped(item)}
     for unit in units:
         bucket = planned(unit)
@@ -152,7 +153,7 @@ def _by_tags(recording_id: str, said: Sequence[str]) -> Objection:
     )
 
 
-def _after(units: list[Unit], found: Iterable[Objection]) -> dict[str, Decision]:
+def _decisions_after(units: list[Unit], found: Iterable[Objection]) -> dict[str, Decision]:
     """The decisions as answered objections leave them."""
     decisions = {d.recording_id: d for unit in units for d in planned(unit).rows("decide", Decision)}
     for item in found:
@@ -196,13 +197,13 @@ def _candidates(unit: Unit, restricted: dict[str, str]) -> Iterator[Candidate]:
         yield metadata.candidate(row.recording, decision)
 
 
-def _heard(
+def _compared_audio(
     kept: list[Clip], normalised: list[Clip], decisions: dict[str, Decision], authors: dict[str, str]
-) -> Iterator[HeardAudio]:
+) -> Iterator[ComparedAudio]:
     prints = {clip.recording_id: clip.fingerprint for clip in normalised if clip.number == 0}
     originals = {clip.recording_id: clip.audio.sha256 for clip in kept}
     for recording_id, audio_sha256 in {clip.recording_id: clip.audio_sha256 for clip in kept}.items():
-        yield HeardAudio(
+        yield ComparedAudio(
             id=recording_id,
             author=metadata.author_key(authors[recording_id]),
             family=decisions[recording_id].family,
@@ -215,30 +216,34 @@ def _heard(
 
 def _forbidden(
     manifest: Manifest, storage: Storage, tombstones: Tombstones, decisions: dict[str, Decision]
-) -> tuple[dict[str, Unwanted], dict[str, Known]]:
+) -> tuple[dict[str, ForbiddenAudio], dict[str, ForbiddenFingerprint]]:
     """Audio taken down, blocked, or held before it was denied: by its hashes and by its sound."""
-    unwanted: dict[str, Unwanted] = {}
-    known: dict[str, Known] = {}
+    unwanted: dict[str, ForbiddenAudio] = {}
+    known: dict[str, ForbiddenFingerprint] = {}
     for row in known_audio.read(storage):
         key = row.recording_id
         if rule := forbids(decisions[key]) if key in decisions else row.rule:
             detail = f"{key}, which is denied ({rule})"
-            why = Unwanted(rule="same_audio_as_denied", detail=f"same audio as {detail}", owner=key)
+            why = ForbiddenAudio(rule="same_audio_as_denied", detail=f"same audio as {detail}", owner=key)
             unwanted |= {row.audio_sha256: why, row.original_sha256: why}
             if row.fingerprint:
-                known[key] = Known(fingerprint=row.fingerprint, rule="sounds_like_denied", detail=detail)
+                known[key] = ForbiddenFingerprint(
+                    fingerprint=row.fingerprint, rule="sounds_like_denied", detail=detail
+                )
     for checksum in _checksums(manifest):
-        unwanted[checksum] = Unwanted(rule="blocked_fingerprint", detail="the policy blocks this audio")
+        unwanted[checksum] = ForbiddenAudio(rule="blocked_fingerprint", detail="the policy blocks this audio")
     for number, text in enumerate(
         f for f in manifest.policy.block_fingerprints if not _CHECKSUM.fullmatch(f)
     ):
-        known[f"policy.block_fingerprints.{number}"] = Known(
+        known[f"policy.block_fingerprints.{number}"] = ForbiddenFingerprint(
             fingerprint=text, rule="sounds_like_blocked", detail=f"policy.block_fingerprints.{number}"
         )
     for digest in tombstones.audio | tombstones.checksums:
-        unwanted[digest] = Unwanted(rule="taken_down", detail="the audio of a work taken down")
+        unwanted[digest] = ForbiddenAudio(rule="taken_down", detail="the audio of a work taken down")
     for key, text in tombstones.fingerprints:
-        known[key] = Known(fingerprint=text, rule="sounds_like_taken_down", detail=f"{key}, taken down")
+        known[key] = ForbiddenFingerprint(
+            fingerprint=text, rule="sounds_like_taken_down", detail=f"{key}, taken down"
+        )
     return unwanted, known
 
 
@@ -255,6 +260,8 @@ def _answered(
     settled = []
     for item in found:
         before = decisions[item.recording_id]
-        after = settle(objected(before, item), answers.get(item.recording_id, ()), release, before=before)
+        after = apply_answer(
+            objected(before, item), answers.get(item.recording_id, ()), release, before=before
+        )
         settled.append(dataclasses.replace(item, verdict=after.verdict, rule=after.rule, detail=after.detail))
     return settled

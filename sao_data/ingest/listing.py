@@ -11,7 +11,7 @@ from sao_data.ingest.fill_from_tags import fill
 from sao_data.manifest import Manifest
 from sao_data.plugins import Source
 from sao_data.records import Objection
-from sao_data.rights.credits import read as read_credits
+from sao_data.rights.credits import read_credits
 from sao_data.rights.takedowns import Tombstones
 from sao_data.stages import refresh
 from sao_data.stages.listing import Listing
@@ -19,7 +19,7 @@ from sao_data.storage.backend import Storage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
+class SpecialCases:
     """What is to be known of the listed works before they are judged."""
 
     under_earlier_terms: tuple[
@@ -28,16 +28,18 @@ class Standing:
     taken_down: frozenset[str]
 
 
-def complete(
+def apply_updates(
     listed: Listing, sources: Sequence[Source], manifest: Manifest, storage: Storage, taken: Tombstones
-) -> Standing:
+) -> SpecialCases:
     """Bring a fresh listing, in place, to what holds now: newer readings, what files' own tags fill in,
     earlier terms, other credits; of what was taken down only the id is left."""
-    refresh.overlay(listed, storage)
+    refresh.apply_newer_readings(listed, storage)
     fill(listed, sources, manifest)
-    held = prior_terms.hold(listed, storage, manifest, taken)
-    standing_requests.recredit(listed, read_credits(storage))
-    return Standing(under_earlier_terms=held, taken_down=standing_requests.take_out(listed, taken))
+    under_earlier_terms = prior_terms.keep_or_ask(listed, storage, manifest, taken)
+    standing_requests.apply_credits(listed, read_credits(storage))
+    return SpecialCases(
+        under_earlier_terms=under_earlier_terms, taken_down=standing_requests.remove_taken_down(listed, taken)
+    )
 
 
 def nums_by_bucket(listed: Listing, num_buckets: int) -> list[int]:

@@ -13,11 +13,11 @@ from sao_data.storage.backend import Storage, open_storage
 
 def check(plan: Plan, executor: Executor, storage: Storage) -> None:
     """UsageError names the first that a node cannot see. The run's lock marks the folder."""
-    executor.on_every_node(_SeesEverything(plan=plan, marker=storage.read(layout.LOCK)))
+    executor.on_every_node(_CheckInputs(plan=plan, marker=storage.read(layout.LOCK)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _SeesEverything:
+class _CheckInputs:
     """Runs on each node."""
 
     plan: Plan

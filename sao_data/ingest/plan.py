@@ -19,8 +19,7 @@ from sao_data.stages.caption import WriteCaptions
 from sao_data.stages.curate import Curate
 from sao_data.stages.decide import Decide, by_id, final
 from sao_data.stages.fetch import Fetch
-from sao_data.stages.judge import NAME as JUDGE
-from sao_data.stages.judge import Judge
+from sao_data.stages.judge import JUDGE, Judge
 from sao_data.stages.normalise import Normalise
 from sao_data.stages.pack import Pack
 from sao_data.stages.screen import Screen
@@ -55,11 +54,11 @@ class Unit:
     answers: tuple[Answer, ...] = ()
     taken_down: tuple[str, ...] = ()
     objections: tuple[Objection, ...] = ()  # before the audio is fetched
-    dropped: tuple[Objection, ...] = ()  # after it was heard
+    dropped: tuple[Objection, ...] = ()  # after the audio was compared
 
     def bucket(self) -> Bucket:
         bucket = Bucket(storage=open_storage(self.plan.url), index=self.listed.bucket)
-        bucket.parts[listing.NAME] = self.listed
+        bucket.parts[listing.LIST] = self.listed
         return bucket
 
     def judge(self) -> Judge:
@@ -118,13 +117,13 @@ def make_units(
 
 def with_objections(units: list[Unit], objections: Iterable[Objection]) -> list[Unit]:
     """Units that know of the objections, from before the audio is fetched, to their recordings."""
-    found = _deal(objections, units)
+    found = _by_bucket(objections, units)
     return [dataclasses.replace(u, objections=tuple(found[u.listed.bucket])) for u in units]
 
 
 def with_dropped(units: list[Unit], objections: Iterable[Objection]) -> list[Unit]:
     """Units that know what the comparison of their audio found."""
-    found = _deal(objections, units)
+    found = _by_bucket(objections, units)
     return [dataclasses.replace(u, dropped=tuple(found[u.listed.bucket])) for u in units]
 
 
@@ -158,7 +157,7 @@ def unfinished(units: list[Unit], storage: Storage) -> list[Unit]:
     found = []
     for unit in units:
         bucket = planned(unit)
-        parts = [part for name, part in bucket.parts.items() if name != listing.NAME]
+        parts = [part for name, part in bucket.parts.items() if name != listing.LIST]
         if not all(is_complete(storage, part) for part in parts):
             found.append(unit)
     return found
@@ -169,7 +168,7 @@ def to_pack(units: list[Unit], storage: Storage) -> list[Unit]:
     return [u for u in units if not u.packing().is_complete(storage, u.packing().part(planned(u)))]
 
 
-def _deal(objections: Iterable[Objection], units: list[Unit]) -> dict[int, list[Objection]]:
+def _by_bucket(objections: Iterable[Objection], units: list[Unit]) -> dict[int, list[Objection]]:
     dealt: dict[int, list[Objection]] = defaultdict(list)
     num_buckets = units[0].plan.manifest.num_buckets if units else 1
     for item in objections:

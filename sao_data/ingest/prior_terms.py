@@ -26,7 +26,7 @@ KEPT = "allowed_under_earlier_terms"
 ASKED = "restricted_since"
 
 
-def hold(
+def keep_or_ask(
     listing: Listing, storage: Storage, manifest: Manifest, tombstones: Tombstones
 ) -> tuple[Objection, ...]:
     """Put earlier readings back into the listing where the manifest keeps or asks; say so of each."""

@@ -53,7 +53,7 @@ def to_ask(
 
 def forecasts(plan: Plan, sources: Sequence[Source]) -> Iterator[tuple[int, SourceForecast]]:
     """(place in the manifest, what it foresees) of every remote source that can tell. Writes nothing: its
-    services live in this process and remember nothing."""
+    services are in this process and remember nothing."""
     start = LocalExecutor().service
     for place, source in _attachable(sources):
         workspace = workspace_of(plan.url, place, plan.manifest.source[place].plugin)
@@ -61,7 +61,7 @@ def forecasts(plan: Plan, sources: Sequence[Source]) -> Iterator[tuple[int, Sour
             yield place, foreseen
 
 
-class Silent:
+class SkippedSource:
     """A source that is not asked now."""
 
     def check(self) -> None:

@@ -1,4 +1,4 @@
-"""The data road from end to end: list, judge, match; prepare every bucket, compare them, pack each; publish.
+"""The pipeline from end to end: list, judge, match; prepare every bucket, compare them, pack each; publish.
 
 Each step's finished units are on disk before the next begins, so the same command continues after any stop,
 and a finished dataset is recognised without starting a worker.
@@ -15,11 +15,11 @@ from typing import Protocol
 from sao_data.dataset import owner
 from sao_data.dataset.publish import Finished, publish
 from sao_data.dataset.summary import Summary
-from sao_data.errors import Later, MatchedNothing, ReadAgain, TooManyRejects
+from sao_data.errors import Later, MatchedNothing, SourceChanged, TooManyRejects
 from sao_data.execution.executor import Executor
 from sao_data.ingest import nodes, remote_sources
-from sao_data.ingest.global_steps import compare, heed_tags, match, screen
-from sao_data.ingest.listing import complete, nums_by_bucket
+from sao_data.ingest.global_steps import compare, compare_tags, match, screen
+from sao_data.ingest.listing import apply_updates, nums_by_bucket
 from sao_data.ingest.plan import (
     Plan,
     Unit,
@@ -39,7 +39,7 @@ from sao_data.records import Objection
 from sao_data.revision import rewrite
 from sao_data.rights import reviews, takedowns
 from sao_data.rights.takedowns import Tombstones
-from sao_data.screening import Sent, check_ready
+from sao_data.screening import AuditRow, check_ready
 from sao_data.stages import listing
 from sao_data.stages.base import run_stage
 from sao_data.storage import layout
@@ -78,8 +78,8 @@ def prepare(unit: Unit) -> Outcome:
     try:
         for stage in unit.stages():
             run_stage(stage, bucket)
-    except (Later, ReadAgain) as error:
-        return Outcome(num_rows=unit.num_rows, later=str(error), read_again=isinstance(error, ReadAgain))
+    except (Later, SourceChanged) as error:
+        return Outcome(num_rows=unit.num_rows, later=str(error), read_again=isinstance(error, SourceChanged))
     return Outcome(num_rows=unit.num_rows)
 
 
@@ -105,18 +105,18 @@ def ingest(
     storage = open_storage(url)
     owner.check(storage, manifest)
     with storage.lock():
-        storage.sweep()
+        storage.remove_leftovers()
         rewrite.resume(storage)
         owner.claim(storage, manifest)
         plan = remote_sources.attached(plan, sources, executor, accept_terms=accept_terms)
-        taken = takedowns.read(storage)
+        taken = takedowns.read_tombstones(storage)
         units, later, remarks = _prepared(plan, storage, executor, progress, taken)
         late = unfinished(units, storage)
         done = [unit for unit in units if unit not in late]
         if not done:
             raise Later(f"{manifest.name}: no bucket is complete yet. {later}")
         summary = _publish(done, late, later, remarks, storage, executor, progress, taken)
-        storage.sweep()
+        storage.remove_leftovers()
     return summary
 
 
@@ -126,9 +126,11 @@ def _prepared(
     """List, judge, match and prepare; again where a source says something else by then. The units, why some
     of them are not done, '' if all are, and what the sources want said."""
     for _ in range(_MOST_READINGS):
-        units, held, remarks = _list(plan, plan.sources(), storage, progress, taken)
+        units, under_earlier_terms, remarks = _list(plan, plan.sources(), storage, progress, taken)
         _map(executor, judge, unjudged(units, storage), units, "judge", progress)
-        units = with_objections(units, most_severe(match(units, taken, storage, held), held))
+        units = with_objections(
+            units, most_severe(match(units, taken, storage, under_earlier_terms), under_earlier_terms)
+        )
         outcomes = _prepare_all(units, storage, executor, progress)
         late = [outcome for outcome in outcomes if outcome.later]
         if not any(outcome.read_again for outcome in late):
@@ -151,7 +153,7 @@ def _publish(
     progress.start("compare", None)
     found = compare(done, storage, taken, late)
     progress.finish()
-    found += heed_tags(done, storage, found)
+    found += compare_tags(done, storage, found)
     hits, sent = _screened(done, storage, found, progress)
     done = with_dropped(
         done, most_severe(hits, reversed(found))
@@ -172,7 +174,7 @@ def _publish(
 
 def _screened(
     done: list[Unit], storage: Storage, found: list[Objection], progress: Progress
-) -> tuple[list[Objection], tuple[Sent, ...]]:
+) -> tuple[list[Objection], tuple[AuditRow, ...]]:
     """Objections and audit of the screening, which may ask others and take its time; nothing if it is off."""
     if done[0].plan.manifest.screening.provider == "off":
         return [], ()
@@ -207,7 +209,10 @@ def dry_run(manifest: Manifest, url: str, progress: Progress) -> Summary:
     owner.check(storage, manifest)
     progress.start("list", None)
     foreseen = dict(remote_sources.forecasts(plan, sources))
-    here = [remote_sources.Silent() if place in foreseen else source for place, source in enumerate(sources)]
+    here = [
+        remote_sources.SkippedSource() if place in foreseen else source
+        for place, source in enumerate(sources)
+    ]
     listed = listing.ask(manifest, here)
     progress.finish()
     return forecast(plan, storage, listed, tuple(foreseen.values()))
@@ -235,13 +240,13 @@ def _list(
         raise MatchedNothing(
             f"{plan.manifest.name}: the sources offer no recordings; check their path and listing"
         )
-    standing = complete(listed, sources, plan.manifest, storage, taken)
+    special = apply_updates(listed, sources, plan.manifest, storage, taken)
     num_buckets = plan.manifest.num_buckets
     parts = listing.publish(storage, listed, num_buckets)
     progress.finish()
     nums, answers = nums_by_bucket(listed, num_buckets), reviews.read(storage)
-    units = make_units(plan, parts, nums, answers, standing.taken_down)
-    return units, standing.under_earlier_terms, listed.remarks
+    units = make_units(plan, parts, nums, answers, special.taken_down)
+    return units, special.under_earlier_terms, listed.remarks
 
 
 def _prepare_all(

@@ -6,7 +6,7 @@ knows lies as data in manifests/licences.toml. This gives facts, not legal advic
 Imports: the vocabulary.
 """
 
-from sao_data.licences.claims import Licence, parse, parse_witnesses
+from sao_data.licences.claims import Licence, parse, parse_fields
 from sao_data.licences.names import license_name, license_url
 from sao_data.licences.policy import Policy, Release, decide, judge
 from sao_data.licences.preference import meets, normalise_preference
@@ -25,5 +25,5 @@ __all__ = [
     "meets",
     "normalise_preference",
     "parse",
-    "parse_witnesses",
+    "parse_fields",
 ]

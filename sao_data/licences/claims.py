@@ -67,25 +67,25 @@ def parse(claim: str) -> Licence:
     return _parse(claim)
 
 
-def parse_witnesses(url: str, name: str, *others: str) -> Licence:
+def parse_fields(url: str, name: str, *others: str) -> Licence:
     """Read what several fields say of one work: the URL wins where families agree, else it is a conflict."""
-    heard = [parse(claim) for claim in (url, name, *others)]
-    stated = [licence for licence in heard if not licence.silent and licence.rule != "family_not_stated"]
+    readings = [parse(claim) for claim in (url, name, *others)]
+    stated = [licence for licence in readings if not licence.silent and licence.rule != "family_not_stated"]
     if not stated:
-        return next((licence for licence in heard if licence.rule != "no_license"), heard[0])
+        return next((licence for licence in readings if licence.rule != "no_license"), readings[0])
     return functools.reduce(_agree, stated)
 
 
 @functools.lru_cache(maxsize=65_536)
 def _parse(claim: str) -> Licence:
     known = table()
-    raw = urls.unwrap(claim)
+    raw = urls.text_of_html(claim)
     text = visible(raw).strip()
     if urls.lost_plus(text):
         return _undecided("lost_plus", "a blank where a plus may have been: Sampling or Sampling Plus?")
-    mended = urls.mend(text, known)
-    if mended:
-        return _from_url(mended)
+    repaired = urls.repair_url(text, known)
+    if repaired:
+        return _from_url(repaired)
     found = urls.find(_boilerplate().sub(" ", raw), known)
     beside = replace(found, text=without_notices(found.text, known))
     reading = phrases.read(beside.text, known)
@@ -108,11 +108,11 @@ def _resolve(found: urls.Found, reading: phrases.Reading, known: Table) -> Licen
     public_domain = "public_domain" in reading.kinds and named[0].unit.slug not in _PUBLIC_DOMAIN_UNITS
     if reading.outside and not found.deeds and not reading.beyond_doubt():
         return _nothing_named(found, reading, known)  # "free with attribution"
-    stray = reading.loose if found.deeds or reading.said else phrases.Said()
-    if one is None or missing or reading.outside or public_domain or stray.restrictions:
+    unplaced = reading.loose if found.deeds or reading.said else phrases.NamedLicence()
+    if one is None or missing or reading.outside or public_domain or unplaced.restrictions:
         return _undecided("several_licenses", "says more than one thing: " + _list(named, reading))
-    if stray.versions and stray.versions != [one.version]:
-        return _undecided("several_licenses", f"a second version: {', '.join(stray.versions)}")
+    if unplaced.versions and unplaced.versions != [one.version]:
+        return _undecided("several_licenses", f"a second version: {', '.join(unplaced.versions)}")
     doubt = _doubt(found, reading)
     licence = _licence(one)
     if doubt and not found.deeds and not reading.beyond_doubt():
@@ -274,7 +274,7 @@ def _doubt(found: urls.Found, reading: phrases.Reading) -> str:
 
 
 def _agree(first: Licence, other: Licence) -> Licence:
-    """Two witnesses: the earlier one wins where they name the same family; else nobody wins."""
+    """Two fields: the earlier one wins where they name the same family; else nobody wins."""
     same = first.family == other.family and (first.family not in ("OTHER", "UNKNOWN") or first == other)
     if first.status == other.status == "unknown":
         return first

@@ -9,7 +9,7 @@ import functools
 import re
 
 from sao_data.licences.table import table
-from sao_data.licences.urls import unwrap
+from sao_data.licences.urls import text_of_html
 from sao_data.licences.words import normalise, visible
 
 _LONGEST = 20_000  # characters of a description that are looked at
@@ -19,7 +19,7 @@ def contradiction(description: str) -> str:
     """The words that contradict an open licence; '' if there are none."""
     if not description:
         return ""
-    text = " ".join(normalise(visible(unwrap(description[:_LONGEST]))).split())
+    text = " ".join(normalise(visible(text_of_html(description[:_LONGEST]))).split())
     there = {word for word in _needs() if word in text}  # most descriptions hold none of them
     if not there:
         return ""

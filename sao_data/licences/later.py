@@ -31,7 +31,7 @@ class OnLaterRestriction:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Promise:
+class _ReleaseFlags:
     """The flags of one conceivable release."""
 
     open_source: bool
@@ -41,7 +41,7 @@ class _Promise:
 
 
 _ALL_RELEASES = tuple(
-    _Promise(open_source=a, freely_available=b, commercial_use=c, commercial_training=d)
+    _ReleaseFlags(open_source=a, freely_available=b, commercial_use=c, commercial_training=d)
     for a, b, c, d in itertools.product((False, True), repeat=4)
 )
 
@@ -60,7 +60,7 @@ def num_met(preference: str) -> int:
     return sum(_meets(preference, release) for release in _ALL_RELEASES)
 
 
-def _meets(value: str, release: _Promise) -> bool:
+def _meets(value: str, release: _ReleaseFlags) -> bool:
     preference = normalise_preference(value)
     if preference is None:
         return False

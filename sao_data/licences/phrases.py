@@ -54,7 +54,7 @@ _CODES_THAT_ARE_WORDS = ("am", "at", "be", "in", "it", "my", "no")
 
 
 @dataclass(slots=True, kw_only=True)
-class Said:
+class NamedLicence:
     """One licence as words name it; an empty head collects what stands before the first name."""
 
     head: str = ""
@@ -82,8 +82,10 @@ class Said:
 class Reading:
     """What a text says, in words."""
 
-    said: list[Said] = field(default_factory=list)
-    loose: Said = field(default_factory=Said)  # restrictions and versions that belong to no name
+    said: list[NamedLicence] = field(default_factory=list)
+    loose: NamedLicence = field(
+        default_factory=NamedLicence
+    )  # restrictions and versions that belong to no name
     outside: list[Outside] = field(default_factory=list)
     kinds: set[Kind] = field(default_factory=set)
     strange: list[str] = field(default_factory=list)  # words that mean nothing here
@@ -183,7 +185,7 @@ class _Reader:
             self.ignore_version = False
         if entry.outside:
             self.reading.outside.append(entry.outside)
-            self.current, self.ignore_version = Said(), True
+            self.current, self.ignore_version = NamedLicence(), True
         elif entry.kind in ("nc", "nd", "sa"):
             self.current.restrictions.add(entry.kind)
         elif entry.kind in _HEADS:
@@ -219,13 +221,13 @@ class _Reader:
         if not said.head:  # takes the restrictions and versions that stood before it
             said.head, said.weak = head, weak
             self.reading.said.append(said)
-            self.reading.loose = Said() if said is self.reading.loose else self.reading.loose
+            self.reading.loose = NamedLicence() if said is self.reading.loose else self.reading.loose
         elif said.head == "by" and head.startswith("sampling") and said.restrictions and not said.versions:
             said.head = head  # "Attribution-Noncommercial-Sampling Plus"
         elif said.head == head == "by" and not said.versions and not said.restrictions:
             pass  # "CC BY Attribution"
         else:
-            self.current = Said(head=head, weak=weak)
+            self.current = NamedLicence(head=head, weak=weak)
             self.reading.said.append(self.current)
         self.current.linked |= self.after_cc
         self.current.granted |= self.after_grant

@@ -1,7 +1,7 @@
 """The policy: which licences and wishes a dataset accepts, and the decision about one recording.
 
 A decision is allow, deny or review (kept out until a person answers), with a stable rule name, words, and
-evidence. Denials come first: what no answer could rescue is not put before a person.
+evidence. Denials come first: what no answer could change is not put before a person.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Literal, get_args
 
 from sao_data.errors import UsageError
-from sao_data.licences.claims import Licence, parse_witnesses
+from sao_data.licences.claims import Licence, parse_fields
 from sao_data.licences.contradiction import contradiction
 from sao_data.licences.later import OnLaterRestriction
 from sao_data.licences.names import license_name
@@ -93,7 +93,7 @@ class _Finding:
 
 def decide(recording: Recording, policy: Policy, release: Release) -> Decision:
     """May this recording be used?"""
-    licence = parse_witnesses(recording.license_url, recording.license_claim)
+    licence = parse_fields(recording.license_url, recording.license_claim)
     preference = normalise_preference(recording.ai_preference)
     findings = [
         *_blocked(recording, policy),
@@ -121,7 +121,7 @@ def is_checksum(text: str) -> bool:
     return _CHECKSUM.fullmatch(text) is not None
 
 
-def idle_author_blocks(policy: Policy, authors: Iterable[tuple[str, str]]) -> tuple[str, ...]:
+def unused_author_blocks(policy: Policy, authors: Iterable[tuple[str, str]]) -> tuple[str, ...]:
     """Entries of `block_author_ids` that no author offered, as (source, author id), answers to."""
     there = {name for source, author in authors if author for name in (author, f"{source}:{author}")}
     return tuple(entry for entry in policy.block_author_ids if entry not in there)

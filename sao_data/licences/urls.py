@@ -90,7 +90,7 @@ def read(chunk: str, known: Table) -> Deed | None:
     if not plain.isascii():
         return None
     lower = _normal(plain.lower().rstrip(_TRAILING))
-    hidden = plain not in chunk  # invisible characters around a URL are debris, inside it they are a repair
+    hidden = plain not in chunk  # invisible characters around a URL are ignored, inside it they are a repair
     deed = _read(lower, known, hidden=hidden)
     address = None if deed else split(_with_slashes(lower))
     if address and address.host and (other := str(address).lower()) != lower:
@@ -109,7 +109,7 @@ def _read(lower: str, known: Table, *, hidden: bool) -> Deed | None:
     return None
 
 
-def mend(text: str, known: Table) -> Deed | None:
+def repair_url(text: str, known: Table) -> Deed | None:
     """Read a claim that is one URL with blanks in its path, e.g. `…/licenses/ by/3.0`."""
     if not _BLANK.search(text.strip()) or any(_is_complete(chunk, known) for chunk in text.split()):
         return None
@@ -120,7 +120,7 @@ def mend(text: str, known: Table) -> Deed | None:
 
 
 def lost_plus(text: str) -> bool:
-    """Does it say `sampling /1.0/`, where form decoding may have eaten the plus?"""
+    """Does it say `sampling /1.0/`, where form decoding may have removed the plus?"""
     return _LOST_PLUS.search(text) is not None
 
 
@@ -131,7 +131,7 @@ def address(chunk: str, known: Table) -> UnclearAddress | None:
     return known.addresses.get(bare)
 
 
-def unwrap(text: str) -> str:
+def text_of_html(text: str) -> str:
     """HTML into text: entities decoded, usual tags replaced by what their href, src, alt and title say."""
     text = unescaped(text)
     if "<" not in text:

@@ -25,7 +25,7 @@ Indices = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Planned:
+class PlannedSample:
     """One place of the endless order."""
 
     position: int
@@ -57,16 +57,18 @@ class Order:
             groups.append(group[_shuffled(len(group), bits)])
         return np.concatenate(groups)
 
-    def places(self, start: int) -> Iterator[Planned]:
+    def places(self, start: int) -> Iterator[PlannedSample]:
         """Every place from a position on, without end."""
         epoch, place = divmod(start, self.num_samples)
         for number in itertools.count(epoch):
             permutation = self.permutation(number)
             for at in range(place, self.num_samples):
-                yield Planned(position=number * self.num_samples + at, sample=int(permutation[at]))
+                yield PlannedSample(position=number * self.num_samples + at, sample=int(permutation[at]))
             place = 0
 
-    def batches(self, batch_size: int, start: int, skip: frozenset[int]) -> Iterator[tuple[Planned, ...]]:
+    def batches(
+        self, batch_size: int, start: int, skip: frozenset[int]
+    ) -> Iterator[tuple[PlannedSample, ...]]:
         """Global batches from a position on; skipped samples' places are passed over, so batches stay
         full."""
         assert len(skip) < self.num_samples, "nothing is left to draw from"

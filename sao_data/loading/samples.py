@@ -14,7 +14,7 @@ import numpy as np
 from sao_data.errors import Stopped, UsageError
 from sao_data.loading.crop import Crop, Floats, Mode, choose
 from sao_data.loading.prompts import PromptConfig, draw
-from sao_data.loading.sampler import Planned, generator
+from sao_data.loading.sampler import PlannedSample, generator
 from sao_data.loading.shard_reader import Index, Member, ShardReader, Verify
 
 log = logging.getLogger(__name__)
@@ -81,7 +81,7 @@ class SampleMaker:
         self._reader = reader
         self._config = config
 
-    def make(self, planned: Planned, out_CT: Floats) -> StreamedSample:
+    def make(self, planned: PlannedSample, out_CT: Floats) -> StreamedSample:
         """Read into `out_CT` (zeros so far); a read that fails is tried again, then stops the run."""
         member = self._index.member(planned.sample)
         for attempt in range(self._config.num_retries + 1):
@@ -97,7 +97,7 @@ class SampleMaker:
             "command again when the storage is back"
         ) from failure
 
-    def _make(self, planned: Planned, member: Member, out_CT: Floats) -> StreamedSample:
+    def _make(self, planned: PlannedSample, member: Member, out_CT: Floats) -> StreamedSample:
         config = self._config
         sample = self._reader.sample(member)
         epoch = planned.position // len(self._index)
@@ -112,7 +112,7 @@ class SampleMaker:
 
 
 def _streamed(
-    planned: Planned, member: Member, crop: Crop, prompt: str, is_flipped: bool, audio: Floats
+    planned: PlannedSample, member: Member, crop: Crop, prompt: str, is_flipped: bool, audio: Floats
 ) -> StreamedSample:
     return StreamedSample(
         key=member.key,

@@ -119,7 +119,7 @@ class Index:
 class ShardReader:
     """Reads samples and windows of audio, each member checked against its sha256 when `verify` says so.
 
-    May be used by several threads. A transient failure (OSError) is raised as it is; what cannot be mended by
+    May be used by several threads. A transient failure (OSError) is raised as it is; what cannot be fixed by
     trying again is an IntegrityError that names shard and key.
     """
 

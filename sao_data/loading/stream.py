@@ -12,7 +12,7 @@ sampler.py). Do not wrap a Stream in a DataLoader or `accelerator.prepare` it: i
 Take-downs: recordings named in takedowns.jsonl when a Stream is made are not drawn any more. Their places
 are passed over, batches are filled with what follows, and the rest keeps its order; the state remembers from
 which position on, so that what a checkpoint has seen stays true. The file is not read again meanwhile: ranks
-that read it at different moments would drift apart. Read it on one rank (`read_takedowns`), tell the others,
+that read it at different moments would differ. Read it on one rank (`read_takedowns`), tell the others,
 and make a new Stream from the state with `takedowns=`.
 """
 
@@ -28,16 +28,16 @@ from types import TracebackType
 
 import numpy as np
 
-from sao_data import config as configs
+from sao_data.config import digest
 from sao_data.dataset.reader import Dataset
 from sao_data.errors import UsageError
 from sao_data.loading.crop import Floats
-from sao_data.loading.sampler import Order, Planned
+from sao_data.loading.sampler import Order, PlannedSample
 from sao_data.loading.samples import SampleMaker, StreamConfig, StreamedSample
 from sao_data.loading.shard_reader import Index, ShardReader
-from sao_data.loading.training_data import Seen, seen_of
+from sao_data.loading.training_data import SeenShards, seen_shards
 from sao_data.records import NUM_CHANNELS, SAMPLE_RATE
-from sao_data.rights.takedowns import read as read_tombstones
+from sao_data.rights.takedowns import read_tombstones
 from sao_data.storage.backend import Storage
 
 __all__ = ["Stream", "StreamBatch", "StreamConfig", "StreamState", "StreamedSample", "read_takedowns"]
@@ -124,11 +124,11 @@ class Stream:
         self.state = StreamState(position=pending.end, order=self.state.order, skips=skips)
         return StreamBatch(samples=samples, audio=pending.audio, state=self.state)
 
-    def seen(self, state: StreamState | None = None) -> Seen:
+    def seen(self, state: StreamState | None = None) -> SeenShards:
         """What all ranks together have seen up to a state (default: behind the last batch)."""
         until = state or self.state
         draws = self._order.draws(until.position, self._skipped_from(until))
-        return seen_of(self._index.shards, draws)
+        return seen_shards(self._index.shards, draws)
 
     def close(self) -> None:
         """Stop decoding ahead; close threads and shards."""
@@ -148,7 +148,7 @@ class Stream:
 
     def _first_state(self, state: StreamState, taken: Iterable[str]) -> StreamState:
         """The given state in this dataset's order, with newly taken down recordings skipped from here on."""
-        order = configs.digest(self._index.digest, self.config.seed, self.config.shards_per_group)
+        order = digest(self._index.digest, self.config.seed, self.config.shards_per_group)
         if state.order not in ("", order):
             raise UsageError(
                 f"{self._index.url}: the state was made in another order: other samples, series, seed or "
@@ -181,7 +181,7 @@ class Stream:
             waits = tuple(self._start(place, out_CT) for place, out_CT in zip(mine, audio, strict=True))
             self._pending.append(_Pending(waits=waits, audio=audio, end=planned[-1].position + 1))
 
-    def _start(self, planned: Planned, out_CT: Floats) -> Callable[[], StreamedSample]:
+    def _start(self, planned: PlannedSample, out_CT: Floats) -> Callable[[], StreamedSample]:
         if self._pool is None:
             return functools.partial(self._windows.make, planned, out_CT)
         return self._pool.submit(self._windows.make, planned, out_CT).result

@@ -29,7 +29,7 @@ _FIX = "restore it from a copy"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ShardSeen:
+class SeenShard:
     """One shard as a run has seen it."""
 
     name: ShardName
@@ -49,13 +49,13 @@ class _Origin:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _TrainingData:
-    """What readers need of training_data.json; enforce reads the terms in it."""
+    """What readers need of training_data.json; dataset/release.py reads the terms in it."""
 
     dataset: str
     version: str
     root_digest: Sha256
     step: Count
-    shards: list[ShardSeen]
+    shards: list[SeenShard]
     pretrained: list[_Origin] = field(default_factory=list)
     release: dict[str, bool] = field(default_factory=dict)
     dataset_release: dict[str, bool] = field(default_factory=dict)
@@ -81,10 +81,10 @@ def _checked(data: bytes, where: str) -> dict[str, Any]:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Seen:
+class SeenShards:
     """What was seen of every shard of the stream's series."""
 
-    shards: tuple[ShardSeen, ...]
+    shards: tuple[SeenShard, ...]
 
     @property
     def draws(self) -> int:
@@ -105,16 +105,18 @@ class Seen:
         ]
 
 
-def seen_of(shards: tuple[Shard, ...], draws: Indices) -> Seen:
+def seen_shards(shards: tuple[Shard, ...], draws: Indices) -> SeenShards:
     """From how often each sample was drawn (sorted by shard and offset) to what was seen of each shard."""
     ends = np.cumsum([shard.num_samples for shard in shards])
     parts = np.split(draws, ends[:-1])
-    return Seen(shards=tuple(_shard_seen(shard, part) for shard, part in zip(shards, parts, strict=True)))
+    return SeenShards(
+        shards=tuple(_seen_shard(shard, part) for shard, part in zip(shards, parts, strict=True))
+    )
 
 
-def _shard_seen(shard: Shard, draws: Indices) -> ShardSeen:
+def _seen_shard(shard: Shard, draws: Indices) -> SeenShard:
     bitmap = np.packbits(draws > 0, bitorder="little").tobytes()
-    return ShardSeen(
+    return SeenShard(
         name=shard.name,
         sha256=shard.sha256,
         num_samples=shard.num_samples,
@@ -124,7 +126,7 @@ def _shard_seen(shard: Shard, draws: Indices) -> ShardSeen:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Heard:
+class SeenSamples:
     """What a checkpoint has seen of one version of a dataset."""
 
     samples: tuple[SampleRow, ...]
@@ -138,7 +140,7 @@ class Heard:
         return (first, *more)
 
 
-def heard(dataset: Dataset, checkpoint: Path) -> Heard:
+def seen_samples(dataset: Dataset, checkpoint: Path) -> SeenSamples:
     """The samples of this dataset that a checkpoint, or a run's latest one, has seen; UsageError if it was
     trained on other versions only."""
     path = _latest(checkpoint)
@@ -161,7 +163,7 @@ def heard(dataset: Dataset, checkpoint: Path) -> Heard:
         samples = rows.get(str(entry["name"]), [])
         places = places_seen(entry, range(len(samples)), path)
         seen |= {samples[place].key: samples[place] for place in places}
-    return Heard(samples=tuple(seen.values()), step=data["step"], elsewhere=elsewhere)
+    return SeenSamples(samples=tuple(seen.values()), step=data["step"], elsewhere=elsewhere)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

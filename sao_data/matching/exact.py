@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from sao_data.ids import id_hash
-from sao_data.matching.metadata import restrictive_first, unsure_whose
+from sao_data.matching.metadata import restrictive_first, with_disputed_author
 from sao_data.records import Objection, Verdict
 
 STAGE = "dedupe"
@@ -25,7 +25,7 @@ class Dedupe:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class HeardAudio:
+class ComparedAudio:
     """What the comparison of audio sees of one allowed recording."""
 
     id: str
@@ -38,7 +38,7 @@ class HeardAudio:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Unwanted:
+class ForbiddenAudio:
     """Audio that must not come in, by its hash: why, in the words of a rule and a detail."""
 
     rule: str
@@ -47,13 +47,13 @@ class Unwanted:
 
 
 def find_duplicates(
-    heard: Iterable[HeardAudio], config: Dedupe, unwanted: Mapping[str, Unwanted] | None = None
+    compared: Iterable[ComparedAudio], config: Dedupe, unwanted: Mapping[str, ForbiddenAudio] | None = None
 ) -> list[Objection]:
     """Objections to all but one of each group of equals, and to what equals unwanted audio or is an unwanted
     file; sorted by id."""
-    groups: dict[str, list[HeardAudio]] = {}
+    groups: dict[str, list[ComparedAudio]] = {}
     found: list[Objection] = []
-    for item in heard:
+    for item in compared:
         why = (unwanted or {}).get(item.audio_sha256) or (unwanted or {}).get(item.original_sha256)
         if why and why.owner != item.id:
             found.append(_object(item, "deny", why.rule, why.detail))
@@ -65,9 +65,9 @@ def find_duplicates(
     return sorted(found, key=lambda item: item.recording_id)
 
 
-def _equals(group: list[HeardAudio]) -> Iterator[Objection]:
+def _equals(group: list[ComparedAudio]) -> Iterator[Objection]:
     ordered = restrictive_first(group, key=lambda item: id_hash(item.id))
-    unsure = unsure_whose(ordered)
+    unsure = with_disputed_author(ordered)
     first = ordered[0]
     for item in ordered:
         if item in unsure:
@@ -78,5 +78,5 @@ def _equals(group: list[HeardAudio]) -> Iterator[Objection]:
             yield _object(item, "allow", "duplicate_audio", f"same audio as {first.id}")
 
 
-def _object(item: HeardAudio, verdict: Verdict, rule: str, detail: str) -> Objection:
+def _object(item: ComparedAudio, verdict: Verdict, rule: str, detail: str) -> Objection:
     return Objection(recording_id=item.id, stage=STAGE, verdict=verdict, rule=rule, detail=detail)

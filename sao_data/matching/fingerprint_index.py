@@ -1,4 +1,4 @@
-"""Finding similar recordings: those whose fingerprints lie on each other, among very many.
+"""Finding similar recordings: those whose fingerprints match when aligned, among very many.
 
 Two fingerprints match where, aligned, far fewer bits differ than would by chance. Chance is what the same
 words give in any other order; it is small where a sound stays alike (two hisses differ in a sixth of their
@@ -28,7 +28,7 @@ Indices = npt.NDArray[np.int64]
 MAX_OF_CHANCE = 0.35  # share of the differing bits that chance would give
 MIN_OVERLAP = 12  # words; with what lies under the last one, four seconds
 MIN_SHARE = 0.5  # of the shorter fingerprint
-MIN_TELLING = 8  # words in the overlap that differ from the one before: fewer tell nothing
+MIN_TELLING = 8  # words in the overlap that differ from the one before: fewer are no evidence
 MIN_CHANCE = 0.05  # bit error by chance; less has a steady hum, in which nothing can be aligned
 
 MAX_SHARED = 100  # recordings; a word in more of them (silence, hiss) says nothing about any two
@@ -44,8 +44,8 @@ _CHUNK = 1 << 16  # candidate pairs looked at together: 50 MB
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Likeness:
-    """Two recordings that sound alike, and how well they lie on each other."""
+class FingerprintMatch:
+    """Two recordings that sound alike, and how well they match when aligned."""
 
     first: str  # recording ids
     second: str
@@ -54,7 +54,7 @@ class Likeness:
     overlap_words: int
 
 
-class _Fit(NamedTuple):
+class _Alignment(NamedTuple):
     """One alignment. The smallest is the best: by error over chance, then by the smaller shift."""
 
     of_chance: float
@@ -65,7 +65,7 @@ class _Fit(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Shelf:
+class _Fingerprints:
     """Fingerprints end to end, each different and in the order of ids; `names` has all ids of each."""
 
     names: list[list[str]]
@@ -79,47 +79,48 @@ class _Shelf:
 
 
 class _Entries(NamedTuple):
-    """Words that may be shared, sorted, with where on the shelf they stand."""
+    """Words that may be shared, sorted, with where among the fingerprints they stand."""
 
     words: Words
     at: Indices
 
 
 def compare(a: Words, b: Words) -> tuple[float, int, int] | None:
-    """(bit error, offset, overlap) of the best alignment as in Likeness; None if they are not alike."""
-    fits = (_fit(a, b, offset) for offset in _offsets(a, b))
+    """(bit error, offset, overlap) of the best alignment as in FingerprintMatch; None if they are not
+    alike."""
+    fits = (_alignment(a, b, offset) for offset in _offsets(a, b))
     best = min((fit for fit in fits if fit is not None), default=None)
     return None if best is None else (best.error, best.offset, best.overlap)
 
 
-def find_pairs(items: Iterable[tuple[str, Words]]) -> list[Likeness]:
+def find_pairs(items: Iterable[tuple[str, Words]]) -> list[FingerprintMatch]:
     """All pairs alike, first id below second, sorted. Of fingerprints that are equal bit by bit only the
     lowest id is compared with others, and each of the rest is paired with that one alone."""
-    shelf = _shelve(items)
+    prints = _collected(items)
     found = [
-        Likeness(first=names[0], second=name, error=0.0, offset_words=0, overlap_words=len(shelf[n]))
-        for n, names in enumerate(shelf.names)
-        if len(names) > 1 and compare(shelf[n], shelf[n])
+        FingerprintMatch(first=names[0], second=name, error=0.0, offset_words=0, overlap_words=len(prints[n]))
+        for n, names in enumerate(prints.names)
+        if len(names) > 1 and compare(prints[n], prints[n])
         for name in names[1:]
     ]
-    for n, m in _candidates(shelf):
-        if fit := compare(shelf[n], shelf[m]):
-            found.append(_likeness(shelf.names[n][0], shelf.names[m][0], fit))
+    for n, m in _candidates(prints):
+        if fit := compare(prints[n], prints[m]):
+            found.append(_match(prints.names[n][0], prints.names[m][0], fit))
     return sorted(found, key=lambda like: (like.first, like.second))
 
 
-def find_matches(queries: Mapping[str, Words], corpus: Iterable[tuple[str, Words]]) -> list[Likeness]:
+def find_matches(queries: Mapping[str, Words], corpus: Iterable[tuple[str, Words]]) -> list[FingerprintMatch]:
     """Every query (`first`) alike a recording of the corpus (`second`), sorted; the corpus is read once and
     not kept. A recording that is in both under one id is reported like any other."""
-    shelf = _shelve(queries.items())
-    entries = _entries(shelf, [_distinct(shelf[n])[1] for n in range(len(shelf.names))])
+    prints = _collected(queries.items())
+    entries = _entries(prints, [_distinct(prints[n])[1] for n in range(len(prints.names))])
     found = []
     for name, words in corpus:
-        if len(words) < MIN_OVERLAP or not shelf.names:
+        if len(words) < MIN_OVERLAP or not prints.names:
             continue
-        for n in _suspects(words, shelf, entries):
-            if fit := compare(shelf[n], words):
-                found += [_likeness(query, name, fit) for query in shelf.names[n]]
+        for n in _similar_queries(words, prints, entries):
+            if fit := compare(prints[n], words):
+                found += [_match(query, name, fit) for query in prints.names[n]]
     return sorted(found, key=lambda like: (like.first, like.second))
 
 
@@ -135,7 +136,7 @@ def _offsets(a: Words, b: Words) -> list[int]:
     return list({0: None} | dict.fromkeys(offsets[most].tolist()))
 
 
-def _fit(a: Words, b: Words, offset: int) -> _Fit | None:
+def _alignment(a: Words, b: Words, offset: int) -> _Alignment | None:
     start_a, start_b = max(offset, 0), max(-offset, 0)
     overlap = min(len(a) - start_a, len(b) - start_b)
     if overlap < max(MIN_OVERLAP, MIN_SHARE * min(len(a), len(b))):
@@ -150,12 +151,12 @@ def _fit(a: Words, b: Words, offset: int) -> _Fit | None:
     chance = float(_chance(_ones(a), _ones(b)))
     if chance < MIN_CHANCE or error > MAX_OF_CHANCE * chance:
         return None
-    return _Fit(error / chance, abs(offset), offset, overlap, error)
+    return _Alignment(error / chance, abs(offset), offset, overlap, error)
 
 
-def _candidates(shelf: _Shelf) -> Iterator[tuple[int, int]]:
-    """Pairs that share a word of their sketches and are near around it; numbers on the shelf, sorted."""
-    entries = _entries(shelf, [_sketch(shelf[n]) for n in range(len(shelf.names))])
+def _candidates(prints: _Fingerprints) -> Iterator[tuple[int, int]]:
+    """Pairs that share a word of their sketches and are near around it; numbers of fingerprints, sorted."""
+    entries = _entries(prints, [_sketch(prints[n]) for n in range(len(prints.names))])
     starts, ends = _runs(entries.words)
     here, end = np.arange(len(entries.words)), np.repeat(ends, ends - starts)
     pairs = [np.empty((0, 2), np.int64)]
@@ -164,26 +165,28 @@ def _candidates(shelf: _Shelf) -> Iterator[tuple[int, int]]:
         for start in range(0, len(here), _CHUNK):
             some = here[start : start + _CHUNK]
             one, other = entries.at[some], entries.at[some + lag]
-            near = _near(shelf, one, shelf, other)
-            numbers = np.stack([_number(shelf, one[near]), _number(shelf, other[near])], axis=1)
+            near = _near(prints, one, prints, other)
+            numbers = np.stack([_number(prints, one[near]), _number(prints, other[near])], axis=1)
             pairs.append(np.unique(numbers, axis=0))
     yield from map(tuple, np.unique(np.concatenate(pairs), axis=0).tolist())
 
 
-def _suspects(words: Words, shelf: _Shelf, entries: _Entries) -> list[int]:
+def _similar_queries(words: Words, prints: _Fingerprints, entries: _Entries) -> list[int]:
     """Numbers of the queries that share a word with `words` and are near around it, or are equal."""
     distinct, first = _distinct(words)
     n, m = _equal(distinct, entries.words)
-    equal = shelf.place.get(_digest(words))
+    equal = prints.place.get(_digest(words))
     suspects = set() if equal is None else {equal}  # though it be of words that too many share
     if len(n):
         at = entries.at[m]
-        near = _near(shelf, at, _shelve([("", words)]), first[n])
-        suspects.update(_number(shelf, at[near]).tolist())
+        near = _near(prints, at, _collected([("", words)]), first[n])
+        suspects.update(_number(prints, at[near]).tolist())
     return sorted(suspects)
 
 
-def _near(one: _Shelf, at_one: Indices, other: _Shelf, at_other: Indices) -> npt.NDArray[np.bool_]:
+def _near(
+    one: _Fingerprints, at_one: Indices, other: _Fingerprints, at_other: Indices
+) -> npt.NDArray[np.bool_]:
     """Is the bit error of the words around these places at most _NEAR of chance?"""
     n, m = _number(one, at_one), _number(other, at_other)
     before = np.minimum(at_one - one.edges[n], at_other - other.edges[m])
@@ -197,7 +200,7 @@ def _near(one: _Shelf, at_one: Indices, other: _Shelf, at_other: Indices) -> npt
     return np.asarray(differing <= _NEAR * 32 * num * _chance(one.ones[n], other.ones[m]))
 
 
-def _shelve(items: Iterable[tuple[str, Words]]) -> _Shelf:
+def _collected(items: Iterable[tuple[str, Words]]) -> _Fingerprints:
     """What is long enough to be compared, each different fingerprint once."""
     groups: dict[bytes, tuple[list[str], Words]] = {}
     seen: set[str] = set()
@@ -211,7 +214,7 @@ def _shelve(items: Iterable[tuple[str, Words]]) -> _Shelf:
         names.sort()
     ordered = sorted(groups.items(), key=lambda item: item[1][0])
     lengths = [len(words) for _, (_, words) in ordered]
-    return _Shelf(
+    return _Fingerprints(
         names=[names for _, (names, _) in ordered],
         words=np.concatenate([np.empty(0, np.uint32), *(words for _, (_, words) in ordered)]),
         edges=np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
@@ -220,12 +223,12 @@ def _shelve(items: Iterable[tuple[str, Words]]) -> _Shelf:
     )
 
 
-def _entries(shelf: _Shelf, chosen: list[Indices]) -> _Entries:
+def _entries(prints: _Fingerprints, chosen: list[Indices]) -> _Entries:
     """The chosen places of each fingerprint by the word there, without words that too many share."""
     at = np.concatenate(
-        [np.empty(0, np.int64), *(start + here for start, here in zip(shelf.edges, chosen, strict=False))]
+        [np.empty(0, np.int64), *(start + here for start, here in zip(prints.edges, chosen, strict=False))]
     )
-    keys = (shelf.words[at].astype(np.uint64) << np.uint64(32)) | at.astype(np.uint64)
+    keys = (prints.words[at].astype(np.uint64) << np.uint64(32)) | at.astype(np.uint64)
     keys.sort()
     words, at = (keys >> np.uint64(32)).astype(np.uint32), (keys & np.uint64(2**32 - 1)).astype(np.int64)
     starts, ends = _runs(words)
@@ -241,8 +244,8 @@ def _sketch(words: Words) -> Indices:
     return first[mixed <= max(limit, np.uint32(2**32 // SKETCH_SHARE))]
 
 
-def _number(shelf: _Shelf, at: Indices) -> Indices:
-    return np.searchsorted(shelf.edges, at, side="right") - 1
+def _number(prints: _Fingerprints, at: Indices) -> Indices:
+    return np.searchsorted(prints.edges, at, side="right") - 1
 
 
 def _distinct(words: Words) -> tuple[Words, Indices]:
@@ -289,6 +292,8 @@ def _digest(words: Words) -> bytes:
     return hashlib.blake2b(words.astype("<u4").tobytes(), digest_size=16).digest()
 
 
-def _likeness(first: str, second: str, fit: tuple[float, int, int]) -> Likeness:
+def _match(first: str, second: str, fit: tuple[float, int, int]) -> FingerprintMatch:
     error, offset, overlap = fit
-    return Likeness(first=first, second=second, error=error, offset_words=offset, overlap_words=overlap)
+    return FingerprintMatch(
+        first=first, second=second, error=error, offset_words=offset, overlap_words=overlap
+    )

@@ -1,13 +1,13 @@
 """Laundering: one work offered twice, once under terms that forbid it. The denied go on being compared.
 
-A second upload of the same file under a freer licence makes nothing free. Before any download, works are held
-together by what the sources state: the same file (md5 or sha256), or the same title and length.
+A second upload of the same file under a freer licence makes nothing free. Before any download, works are
+compared by what the sources state: the same file (md5 or sha256), or the same title and length.
 
 - same file as a work that was denied for its licence or its uploader's wish: denied as well;
 - same file as a work whose rights are unclear, or the same title and length as a denied one: a person looks;
 - same file, named authors that differ, and a licence that asks for credit: a person says whose it is.
 
-Which of several allowed copies stays is decided once the audio is there (dedupe.py).
+Which of several allowed copies stays is decided once the audio is there (exact.py).
 """
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ def restrictive_first(works: Iterable[W], *, key: Callable[[W], Any]) -> list[W]
     return sorted(works, key=lambda work: (*strictness(work), key(work)))
 
 
-def unsure_whose(works: list[W]) -> list[W]:
+def with_disputed_author(works: list[W]) -> list[W]:
     """Of copies of one work: those that ask most, if they ask for credit and their named authors differ. A
     freer copy does not matter: the stricter one, with its credit, stays."""
     strictest = min(map(strictness, works))
@@ -199,7 +199,7 @@ def _groups(keyed: Iterable[tuple[object, Candidate]]) -> Iterator[list[Candidat
 def _same_file(group: list[Candidate]) -> Iterator[Objection]:
     forbidden = next((w for w in group if _is_forbidden(w)), None)
     usable = [w for w in group if w.verdict == "allow"]
-    unsure = unsure_whose(usable) if usable else []
+    unsure = with_disputed_author(usable) if usable else []
     for work in group:
         if work.verdict == "deny":
             continue

@@ -23,14 +23,19 @@ from sao_data.revision import selection
 from sao_data.revision.journal import Change
 from sao_data.revision.rewrite import CREDIT, Rewritten, plan, rewrite
 from sao_data.revision.selection import Wanted
-from sao_data.rights.credits import Credit, Credits, append, gather, shown_author_id, unnamed
-from sao_data.rights.credits import apply as named_as_asked
-from sao_data.rights.credits import read as read_credits
-from sao_data.rights.takedowns import author_hash
-from sao_data.rights.takedowns import read as read_tombstones
+from sao_data.rights.credits import (
+    Credit,
+    Credits,
+    append,
+    credited_as_asked,
+    gather,
+    read_credits,
+    shown_author_id,
+    without_withheld_names,
+)
+from sao_data.rights.takedowns import author_hash, read_tombstones
 from sao_data.stages import amend
-from sao_data.stages.listing import NAME as LIST
-from sao_data.stages.listing import utf8_only
+from sao_data.stages.listing import LIST, utf8_only
 from sao_data.storage import evidence, layout, shards
 from sao_data.storage.backend import Storage
 from sao_data.storage.series import is_pseudonym
@@ -74,7 +79,7 @@ def examine(dataset: Dataset, wanted: Wanted, name: str, when: str) -> CreditEff
     originals = _originals(dataset, rows)
     pairs = []
     for row in rows:
-        new = named_as_asked(originals.get(row.id) or _as_recording(row), asked)
+        new = credited_as_asked(originals.get(row.id) or _as_recording(row), asked)
         after = dataclasses.replace(row, **{field: getattr(new, field) for field in CREDIT})
         if after != row:
             pairs.append((row, after))
@@ -105,7 +110,7 @@ def apply_unfinished(
         append(storage, dict.fromkeys(lines))
         asked = read_credits(storage)
         buckets = {bucket for bucket, row in listed if row.recording.id in found.ids}
-        amend.recredit(storage, buckets, lambda recording: _among(recording, found.ids, asked))
+        amend.change_credits(storage, buckets, lambda recording: _among(recording, found.ids, asked))
     return tuple(sorted(found.ids))
 
 
@@ -117,7 +122,7 @@ def _may_mean_withhold(given: str) -> bool:
 
 
 def _among(recording: Recording, ids: Collection[str], asked: Credits) -> Recording:
-    return named_as_asked(recording, asked) if recording.id in ids else recording
+    return credited_as_asked(recording, asked) if recording.id in ids else recording
 
 
 def _nothing_rewritten(dataset: Dataset) -> Rewritten:
@@ -173,7 +178,7 @@ def _samples(
     found: dict[str, dict[str, Sample]] = {}
     for row, sample in _read_samples(dataset, changes.keys()):
         before, after = changes[row.recording_id]
-        found.setdefault(row.recording_id, {})[row.key] = _resaid(sample, before, after, builder)
+        found.setdefault(row.recording_id, {})[row.key] = _with_new_credit(sample, before, after, builder)
     return found
 
 
@@ -186,10 +191,12 @@ def _read_samples(dataset: Dataset, ids: Collection[str]) -> Iterator[tuple[Samp
             yield row, shards.parse_sample(text, where)
 
 
-def _resaid(sample: Sample, before: CatalogueRow, after: CatalogueRow, builder: CaptionBuilder) -> Sample:
+def _with_new_credit(
+    sample: Sample, before: CatalogueRow, after: CatalogueRow, builder: CaptionBuilder
+) -> Sample:
     """The sample as pack.make_sample would write it under the new credit."""
     new = _as_recording(after)
-    artist, prompt = _recaptioned(sample, before.author, new, builder)
+    artist, prompt = _with_new_caption(sample, before.author, new, builder)
     return dataclasses.replace(
         sample,
         artist=artist,
@@ -203,7 +210,9 @@ def _resaid(sample: Sample, before: CatalogueRow, after: CatalogueRow, builder: 
     )
 
 
-def _recaptioned(sample: Sample, author: str, new: Recording, builder: CaptionBuilder) -> tuple[str, str]:
+def _with_new_caption(
+    sample: Sample, author: str, new: Recording, builder: CaptionBuilder
+) -> tuple[str, str]:
     """Artist and prompt under the new name. Captions name nobody else, so the rest of them stays."""
     was, is_now = _caption(sample, author, builder), _caption(sample, new.author, builder)
     if was == is_now:
@@ -229,9 +238,9 @@ def _caption(sample: Sample, author: str, builder: CaptionBuilder) -> tuple[str,
     )
     # these are caption fields already: cleaning them twice may change them
     known = {"description": (sample.description,), "tags": said.tags, "genres": said.genres}
-    fields = tuple(_with(field, known) for field in builder.fields(unnamed(said)))
+    fields = tuple(_with(field, known) for field in builder.fields(without_withheld_names(said)))
     artist = next((field.values[0] for field in fields if field.name == "artist"), "")
-    return artist, builder.prompt(unnamed(said), fields)
+    return artist, builder.prompt(without_withheld_names(said), fields)
 
 
 def _with(field: CaptionField, known: Mapping[str, tuple[str, ...]]) -> CaptionField:

@@ -16,10 +16,10 @@ from typing import Literal
 
 from sao_data.attribution.sheets import safe_cell
 from sao_data.errors import MatchedNothing
-from sao_data.licences import Policy, Release, decide, meets, normalise_preference, parse, parse_witnesses
+from sao_data.licences import Policy, Release, decide, meets, normalise_preference, parse, parse_fields
 from sao_data.plugins import Source
 from sao_data.records import Recording
-from sao_data.revision.recheck import Tick, now
+from sao_data.revision.recheck import Tick, current_readings
 from sao_data.sources._common.work_list import ListedWork
 
 Status = Literal[
@@ -33,7 +33,7 @@ PREFIXES = {"freesound_api": "freesound", "freesound_pack": "freesound"}  # of i
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Checked:
+class CheckedWork:
     """One line of the list and what became of the work."""
 
     entry: ListedWork
@@ -55,7 +55,7 @@ class Checked:
 class ListReport:
     """All lines, in the order of the list."""
 
-    lines: tuple[Checked, ...]
+    lines: tuple[CheckedWork, ...]
 
     @property
     def num_by_status(self) -> Counter[str]:
@@ -86,7 +86,7 @@ def check(
             "the list names no work of the manifest's sources "
             f"({', '.join(sorted(prefixes))}); it has works of {_owners(entries)}"
         )
-    said = now(sources, asked, tick)
+    said = current_readings(sources, asked, tick)
     lines = (
         _line(entry, each, asked, said, policy, release) for entry, each in zip(entries, ids, strict=True)
     )
@@ -110,18 +110,18 @@ def _line(
     said: dict[str, Recording | None],
     policy: Policy,
     release: Release,
-) -> Checked:
+) -> CheckedWork:
     if not recording_id:
-        return Checked(entry=entry, id="", status="not_named")
+        return CheckedWork(entry=entry, id="", status="not_named")
     if recording_id not in asked:
-        return Checked(entry=entry, id=recording_id, status="not_asked")
+        return CheckedWork(entry=entry, id=recording_id, status="not_asked")
     if recording_id not in said:
-        return Checked(entry=entry, id=recording_id, status="unreadable")
+        return CheckedWork(entry=entry, id=recording_id, status="unreadable")
     recording = said[recording_id]
     if recording is None:
-        return Checked(entry=entry, id=recording_id, status="withdrawn")
+        return CheckedWork(entry=entry, id=recording_id, status="withdrawn")
     decision = decide(recording, policy, release)
-    return Checked(
+    return CheckedWork(
         entry=entry,
         id=recording_id,
         status=_status(entry, recording, release),
@@ -137,7 +137,7 @@ def _status(entry: ListedWork, recording: Recording, release: Release) -> Status
     preference = normalise_preference(recording.ai_preference)
     if preference is None or (preference and not meets(preference, release)):
         return "opted_out"
-    before, after = parse(entry.license), parse_witnesses(recording.license_url, recording.license_claim)
+    before, after = parse(entry.license), parse_fields(recording.license_url, recording.license_claim)
     is_same_version = before.version in ("", after.version) or not after.version
     if not entry.license or (before.family == after.family and is_same_version):
         return "still_there"
@@ -155,7 +155,7 @@ def _owners(entries: Sequence[ListedWork]) -> str:
     return ", ".join(f"{owner} ({num:,})" for owner, num in named.most_common())
 
 
-def _cells(line: Checked) -> Iterator[str]:
+def _cells(line: CheckedWork) -> Iterator[str]:
     entry = line.entry
     yield from (line.id, line.status, line.usable, line.rule, entry.license, line.license, line.ai_preference)
     yield from (entry.title, entry.author, entry.url, line.page_url, entry.where)

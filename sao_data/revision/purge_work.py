@@ -1,4 +1,4 @@
-"""Take works out of all that is kept beside the published files: every room forgets what it keeps of them.
+"""Take works out of all that is kept beside the published files: every package forgets what it keeps of them.
 
 The published files themselves (shards, tables, evidence, fingerprints, reports) are written anew without them
 by rewrite.py.

@@ -1,8 +1,8 @@
 """Asking the sources of a dataset again: what do they say now of the works that were taken from them?
 
 A work whose raw row is the one kept as evidence says the same. Of the others the old reading is made from the
-catalogue and compared with the new one (drift.py). Nothing of the dataset is changed; the findings go to
-OUT/recheck.csv.
+catalogue and compared with the new one (rights/changes.py). Nothing of the dataset is changed; the findings
+go to OUT/recheck.csv.
 """
 
 from __future__ import annotations
@@ -24,12 +24,11 @@ from sao_data import config, manifest, plugins
 from sao_data.attribution.sheets import safe_cell
 from sao_data.dataset.reader import Dataset
 from sao_data.errors import MatchedNothing, UsageError
-from sao_data.licences import Policy, Release, normalise_preference, parse_witnesses
+from sao_data.licences import Policy, Release, normalise_preference, parse_fields
 from sao_data.plugins import Source
 from sao_data.records import CatalogueRow, Offer, Recording, Rejection
 from sao_data.rights.changes import StatedChange, action_for, changes_between
-from sao_data.rights.credits import apply as credited
-from sao_data.rights.credits import read as read_credits
+from sao_data.rights.credits import credited_as_asked, read_credits
 from sao_data.stages import listing
 from sao_data.storage import delimited, layout
 from sao_data.storage.backend import Storage, write_if_changed
@@ -42,7 +41,7 @@ Tick = Callable[[int], None]
 
 
 @runtime_checkable
-class LooksUp(Protocol):
+class LookUpSource(Protocol):
     """A source that can be asked for single recordings, which spares listing all it has."""
 
     def look_up(self, ids: Iterable[str]) -> Iterator[Offer]:
@@ -50,7 +49,7 @@ class LooksUp(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
+class RecheckInput:
     """Whom to ask, and against what to hold the answers."""
 
     sources: tuple[Source, ...]
@@ -81,17 +80,19 @@ class RecheckReport:
         return Counter(kind for _, kind in {(f.change.id, f.change.kind) for f in self.findings})
 
 
-def from_manifest(path: Path, assignments: list[str], dataset: Dataset, *, cwd: Path | None = None) -> Asked:
+def from_manifest(
+    path: Path, assignments: list[str], dataset: Dataset, *, cwd: Path | None = None
+) -> RecheckInput:
     """The sources of a manifest file; UsageError if it is another dataset's."""
     chosen = manifest.load(path, assignments, cwd=cwd)
     name = dataset.facts["name"]
     if chosen.name != name:
         raise UsageError(f"{path}: the manifest of {chosen.name!r}, this is {name!r}; give its own manifest")
     sources = (plugins.load("sources", source.plugin).build(source.config) for source in chosen.source)
-    return Asked(sources=tuple(sources), policy=chosen.policy, release=chosen.release)
+    return RecheckInput(sources=tuple(sources), policy=chosen.policy, release=chosen.release)
 
 
-def from_dataset(dataset: Dataset, assignments: list[str], *, cwd: Path | None = None) -> Asked:
+def from_dataset(dataset: Dataset, assignments: list[str], *, cwd: Path | None = None) -> RecheckInput:
     """The sources as dataset.json describes them; where data lie it does not say, so that must be set."""
     where, described = f"{dataset.storage.url}/dataset.json", dataset.facts["manifest"]
     items: list[dict[str, Any]] = [{"plugin": s["plugin"], **s["config"]} for s in described["source"]]
@@ -104,21 +105,24 @@ def from_dataset(dataset: Dataset, assignments: list[str], *, cwd: Path | None =
         if key.split(".")[0] not in ("source", "policy", "release"):
             raise UsageError(f"--set {key}: a recheck has source.N.…, policy.… and release.… only")
     sources = (_source(n, item, where, cwd or Path.cwd()) for n, item in enumerate(items))
-    return Asked(
+    return RecheckInput(
         sources=tuple(sources),
         policy=config.parse(Policy, table["policy"], where=f"{where}: [policy]"),
         release=config.parse(Release, table["release"], where=f"{where}: [release]"),
     )
 
 
-def recheck(dataset: Dataset, asked: Asked, *, sample: int = 0, tick: Tick | None = None) -> RecheckReport:
+def recheck(
+    dataset: Dataset, asked: RecheckInput, *, sample: int = 0, tick: Tick | None = None
+) -> RecheckReport:
     """Compare all recordings ever offered, or a `sample` of so many kept ones, with what is said now."""
     ids = _wanted(dataset, sample)
     if not ids:
         raise MatchedNothing(f"{dataset.storage.url}: there is no recording to compare")
     asked_credits = read_credits(dataset.storage)
     found = {
-        key: said and credited(said, asked_credits) for key, said in now(asked.sources, ids, tick).items()
+        key: said and credited_as_asked(said, asked_credits)
+        for key, said in current_readings(asked.sources, ids, tick).items()
     }
     findings: list[Finding] = []
     compared = same = 0
@@ -134,7 +138,7 @@ def recheck(dataset: Dataset, asked: Asked, *, sample: int = 0, tick: Tick | Non
     return RecheckReport(compared=compared, same=same, findings=tuple(findings), unreadable=unreadable)
 
 
-def now(
+def current_readings(
     sources: Sequence[Source], ids: Collection[str], tick: Tick | None = None
 ) -> dict[str, Recording | None]:
     """What the sources say now of these ids; None: not offered. An id whose row cannot be read is left out.
@@ -142,10 +146,12 @@ def now(
     MatchedNothing if they offer nothing at all, which is a wrong path more often than an empty source.
     """
     wanted = frozenset(ids)
-    questions = [_Question(source=source, ids=wanted, tick=tick or (lambda _: None)) for source in sources]
+    questions = [
+        _SelectedWorks(source=source, ids=wanted, tick=tick or (lambda _: None)) for source in sources
+    ]
     answer = listing.ask(manifest.Manifest(name="recheck"), list(questions))
-    silent = [n for n, question in enumerate(questions) if not question.num_heard]
-    if len(silent) == len(questions) and not any(isinstance(source, LooksUp) for source in sources):
+    silent = [n for n, question in enumerate(questions) if not question.num_offered]
+    if len(silent) == len(questions) and not any(isinstance(source, LookUpSource) for source in sources):
         raise MatchedNothing("the sources offer nothing now; check their path and listing")
     for n in silent:
         log.warning("source.%d offers nothing of what was asked now", n)
@@ -168,10 +174,10 @@ def changes_of(
     """Changes since the catalogue's reading; none where the raw row is the same as then."""
     if after is not None and row.evidence and row.evidence == after.evidence:
         return ()
-    return changes_between(reading(row, after), after, policy, release)
+    return changes_between(earlier_reading(row, after), after, policy, release)
 
 
-def reading(row: CatalogueRow, after: Recording | None) -> Recording:
+def earlier_reading(row: CatalogueRow, after: Recording | None) -> Recording:
     """The recording as it was read then, as far as the catalogue tells and a comparison needs it."""
     url, claim = _said(row, after)
     return Recording(
@@ -203,13 +209,13 @@ def to_csv(report: RecheckReport) -> bytes:
 
 
 @dataclass(slots=True, kw_only=True)
-class _Question:
+class _SelectedWorks:
     """A source that says no more than what is asked for; it stands in the place of the one it asks."""
 
     source: Source
     ids: frozenset[str]
     tick: Tick
-    num_heard: int = 0
+    num_offered: int = 0
 
     def check(self) -> None:
         self.source.check()
@@ -217,8 +223,10 @@ class _Question:
     def offers(self) -> Iterator[Offer | Rejection]:
         self.check()
         source = self.source
-        for offer in source.look_up(sorted(self.ids)) if isinstance(source, LooksUp) else source.offers():
-            self.num_heard += 1
+        for offer in (
+            source.look_up(sorted(self.ids)) if isinstance(source, LookUpSource) else source.offers()
+        ):
+            self.num_offered += 1
             self.tick(1)
             if (offer.id if isinstance(offer, Rejection) else offer.recording.id) in self.ids:
                 yield offer
@@ -230,7 +238,7 @@ class _Question:
 def _wanted(dataset: Dataset, sample: int) -> frozenset[str]:
     """Ids of what was offered as a recording; with a sample, those of the kept with the smallest hashes."""
     if not sample:
-        return frozenset(row.id for row in dataset.catalogue() if row.stage != listing.NAME)
+        return frozenset(row.id for row in dataset.catalogue() if row.stage != listing.LIST)
     salt = f"recheck:{dataset.facts['root_digest']}"
     kept = (row.id for row in dataset.catalogue() if row.kept)
     return frozenset(heapq.nsmallest(sample, kept, key=lambda key: _sha256(f"{salt}{key}")))
@@ -246,10 +254,7 @@ def _said(row: CatalogueRow, after: Recording | None) -> tuple[str, str]:
     fields = row.license_field.split(", ")
     if fields != ["license_url", "license_claim"]:
         return (row.license_claim, "") if "license_url" in fields else ("", row.license_claim)
-    if (
-        after is not None
-        and parse_witnesses(after.license_url, after.license_claim).license_id == row.license
-    ):
+    if after is not None and parse_fields(after.license_url, after.license_claim).license_id == row.license:
         return after.license_url, after.license_claim
     return (row.license_claim, row.license) if row.license != "UNKNOWN" else ("", "")
 

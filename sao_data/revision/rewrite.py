@@ -3,7 +3,8 @@
 Only the shards that hold a changed recording are written again; their FLACs are copied byte for byte. The
 order makes it safe to kill: a journal (work/rewrite.json) says what is to become of what; dataset.json is
 withdrawn; shards, work, tables and evidence are brought to that state, each step seeing for itself whether it
-was done; publish.commit writes dataset.json last; then the journal goes. `resume` finishes what was killed.
+was done; commit.commit writes dataset.json last; then the journal is deleted. `resume` finishes what was
+killed.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from sao_data import config
 from sao_data.dataset import catalogue
 from sao_data.dataset.checks import sample_check, shard_check
 from sao_data.dataset.commit import Contents, commit
-from sao_data.dataset.publish import answered, waiting
+from sao_data.dataset.publish import answered, open_questions
 from sao_data.dataset.reader import Dataset
 from sao_data.errors import IntegrityError
 from sao_data.licences import Release
@@ -26,7 +27,7 @@ from sao_data.records import CatalogueRow, Recording, SampleRow, Shard
 from sao_data.revision import journal, recheck
 from sao_data.revision.journal import Change, Job
 from sao_data.revision.purge_work import purge
-from sao_data.revision.rewrite_shard import reshard
+from sao_data.revision.rewrite_shard import rewrite_shard
 from sao_data.rights import known_audio, reviews
 from sao_data.screening import audit
 from sao_data.stages import amend
@@ -49,7 +50,7 @@ class Rewritten:
 
 def plan(dataset: Dataset, changes: Iterable[Change]) -> Job:
     """What is to be done. IntegrityError if a shard to rewrite is not exactly what its tables say, or a name
-    is not that of its clip: better no take-down yet than a dataset in pieces."""
+    is not that of its clip: better no take-down yet than a damaged dataset."""
     by_id = {change.row.id: change for change in changes}
     storage = dataset.storage
     concerned = {row.shard for row in dataset.samples() if row.recording_id in by_id}
@@ -72,7 +73,7 @@ def rewrite(storage: Storage, job: Job) -> Rewritten:
 def changing(storage: Storage) -> Iterator[Rewritten | None]:
     """The storage locked for a change in place; what a killed one had begun is finished first, and given."""
     with storage.lock():
-        storage.sweep()
+        storage.remove_leftovers()
         yield resume(storage)
 
 
@@ -98,10 +99,10 @@ def resume(storage: Storage) -> Rewritten | None:
 
 
 def _finish(storage: Storage, job: Job) -> Rewritten:
-    storage.delete(layout.DATASET)  # from here on nothing is what it says
-    packed, samples = _reshard_all(storage, job)
+    storage.delete(layout.DATASET)  # from here on what dataset.json says is no longer true
+    packed, samples = _rewrite_shards(storage, job)
     sent = audit.read(storage)
-    _bring_work(storage, job, packed, samples)
+    _update_work(storage, job, packed, samples)
     known = tables.iterate(storage, layout.CATALOGUE, CatalogueRow)
     rows = [job.changes[row.id].row if row.id in job.changes else row for row in known]
     staying = {key: change.row for key, change in job.changes.items() if not change.remove}
@@ -111,7 +112,7 @@ def _finish(storage: Storage, job: Job) -> Rewritten:
         shards=list(packed.values()),
         samples=[row for shard in samples.values() for row in shard],
         evidence=dict(evidence.without(storage, frozenset(job.evidence), _staying(rows, job.removed))),
-        held=dict(
+        fingerprints=dict(
             known_audio.without(
                 storage,
                 job.buckets(job.changes),
@@ -119,14 +120,14 @@ def _finish(storage: Storage, job: Job) -> Rewritten:
                 {key: row.author_id for key, row in staying.items()},
             )
         ),
-        sent=audit.without(sent, job.removed, {key: row.author for key, row in staying.items()}),
+        audit=audit.without(sent, job.removed, {key: row.author for key, row in staying.items()}),
         undone=_undone(job, rows),
         answers=_answers(job, rows),
         warnings=tuple(job.facts.get("warnings", ())),
     )
     info, _ = commit(storage, contents)
     release = config.parse(Release, job.facts["manifest"]["release"], where=layout.DATASET)
-    reviews.write(storage, waiting(rows, release), answered(rows))
+    reviews.write(storage, open_questions(rows, release), answered(rows))
     storage.delete(layout.JOURNAL)
     return Rewritten(
         before=str(job.facts["version"]),
@@ -136,7 +137,7 @@ def _finish(storage: Storage, job: Job) -> Rewritten:
     )
 
 
-def _reshard_all(storage: Storage, job: Job) -> tuple[dict[str, Shard], dict[str, list[SampleRow]]]:
+def _rewrite_shards(storage: Storage, job: Job) -> tuple[dict[str, Shard], dict[str, list[SampleRow]]]:
     """All shards and their samples, by name, the concerned ones brought to their new state."""
     packed = {shard.name: shard for shard in tables.iterate(storage, layout.SHARDS, Shard)}
     samples: dict[str, list[SampleRow]] = {}
@@ -145,13 +146,13 @@ def _reshard_all(storage: Storage, job: Job) -> tuple[dict[str, Shard], dict[str
     new = {key: sample for change in job.changes.values() for key, sample in change.samples.items()}
     for name in job.shards:
         packed.pop(name, None)
-        shard, rows = reshard(storage, name, samples.pop(name, []), job.removed, new)
+        shard, rows = rewrite_shard(storage, name, samples.pop(name, []), job.removed, new)
         if shard is not None:
             packed[name], samples[name] = shard, rows
     return packed, samples
 
 
-def _bring_work(
+def _update_work(
     storage: Storage, job: Job, packed: Mapping[str, Shard], samples: Mapping[str, list[SampleRow]]
 ) -> None:
     """Bring the unfinished work, and what a recheck found, to the same state."""
@@ -163,7 +164,7 @@ def _bring_work(
         plugin_names = [source["plugin"] for source in job.facts["manifest"]["source"]]
         purge(storage, job.buckets(job.removed), job.removed, plugin_names)
     if others := job.changes.keys() - job.removed:
-        amend.recredit(storage, job.buckets(others), lambda recording: _credited(recording, job))
+        amend.change_credits(storage, job.buckets(others), lambda recording: _credited(recording, job))
         recheck.forget(storage, others)
 
 

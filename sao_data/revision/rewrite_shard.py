@@ -1,4 +1,4 @@
-"""Reshard: one shard written again with samples out or with other words; every FLAC byte for byte as it was.
+"""One shard written again with samples out or with other words; every FLAC byte for byte as it was.
 
 Whether that was done already is seen from the tar itself, so a run that was killed may be repeated.
 """
@@ -32,7 +32,7 @@ class _Entry:
     json: tuple[int, int]
 
 
-def reshard(
+def rewrite_shard(
     storage: Storage,
     name: str,
     rows: Collection[SampleRow],

@@ -24,13 +24,12 @@ from sao_data.revision.purge_work import purge
 from sao_data.revision.rewrite import Rewritten, plan, rewrite
 from sao_data.revision.selection import Selected, Wanted
 from sao_data.rights import known_audio, takedowns
-from sao_data.rights.known_audio import Held
+from sao_data.rights.known_audio import KnownAudio
 from sao_data.rights.takedowns import Tombstone, Tombstones, author_hash, author_hashes
 from sao_data.stages import amend
 from sao_data.stages.decide import Decide
 from sao_data.stages.judge import judge
-from sao_data.stages.listing import NAME as LIST
-from sao_data.stages.listing import Listed
+from sao_data.stages.listing import LIST, Listed
 from sao_data.storage import layout
 from sao_data.storage.backend import Storage
 
@@ -83,7 +82,7 @@ def open_published(storage: Storage) -> Dataset | None:
 
 def examine(dataset: Dataset, request: Request) -> TakedownEffect:
     """What the request means; nothing is changed. MatchedNothing if a part of it does."""
-    storage, known = dataset.storage, takedowns.read(dataset.storage)
+    storage, known = dataset.storage, takedowns.read_tombstones(dataset.storage)
     found = selection.select(map(selection.of_row, dataset.catalogue()), request.wanted)
     _add_all_by(found, map(_person, dataset.catalogue()))
     before = _taken_before(storage, found, request, known)
@@ -113,11 +112,11 @@ def apply(dataset: Dataset, request: Request, effect: TakedownEffect) -> Rewritt
     job = plan(dataset, [Change(row=blank.of(row), remove=True) for row in effect.rows])
     _remember(storage, request)
     ids = {row.id for row in effect.rows}
-    heard = {item.recording_id: item for item in known_audio.read(storage) if item.recording_id in ids}
+    audio = {item.recording_id: item for item in known_audio.read(storage) if item.recording_id in ids}
     version = str(dataset.facts["version"])
     takedowns.append(
         storage,
-        (_tombstone(row, request, effect.by_author, heard.get(row.id), version) for row in effect.rows),
+        (_tombstone(row, request, effect.by_author, audio.get(row.id), version) for row in effect.rows),
     )
     return rewrite(storage, job)
 
@@ -156,7 +155,7 @@ def apply_unfinished(storage: Storage, request: Request, *, write: bool) -> tupl
 
     The unfinished work forgets them; the next ingest leaves them out. Without `write` nothing is changed.
     """
-    known, listed = takedowns.read(storage), list(amend.listed(storage))
+    known, listed = takedowns.read_tombstones(storage), list(amend.listed(storage))
     rows = {row.recording.id: row for _, row in listed}
     found = selection.select(selection.of_listed(rows.values()), request.wanted)
     _add_all_by(found, (row.recording for row in rows.values()))
@@ -167,8 +166,8 @@ def apply_unfinished(storage: Storage, request: Request, *, write: bool) -> tupl
     _check_reason(request, ((recording.author, recording.author_id) for recording in said))
     if write and ids:
         _remember(storage, request)
-        heard = {item.recording_id: item for item in known_audio.read(storage) if item.recording_id in ids}
-        lines = (_unfinished(rows[k], request, found.by_author, heard.get(k)) for k in sorted(ids))
+        audio = {item.recording_id: item for item in known_audio.read(storage) if item.recording_id in ids}
+        lines = (_unfinished(rows[k], request, found.by_author, audio.get(k)) for k in sorted(ids))
         takedowns.append(storage, lines)
         buckets = {bucket for bucket, row in listed if row.recording.id in ids}
         for bucket in sorted(buckets):
@@ -216,7 +215,7 @@ def _hashes_of(text: str, source: str) -> tuple[str, ...]:
 
 
 def _tombstone(
-    row: CatalogueRow, request: Request, by_author: frozenset[str], heard: Held | None, version: str
+    row: CatalogueRow, request: Request, by_author: frozenset[str], audio: KnownAudio | None, version: str
 ) -> Tombstone:
     return Tombstone(
         id=row.id,
@@ -224,16 +223,18 @@ def _tombstone(
         reason=request.reason,
         author=author_hash(row.source, row.author_id, row.author) if row.id in by_author else "",
         md5=row.md5.lower(),
-        original_sha256=row.original_sha256 or (heard.original_sha256 if heard else ""),
-        audio_sha256=row.audio_sha256 or (heard.audio_sha256 if heard else ""),
-        fingerprint=heard.fingerprint if heard else "",
+        original_sha256=row.original_sha256 or (audio.original_sha256 if audio else ""),
+        audio_sha256=row.audio_sha256 or (audio.audio_sha256 if audio else ""),
+        fingerprint=audio.fingerprint if audio else "",
         evidence=row.evidence,
         version=version,
         shards=row.shards,
     )
 
 
-def _unfinished(row: Listed, request: Request, by_author: Iterable[str], heard: Held | None) -> Tombstone:
+def _unfinished(
+    row: Listed, request: Request, by_author: Iterable[str], audio: KnownAudio | None
+) -> Tombstone:
     recording = row.recording
     author = author_hash(recording.source, recording.author_id, recording.author)
     return Tombstone(
@@ -242,9 +243,9 @@ def _unfinished(row: Listed, request: Request, by_author: Iterable[str], heard: 
         reason=request.reason,
         author=author if recording.id in set(by_author) else "",
         md5=recording.md5.lower(),
-        original_sha256=recording.sha256 or (heard.original_sha256 if heard else ""),
-        audio_sha256=heard.audio_sha256 if heard else "",
-        fingerprint=heard.fingerprint if heard else "",
+        original_sha256=recording.sha256 or (audio.original_sha256 if audio else ""),
+        audio_sha256=audio.audio_sha256 if audio else "",
+        fingerprint=audio.fingerprint if audio else "",
         evidence=recording.evidence,
     )
 

@@ -33,7 +33,7 @@ class Credit:
     """One line: how a work, or all works of an author, are credited from now on."""
 
     id: str = ""  # recording id; '' = the line is about an author
-    author: str = ""  # hash of the author's id (tombstones.author_hash); '' = the line is about one work
+    author: str = ""  # hash of the author's id (takedowns.author_hash); '' = the line is about one work
     name: str  # "as" in the file; '' = the credit is withheld
     when: str  # ISO date of the request
 
@@ -65,26 +65,26 @@ def gather(lines: Iterable[Credit]) -> Credits:
     )
 
 
-def read(storage: Storage) -> Credits:
+def read_credits(storage: Storage) -> Credits:
     """The credits of a dataset directory; UsageError names the line that is none."""
     return gather(request_log.read(storage, layout.CREDITS, _line))
 
 
 def append(storage: Storage, more: Iterable[Credit]) -> int:
     """Add the lines that are not in force already; say how many. The file appears whole."""
-    known = read(storage)
+    known = read_credits(storage)
     new = [line for line in more if not _holds(known, line)]
     request_log.append(storage, layout.CREDITS, map(_plain, new))
     return len(new)
 
 
-def apply(recording: Recording, asked: Credits) -> Recording:
+def credited_as_asked(recording: Recording, asked: Credits) -> Recording:
     """The recording as its author wants it credited. Applied twice, it is as applied once."""
     line = asked.find(recording)
-    return recording if line is None else credited(recording, line.name)
+    return recording if line is None else credited_to(recording, line.name)
 
 
-def credited(recording: Recording, name: str) -> Recording:
+def credited_to(recording: Recording, name: str) -> Recording:
     """The recording credited to `name` ('' = withheld). An author without an id gets a stand-in for one, so
     that their works stay on their side of the split."""
     author_id = recording.author_id or pseudonym(recording)
@@ -107,7 +107,7 @@ def is_withheld(author: str) -> bool:
     return author == WITHHELD
 
 
-def unnamed(recording: Recording) -> Recording:
+def without_withheld_names(recording: Recording) -> Recording:
     """The recording as captions may see it: nobody's name where the credit is withheld."""
     return dataclasses.replace(recording, author="") if is_withheld(recording.author) else recording
 
@@ -139,7 +139,7 @@ def _plain(line: Credit) -> dict[str, str]:
 
 
 def _line(where: str, plain: dict[str, Any]) -> Credit:
-    """Unknown keys are a later version's business."""
+    """Unknown keys are left to later versions."""
     try:
         texts = {key: str(value) for key, value in plain.items() if key in _KEYS}
         name = texts.pop("as")

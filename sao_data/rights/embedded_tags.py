@@ -141,9 +141,9 @@ def _families(text: str) -> frozenset[str]:
     deeds = [parse(address.rstrip(").,;")) for address in _DEED.findall(text)]
     known = [licence for licence in deeds if licence.family != "UNKNOWN"]
     bare = _YEARS.sub(" ", _MARK.sub(" ", _ADDRESS.sub(" ", text)))
-    heard = known or ([parse(bare)] if bare.strip() else [])
-    families = {licence.family for licence in heard if licence.family != "UNKNOWN"}
-    if any(licence.rule == "public_domain_statement" for licence in heard):
+    licences = known or ([parse(bare)] if bare.strip() else [])
+    families = {licence.family for licence in licences if licence.family != "UNKNOWN"}
+    if any(licence.rule == "public_domain_statement" for licence in licences):
         families.add("PDM")
     return frozenset(families)
 

@@ -16,7 +16,7 @@ from sao_data.storage.backend import Storage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Held:
+class KnownAudio:
     """What is remembered of audio that was ever held, so that it can be recognised (fingerprints/)."""
 
     recording_id: str
@@ -33,29 +33,29 @@ def name_of(bucket: int) -> str:
     return f"{layout.FINGERPRINTS}/{bucket:06d}.parquet"
 
 
-def read(storage: Storage) -> Iterator[Held]:
+def read(storage: Storage) -> Iterator[KnownAudio]:
     """Everything remembered, bucket by bucket."""
     for name in storage.names(layout.FINGERPRINTS):
-        yield from tables.iterate(storage, name, Held)
+        yield from tables.iterate(storage, name, KnownAudio)
 
 
 def merged(
     storage: Storage,
     bucket: int,
     num_buckets: int,
-    new: Iterable[Held],
+    new: Iterable[KnownAudio],
     forget: Collection[str],
     rules: Mapping[str, str],
-) -> list[Held]:
+) -> list[KnownAudio]:
     """A bucket's rows: those now held, and earlier ones of recordings that are not held now. In the order of
     the bucket. `forget`: recordings that were taken down (their tombstones remember them). `rules`: what is
-    known now of who forbids what; of works that are no longer offered the last word stays."""
+    known now of who forbids what; of works that are no longer offered the last known rule stays."""
     rows = {row.recording_id: row for row in new}
     names = storage.names(layout.FINGERPRINTS)
     if len(names) == num_buckets:  # the usual case: the same buckets as before
         names = [name_of(bucket)] if name_of(bucket) in names else []
     for name in names:
-        for row in tables.iterate(storage, name, Held):
+        for row in tables.iterate(storage, name, KnownAudio):
             if bucket_of(row.recording_id, num_buckets) == bucket:
                 rows.setdefault(row.recording_id, row)
     kept = (
@@ -76,7 +76,7 @@ def without(
         if name not in concerned:
             yield name, storage.read(name)
             continue
-        rows = [row for row in tables.iterate(storage, name, Held) if row.recording_id not in ids]
+        rows = [row for row in tables.iterate(storage, name, KnownAudio) if row.recording_id not in ids]
         renamed = (dataclasses.replace(r, author_id=authors.get(r.recording_id, r.author_id)) for r in rows)
         if rows:
-            yield name, tables.to_bytes(Held, list(renamed))
+            yield name, tables.to_bytes(KnownAudio, list(renamed))

@@ -43,7 +43,7 @@ Answers = Mapping[str, tuple[Answer, ...]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Waiting:
+class OpenQuestion:
     """A question that no answer fits."""
 
     id: str
@@ -56,7 +56,7 @@ def question(*, rule: str, license_id: str, preference: str, detail: str, releas
     return f"{rule} {config.digest([rule, license_id, preference, detail, release])[:8]}"
 
 
-def settle(answers: Sequence[Answer], asked: str, *, used: bool = False) -> Answer | None:
+def answer_to(answers: Sequence[Answer], asked: str, *, used: bool = False) -> Answer | None:
     """The answer to a question. `used`: an unbound one has answered another question already."""
     fitting = ("",) if not used else ()
     return next((a for a in answers if a.verdict == "allow" and a.question in (asked, *fitting)), None)
@@ -108,7 +108,7 @@ def read(storage: Storage) -> dict[str, tuple[Answer, ...]]:
 
 
 def write(
-    storage: Storage, waiting: Iterable[Waiting], answered: Mapping[str, Sequence[str]] | None = None
+    storage: Storage, waiting: Iterable[OpenQuestion], answered: Mapping[str, Sequence[str]] | None = None
 ) -> None:
     """Add lines for what waits, sorted by id; bind answers to the questions they have answered.
 

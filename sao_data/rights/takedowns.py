@@ -1,4 +1,5 @@
-"""Tombstones: what was taken out at somebody's request, and must not come back (OUT/takedowns.jsonl).
+"""Tombstones (the usual term for deletion markers): what was taken out at somebody's request, and must not
+come back (OUT/takedowns.jsonl).
 
 One JSON object a line, appended, never rewritten. It names works by id and people by nothing: an author whose
 every work is unwanted stands there as a hash of the source's own author id, or of the name where the source
@@ -91,14 +92,14 @@ def gather(lines: Iterable[Tombstone]) -> Tombstones:
     )
 
 
-def read(storage: Storage) -> Tombstones:
+def read_tombstones(storage: Storage) -> Tombstones:
     """Tombstones of a dataset directory; UsageError names the line that is none."""
     return gather(request_log.read(storage, layout.TAKEDOWNS, _line))
 
 
 def append(storage: Storage, more: Iterable[Tombstone]) -> None:
     """Add lines for works that have none yet; the file appears whole."""
-    known = {(line.id, line.author) for line in read(storage).lines}
+    known = {(line.id, line.author) for line in read_tombstones(storage).lines}
     new = (line for line in more if (line.id, line.author) not in known)
     request_log.append(storage, layout.TAKEDOWNS, map(_plain, new), ensure_ascii=True)
 
@@ -113,7 +114,7 @@ def _names() -> frozenset[str]:
 
 
 def _line(where: str, plain: dict[str, Any]) -> Tombstone:
-    """Unknown keys are a later version's business; an id is needed."""
+    """Unknown keys are left to later versions; an id is needed."""
     try:
         named = {key: value for key, value in plain.items() if key in _names()}
         shards = tuple(map(str, named.pop("shards", ())))

@@ -10,6 +10,6 @@ Imports: the vocabulary, licences, storage.
 from sao_data.screening.config import Screening
 from sao_data.screening.identify import identify
 from sao_data.screening.ready import check_ready
-from sao_data.screening.rows import Hit, MusicWork, Sent, Tagged
+from sao_data.screening.rows import AuditRow, Hit, MusicWork, Tagged
 
-__all__ = ["Hit", "MusicWork", "Screening", "Sent", "Tagged", "check_ready", "identify"]
+__all__ = ["AuditRow", "Hit", "MusicWork", "Screening", "Tagged", "check_ready", "identify"]

@@ -46,7 +46,7 @@ log = logging.getLogger(__name__)
 
 
 class _TransientError(Exception):
-    """A failure that another try may mend."""
+    """A failure that another try may fix."""
 
 
 def key_from_environment() -> str:
@@ -61,7 +61,7 @@ def key_from_environment() -> str:
 
 
 def check_url(url: str) -> None:
-    """Raise UsageError unless the key may travel there: https, or this machine."""
+    """Raise UsageError unless the key may be sent there: https, or this machine."""
     parts = urlsplit(url)
     safe = parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in _LOOPBACK)
     if not safe or not parts.hostname or parts.query or parts.username:

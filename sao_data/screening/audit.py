@@ -7,17 +7,19 @@ import hashlib
 import json
 from collections.abc import Collection, Iterable, Mapping
 
-from sao_data.screening.rows import Sent
+from sao_data.screening.rows import AuditRow
 from sao_data.storage import layout, tables
 from sao_data.storage.backend import Storage
 
 
-def read(storage: Storage) -> list[Sent]:
+def read(storage: Storage) -> list[AuditRow]:
     """Every line; none where nothing was screened."""
-    return tables.read(storage, layout.SCREENING, Sent) if storage.exists(layout.SCREENING) else []
+    return tables.read(storage, layout.SCREENING, AuditRow) if storage.exists(layout.SCREENING) else []
 
 
-def without(rows: Iterable[Sent], ids: Collection[str], authors: Mapping[str, str]) -> tuple[Sent, ...]:
+def without(
+    rows: Iterable[AuditRow], ids: Collection[str], authors: Mapping[str, str]
+) -> tuple[AuditRow, ...]:
     """The audit without these recordings; `authors`: by recording, the name it is credited to now."""
     kept = (row for row in rows if row.recording_id not in ids)
     return tuple(_asked_as(row, authors.get(row.recording_id)) for row in kept)
@@ -35,8 +37,8 @@ def answer_name(provider: str, what: str) -> str:
     return f"{layout.ANSWERS}/{provider}/{hashlib.sha256(what.encode()).hexdigest()}.json"
 
 
-def _asked_as(row: Sent, author: str | None) -> Sent:
+def _asked_as(row: AuditRow, author: str | None) -> AuditRow:
     if author is None or row.status != "looked_up_locally":
-        return row  # a service was told the sound, not the name
+        return row  # a service was sent the fingerprint, not the name
     asked = json.loads(row.what) | {"artist": author}
     return dataclasses.replace(row, what=json.dumps(asked, ensure_ascii=False))

@@ -17,7 +17,7 @@ from pathlib import Path
 from sao_data.errors import UsageError
 from sao_data.licences.words import unescaped
 from sao_data.screening.rows import Hit
-from sao_data.screening.titles import artist_parts, likeness, plain_artist, plain_title
+from sao_data.screening.titles import artist_parts, plain_artist, plain_title, similarity
 from sao_data.storage import delimited
 from sao_data.storage.backend import open_storage
 
@@ -90,12 +90,12 @@ class KnownTitles:
     def _score(
         self, entry: _Entry, title: str, artists: tuple[str, ...], likeness_to: dict[str, float]
     ) -> float:
-        score = likeness(title, entry.title, self._min_score)
+        score = similarity(title, entry.title, self._min_score)
         if not score or not artists or not entry.artists:
             return score
         for artist in entry.artists:
             if artist not in likeness_to:
-                likeness_to[artist] = max(likeness(ours, artist, self._min_score) for ours in artists)
+                likeness_to[artist] = max(similarity(ours, artist, self._min_score) for ours in artists)
         return min(score, max(likeness_to[artist] for artist in entry.artists))
 
     def _hit(self, number: int, score: float) -> Hit:

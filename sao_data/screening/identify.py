@@ -17,14 +17,14 @@ from sao_data.records import Objection
 from sao_data.screening import acoustid, audit
 from sao_data.screening.catalogue_match import KnownTitles
 from sao_data.screening.config import Screening
-from sao_data.screening.rows import Hit, MusicWork, Sent
+from sao_data.screening.rows import AuditRow, Hit, MusicWork
 from sao_data.storage.backend import Storage
 
 STAGE = "screen"
 
 _NO_FINGERPRINT = "no fingerprint: silent, or too short for one"
 
-Ask = Callable[[MusicWork], Sent]
+Ask = Callable[[MusicWork], AuditRow]
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +35,7 @@ def identify(
     storage: Storage,
     *,
     service: acoustid.AcoustId | None = None,
-) -> tuple[tuple[Objection, ...], tuple[Sent, ...]]:
+) -> tuple[tuple[Objection, ...], tuple[AuditRow, ...]]:
     """Objections and the audit, both sorted by recording id. `service` stands in for AcoustID in tests."""
     if screening.provider == "off":
         return (), ()
@@ -56,23 +56,23 @@ def _asker(screening: Screening, storage: Storage, service: acoustid.AcoustId | 
     return lambda work: _asked(work, screening, storage, asked)
 
 
-def _looked_up(work: MusicWork, catalogue: KnownTitles) -> Sent:
+def _looked_up(work: MusicWork, catalogue: KnownTitles) -> AuditRow:
     """Compared on this machine; the response is the catalogue itself."""
     what = json.dumps({"artist": work.author, "title": work.title}, ensure_ascii=False)
     hits = catalogue.find(work.title, work.author)
     row = _row(work, provider="catalogue", what=what, hits=hits, response_sha256=catalogue.sha256)
-    return Sent(**row, host="", status="looked_up_locally", note="")
+    return AuditRow(**row, host="", status="looked_up_locally", note="")
 
 
-def _would_be_sent(work: MusicWork, screening: Screening) -> Sent:
+def _would_be_sent(work: MusicWork, screening: Screening) -> AuditRow:
     if not work.fingerprint:
         return _impossible(work, screening)
     row = _row(work, provider="dry-run", what=_text(work, screening))
-    return Sent(**row, host=acoustid.host_of(screening.acoustid_url), status="would_be_sent", note="")
+    return AuditRow(**row, host=acoustid.host_of(screening.acoustid_url), status="would_be_sent", note="")
 
 
-def _asked(work: MusicWork, screening: Screening, storage: Storage, service: acoustid.AcoustId) -> Sent:
-    """From the ledger, or from AcoustID and into the ledger."""
+def _asked(work: MusicWork, screening: Screening, storage: Storage, service: acoustid.AcoustId) -> AuditRow:
+    """From the stored answers, or from AcoustID, whose answer is stored."""
     if not work.fingerprint:
         return _impossible(work, screening)
     what = _text(work, screening)
@@ -89,12 +89,12 @@ def _asked(work: MusicWork, screening: Screening, storage: Storage, service: aco
     digest = hashlib.sha256(response).hexdigest()
     row = _row(work, provider="acoustid", what=what, hits=hits, response_sha256=digest)
     host = acoustid.host_of(screening.acoustid_url)
-    return Sent(**row, host=host, status="impossible" if refusal else "sent", note=refusal)
+    return AuditRow(**row, host=host, status="impossible" if refusal else "sent", note=refusal)
 
 
-def _impossible(work: MusicWork, screening: Screening) -> Sent:
+def _impossible(work: MusicWork, screening: Screening) -> AuditRow:
     row = _row(work, provider=screening.provider, what="")
-    return Sent(**row, host="", status="impossible", note=_NO_FINGERPRINT)
+    return AuditRow(**row, host="", status="impossible", note=_NO_FINGERPRINT)
 
 
 def _text(work: MusicWork, screening: Screening) -> str:
@@ -119,7 +119,7 @@ def _row(
     }
 
 
-def _objection(row: Sent, screening: Screening) -> Objection | None:
+def _objection(row: AuditRow, screening: Screening) -> Objection | None:
     """A hit; or a work that a provider was to be asked about and could not: a person has to look at it."""
     if row.num_hits:
         return Objection(

@@ -98,7 +98,7 @@ def music_seconds(
     num_tagged = num_music = 0  # samples at 16 kHz
     top_class, top = "", 0.0
     for audio_NT, lengths in _batches(_windows(_mono(blocks), length)):
-        # Rounded before the threshold looks: no verdict hangs on a last bit of the tagger.
+        # Rounded before the threshold is applied: no verdict depends on a last bit of the tagger.
         music = np.round(tagger.tag(audio_NT)[:, columns].astype(np.float64), 3)
         best = music.max(axis=1)
         num_tagged += sum(lengths)

@@ -42,7 +42,7 @@ class Hit:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sent:
+class AuditRow:
     """One line of the audit: what was asked of whom about one recording, and what came back."""
 
     recording_id: str  # id in the catalogue of the dataset

@@ -44,7 +44,7 @@ def artist_parts(text: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(part for part in parts if part))
 
 
-def likeness(one: str, other: str, floor: float) -> float:
+def similarity(one: str, other: str, floor: float) -> float:
     """0 to 1 (0.001): 1 for the same words in any order; what lies under `floor` is 0. Numbers must agree."""
     if one == other:
         return 1.0

@@ -1,12 +1,12 @@
 """Any list of works with their licences: JSON lines, CSV or Parquet, its audio in files or at web addresses.
 
-A row per work. Columns are found by their usual names (`_fields.KNOWN_AS`: id, title, author, license, url,
-file_name or audio_url, tags, md5 …) or named in `fields`: `fields = {audio = "mp3_link", author = "by"}`.
-Other columns stay in the evidence. The audio is a path within the folder `audio`, or with `remote = true` an
-http(s) address. Without an id column ids come from that path as in the source folder, or from the address:
-give ids where addresses change. An id that has the form `source:id` already ("freesound:123") is kept, so
-that a work which another source offers too is known as the same one (the richer row is kept, the strictest
-licence decides); give such ids only if they are true.
+A row per work. Columns are found by their usual names (`KNOWN_AS` in _common/reader.py: id, title, author,
+license, url, file_name or audio_url, tags, md5 …) or named in `fields`: `fields = {audio = "mp3_link", author
+= "by"}`. Other columns stay in the evidence. The audio is a path within the folder `audio`, or with `remote =
+true` an http(s) address. Without an id column ids come from that path as in the source folder, or from the
+address: give ids where addresses change. An id that has the form `source:id` already ("freesound:123") is
+kept, so that a work which another source offers too is known as the same one (the richer row is kept, the
+strictest licence decides); give such ids only if they are true.
 
 Terms and licences are whatever the list says. Servers are asked at most `requests_per_second` times a second
 by all workers together, without credentials; their own terms are yours to read. Only public addresses are
@@ -40,13 +40,12 @@ from sao_data.plugins import DamagedFile
 from sao_data.records import Offer, Recording, Rejection
 from sao_data.sources._catalogue import rows
 from sao_data.sources._catalogue.rows import CatalogueLine
-from sao_data.sources._common import download, urls
-from sao_data.sources._common import fields as _fields
-from sao_data.sources._common import rows as _rows
+from sao_data.sources._common import download, fields, urls
 from sao_data.sources._common.archive import Archive, is_safe
 from sao_data.sources._common.cells import Remarks
-from sao_data.sources._common.download import Manners, Pacer, Stated
+from sao_data.sources._common.download import RequestPolicy, SharedRateLimiter, StatedFile
 from sao_data.sources._common.fields import Refused
+from sao_data.sources._common.rows import Row, canonical_json, parse_object, reject_row
 from sao_data.storage.backend import Storage
 
 _MOST_PATH, _MOST_NAME = 1000, 255  # characters; bytes: what file systems take
@@ -92,7 +91,7 @@ class LocalCatalogue:
 
     def notes(self) -> tuple[str, ...]:
         """What a reader of the dataset should know of this source."""
-        return _fields.declaration(self.config, self.config.name)
+        return fields.declaration(self.config, self.config.name)
 
     def open(self, recording: Recording) -> BinaryIO:
         """Open the file; DamagedFile for a link out of the folder."""
@@ -104,7 +103,7 @@ class RemoteCatalogue:
     """The source over a list with addresses (a RemoteSource); its files at hand are copied."""
 
     config: Config
-    pace: download.Turns | None = None  # None: one of this process
+    pace: download.RateLimiter | None = None  # None: one of this process
     tally: Remarks = field(default_factory=Remarks, compare=False, repr=False)
 
     remote: ClassVar[bool] = True
@@ -119,7 +118,7 @@ class RemoteCatalogue:
     def services(self, storage: Storage | None) -> Mapping[str, Callable[[], Any]]:
         """What all workers share, for executor.service: the turns."""
         rate = self.config.requests_per_second
-        return {_service(self.config): functools.partial(Pacer, rate)}
+        return {_service(self.config): functools.partial(SharedRateLimiter, rate)}
 
     def attached(self, workspace: Workspace, services: Services) -> RemoteCatalogue:
         """The same source, taking turns with all other workers."""
@@ -135,7 +134,7 @@ class RemoteCatalogue:
 
     def notes(self) -> tuple[str, ...]:
         """What a reader of the dataset should know of this source."""
-        return _fields.declaration(self.config, self.config.name)
+        return fields.declaration(self.config, self.config.name)
 
     def look_up(self, ids: Iterable[str]) -> Iterator[Offer]:
         """What the list says of these works now."""
@@ -155,15 +154,15 @@ class RemoteCatalogue:
             with _open(recording.audio_url, self.config) as file, partial.open("wb") as copy:
                 shutil.copyfileobj(file, copy)
             return Fetched()
-        stated = Stated(
+        stated = StatedFile(
             url=recording.audio_url,
             num_bytes=recording.media.num_bytes,
             md5=recording.md5,
             sha256=recording.sha256,
         )
         pace = self.pace or _own_pace(self.config.requests_per_second)
-        manners = Manners(pace=pace, private_hosts=self.config.private_hosts)
-        download.download(stated, partial, manners)
+        policy = RequestPolicy(pace=pace, private_hosts=self.config.private_hosts)
+        download.download(stated, partial, policy)
         return Fetched()
 
     def open(self, recording: Recording) -> BinaryIO:
@@ -176,7 +175,7 @@ class RemoteCatalogue:
 
 def build(config: Config) -> LocalCatalogue | RemoteCatalogue:
     """Make the source; UsageError for settings that make no sense."""
-    _fields.check(config.name, config.fields, plugin="catalogue")
+    fields.check(config.name, config.fields, plugin="catalogue")
     if not 0 < config.requests_per_second <= _MOST_PER_SECOND:
         raise UsageError(
             f"source catalogue: requests_per_second {config.requests_per_second:g}: "
@@ -189,7 +188,7 @@ def build(config: Config) -> LocalCatalogue | RemoteCatalogue:
 
 def recording(raw: str, config: Config) -> Recording:
     """Read a recording from its row alone; ValueError if it names no audio that may be opened."""
-    row = _rows.parse_object(raw.encode())
+    row = parse_object(raw.encode())
     location = _location(row, config)
     return _recording(row, raw, location, _key(row, location, config), config)
 
@@ -207,8 +206,8 @@ def _check(config: Config) -> None:
     columns = rows.columns(config.path, "catalogue")
     if columns is None:
         return
-    _fields.require(columns, config.fields, where=f"catalogue: {config.path}")
-    if not _fields.columns_of("audio", columns, config.fields):
+    fields.require(columns, config.fields, where=f"catalogue: {config.path}")
+    if not fields.columns_of("audio", columns, config.fields):
         there = ", ".join(repr(name[:80]) for name in columns)
         raise UsageError(
             f"catalogue: {config.path}: no column for the audio; there is: {there}. "
@@ -224,13 +223,13 @@ def _offers(config: Config, tally: Remarks) -> Iterator[Offer | Rejection]:
 
 
 def _remarks(config: Config, tally: Remarks) -> tuple[str, ...]:
-    return tally.told(config.name, _fields.unread(tuple(tally.seen), config.fields))
+    return tally.sentences(config.name, fields.unread(tuple(tally.seen), config.fields))
 
 
 def _offer(line: CatalogueLine, config: Config, tally: Remarks) -> Offer | Rejection:
     if line.problem:
         detail = f"{line.where}: {line.problem}"
-        return _rows.reject_row(config.name, line.raw.encode(), "bad_metadata", detail)
+        return reject_row(config.name, line.raw.encode(), "bad_metadata", detail)
     if line.num_missing:
         tally.say("fewer cells than the header names columns; the missing are taken as not stated")
     key = ""
@@ -239,37 +238,35 @@ def _offer(line: CatalogueLine, config: Config, tally: Remarks) -> Offer | Rejec
         key = _key(line.row, location, config)
         if urls.is_url(location) and not config.remote:
             raise Refused("remote_not_allowed", "its audio is at an address; set remote = true to fetch such")
-        row = _fields.declared(line.row, config.fields, config)
-        raw = line.raw if row is line.row else _rows.canonical_json(row)
+        row = fields.declared(line.row, config.fields, config)
+        raw = line.raw if row is line.row else canonical_json(row)
         stated = _recording(row, raw, location, key, config, tally)
     except Refused as refused:
         detail = f"{line.where}: {refused}"[:300]
         if key:
             return Rejection(id=key, stage="list", reason=refused.reason, detail=detail)
-        return _rows.reject_row(config.name, line.raw.encode(), refused.reason, detail)
+        return reject_row(config.name, line.raw.encode(), refused.reason, detail)
     if not stated.sha256 and not urls.is_url(location):
         stated = dataclasses.replace(stated, sha256=_sha256(location, config))
     return Offer(recording=stated, raw=raw)
 
 
 def _recording(
-    row: _rows.Row, raw: str, location: str, key: str, config: Config, tally: Remarks | None = None
+    row: Row, raw: str, location: str, key: str, config: Config, tally: Remarks | None = None
 ) -> Recording:
     name = location.partition("?")[0] if urls.is_url(location) else location
-    return _fields.recording(
+    return fields.recording(
         row, config.fields, key=key, raw=raw, audio_url=location, file_name=name, tally=tally
     )
 
 
-def _key(row: _rows.Row, location: str, config: Config) -> str:
-    return _fields.recording_id(
-        _fields.text(row, "id", config.fields).strip() or normal(location), config.name
-    )
+def _key(row: Row, location: str, config: Config) -> str:
+    return fields.recording_id(fields.text(row, "id", config.fields).strip() or normal(location), config.name)
 
 
-def _location(row: _rows.Row, config: Config) -> str:
+def _location(row: Row, config: Config) -> str:
     """Where the row's audio is: an address, or a path as it is opened. Refused if it must not be opened."""
-    said = _fields.text(row, "audio", config.fields).strip()
+    said = fields.text(row, "audio", config.fields).strip()
     if not said:
         raise Refused("no_audio", "the row names no audio")
     if urls.is_url(said):
@@ -312,5 +309,5 @@ def _service(config: Config) -> str:
 
 
 @functools.lru_cache(maxsize=16)
-def _own_pace(per_second: float) -> Pacer:
-    return Pacer(per_second)
+def _own_pace(per_second: float) -> SharedRateLimiter:
+    return SharedRateLimiter(per_second)

@@ -32,8 +32,20 @@ from sao_data.sources._common import rows, work_list
 from sao_data.sources._common.archive import Archive
 from sao_data.sources._common.cells import Remarks
 from sao_data.sources._common.columns import Cells, Csv, TableLine
-from sao_data.sources._fma import rows as _fma_rows
 from sao_data.sources._fma.defects import defect_of
+from sao_data.sources._fma.rows import (
+    ALSO,
+    GENRES,
+    NEEDED,
+    RAW_TRACKS,
+    TRACKS,
+    Genres,
+    audio_url,
+    genre_id_of,
+    id_problem,
+    joined,
+    recording_of,
+)
 
 _COLLECTION = re.compile(r"fma_(?:full|large|medium|small)")
 _FOLDER = "[0-9][0-9][0-9]"  # of up to a thousand tracks
@@ -59,7 +71,7 @@ class Fma:
     def check(self) -> None:
         """Raise UsageError unless both archives are whole and the tables have the columns that are needed."""
         for table in self._tables():
-            table.require(_fma_rows.NEEDED[posixpath.basename(table.name)])
+            table.require(NEEDED[posixpath.basename(table.name)])
         self._collection()
         self._wanted()
 
@@ -69,7 +81,7 @@ class Fma:
         self.check()
         self.tally.clear()
         tracks, raw_tracks, genres = self._tables()
-        by_id = {_fma_rows.genre_id_of(line.cells.get("genre_id", "")): line.cells for line in genres.rows()}
+        by_id = {genre_id_of(line.cells.get("genre_id", "")): line.cells for line in genres.rows()}
         collection, details, root = self._collection(), _Lookup(raw_tracks), self._root()
         wanted = self._wanted()
         missing = dict.fromkeys(wanted or ())
@@ -79,7 +91,7 @@ class Fma:
                 missing.pop(number, None)
                 yield self._offer(line, details, by_id, collection, root)
         for number in missing:
-            detail = f"track {number} of the list is not in {_fma_rows.TRACKS}"
+            detail = f"track {number} of the list is not in {TRACKS}"
             yield Rejection(id=f"fma:{number}", stage="list", reason="not_offered", detail=detail)
         for archive in (self._metadata, self._audio):
             for name in archive.refused():
@@ -92,7 +104,7 @@ class Fma:
 
     def remarks(self) -> tuple[str, ...]:
         """What is to be said of the rows once they are read."""
-        return self.tally.told("fma")
+        return self.tally.sentences("fma")
 
     def notes(self) -> tuple[str, ...]:
         """What a reader of the dataset should know of this source."""
@@ -125,17 +137,17 @@ class Fma:
     def _tables(self) -> tuple[Csv, Csv, Csv]:
         archive = self._metadata
         archive.check()
-        found = archive.files(_fma_rows.TRACKS) or archive.files(f"*/{_fma_rows.TRACKS}")
+        found = archive.files(TRACKS) or archive.files(f"*/{TRACKS}")
         if len(found) != 1:
             raise UsageError(
                 f"fma: {self.config.metadata}: {len(found) or 'no'} tracks.csv in it; "
                 "set source.metadata to fma_metadata.zip or to its folder"
             )
         folder = posixpath.dirname(found[0])
-        names = {table: (*_fma_rows.NEEDED[table], *_fma_rows.ALSO[table]) for table in _fma_rows.NEEDED}
+        names = {table: (*NEEDED[table], *ALSO[table]) for table in NEEDED}
         tracks, raw_tracks, genres = (
             Csv(archive=archive, name=posixpath.join(folder, table), names=names[table], header_lines=lines)
-            for table, lines in ((_fma_rows.TRACKS, 3), (_fma_rows.RAW_TRACKS, 1), (_fma_rows.GENRES, 1))
+            for table, lines in ((TRACKS, 3), (RAW_TRACKS, 1), (GENRES, 1))
         )
         return tracks, raw_tracks, genres
 
@@ -166,24 +178,24 @@ class Fma:
         return collection != "fma_full" if self.config.clips == "auto" else self.config.clips
 
     def _offer(
-        self, line: TableLine, details: _Lookup, genres: _fma_rows.Genres, collection: str, root: str
+        self, line: TableLine, details: _Lookup, genres: Genres, collection: str, root: str
     ) -> Offer | Rejection:
         cells = line.cells
         own = rows.canonical_json(dict(cells)).encode()
         if line.problem:
             return rows.reject_row("fma", own, "bad_metadata", f"{line.where}: {line.problem}")
         track_id = cells["track_id"]
-        if problem := _fma_rows.id_problem(track_id):
+        if problem := id_problem(track_id):
             return rows.reject_row("fma", own, "bad_id", f"{line.where}: {problem}")
         defect = defect_of(int(track_id), clips=self._are_clips(collection))
         if defect:
             return Rejection(id=f"fma:{track_id}", stage="list", reason="known_defect", detail=defect)
         raw_track = details.take(track_id)
         if raw_track is None:  # without it neither the licence's URL nor the notices to keep are known
-            detail = f"{line.where}: no row of track {track_id} in {_fma_rows.RAW_TRACKS} that can be read"
+            detail = f"{line.where}: no row of track {track_id} in {RAW_TRACKS} that can be read"
             return Rejection(id=f"fma:{track_id}", stage="list", reason="bad_metadata", detail=detail)
-        facts = self._audio.facts(posixpath.join(root, _fma_rows.audio_url(int(track_id))))
-        raw = _fma_rows.joined(cells, raw_track, genres, collection, facts and facts._asdict())
+        facts = self._audio.facts(posixpath.join(root, audio_url(int(track_id))))
+        raw = joined(cells, raw_track, genres, collection, facts and facts._asdict())
         if line.num_missing:
             self.tally.say("fewer cells than the header names columns; the missing are taken as not stated")
         return Offer(recording=recording(raw, self.config, self.tally), raw=raw)
@@ -216,4 +228,4 @@ def build(config: Config) -> Fma:
 
 def recording(raw: str, config: Config, tally: Remarks | None = None) -> Recording:
     """Read a track from the joined rows kept as evidence; ValueError if they are none of this source."""
-    return _fma_rows.recording_of(raw, clips=None if config.clips == "auto" else config.clips, tally=tally)
+    return recording_of(raw, clips=None if config.clips == "auto" else config.clips, tally=tally)

@@ -1,10 +1,10 @@
 """Any folder of audio files with metadata beside them (the AudioFolder convention).
 
 `metadata.csv`, `.jsonl` or `.parquet` at the top, a row per file: `file_name,title,author,license,url`, and
-what else is known. Columns are found by their usual names (`_fields.KNOWN_AS`) or named in `fields`; others
-stay in the evidence. A file without a row may have `x.json` (same keys) and `x.txt` (its description) beside
-`x.wav`. One without either is offered without a licence, so that it is counted, and denied. Files whose
-suffix is not audio are no recordings and are passed over, unless a row names them.
+what else is known. Columns are found by their usual names (`KNOWN_AS` in _common/reader.py) or named in
+`fields`; others stay in the evidence. A file without a row may have `x.json` (same keys) and `x.txt` (its
+description) beside `x.wav`. One without either is offered without a licence, so that it is counted, and
+denied. Files whose suffix is not audio are no recordings and are passed over, unless a row names them.
 
 A folder of one person's own recordings may have `license` (or `license_url`) and `author` declared for all
 files that state none; the evidence says that it was declared, and by whom (the manifest's contact).
@@ -35,13 +35,13 @@ from sao_data.config import WHEN_SET, Location
 from sao_data.errors import UsageError
 from sao_data.records import Offer, Recording, Rejection
 from sao_data.sources._catalogue import rows
-from sao_data.sources._common import fields as _fields
-from sao_data.sources._common import rows as _rows
+from sao_data.sources._common import fields
 from sao_data.sources._common.cells import Remarks
 from sao_data.sources._common.columns import plain
 from sao_data.sources._common.fields import Refused
 from sao_data.sources._common.paths import SUFFIXES, own_id
 from sao_data.sources._common.paths import problem as path_problem
+from sao_data.sources._common.rows import BadRow, Row, canonical_json, parse_object, reject_row, text
 
 __all__ = ["SUFFIXES", "Config", "Folder", "build", "own_id", "recording"]
 
@@ -108,14 +108,14 @@ class Folder:
 
     def remarks(self) -> tuple[str, ...]:
         """What is to be said of the rows once they are read."""
-        return self.tally.told(self.config.name, _fields.unread(tuple(self.tally.seen), self._names))
+        return self.tally.sentences(self.config.name, fields.unread(tuple(self.tally.seen), self._names))
 
     def notes(self) -> tuple[str, ...]:
         """What a reader of the dataset should know of this source."""
-        return _fields.declaration(self.config, self.config.name)
+        return fields.declaration(self.config, self.config.name)
 
     @property
-    def _names(self) -> _fields.Fields:
+    def _names(self) -> fields.Fields:
         return self.config.fields
 
     @property
@@ -136,7 +136,7 @@ class Folder:
             raise UsageError(f"{table}: want metadata as one of {', '.join(rows.SUFFIXES)}")
         columns = rows.columns(str(table), self.config.name)
         if columns is not None:
-            _fields.require(columns, self._names, where=str(table))
+            fields.require(columns, self._names, where=str(table))
             self._check_names(table, columns)
         missing, num_rows = [], 0
         for line in rows.read(str(table), self.config.name):
@@ -172,30 +172,30 @@ class Folder:
     def _from_line(self, line: rows.CatalogueLine) -> Offer | Rejection:
         if line.problem:
             detail = f"{line.where}: {line.problem}"
-            return _rows.reject_row(self.config.name, line.raw.encode(), "bad_metadata", detail)
+            return reject_row(self.config.name, line.raw.encode(), "bad_metadata", detail)
         if line.num_missing:
             self.tally.say("fewer cells than the header names columns; the missing are taken as not stated")
         file_name = _file_name(line.row, self._names)
         if problem := path_problem(file_name):
             detail = f"{line.where}: {problem}"
-            return _rows.reject_row(self.config.name, line.raw.encode(), "bad_path", detail)
+            return reject_row(self.config.name, line.raw.encode(), "bad_path", detail)
         return self._offer(PurePosixPath(file_name).as_posix(), line.row, line.where)
 
     def _from_sidecars(self, relative: str) -> Offer | Rejection:
         """Offer a file that no row names, with what lies beside it."""
         problem = path_problem(relative)
         if problem:
-            return _rows.reject_row(self.config.name, os.fsencode(relative), "bad_path", problem)
+            return reject_row(self.config.name, os.fsencode(relative), "bad_path", problem)
         stem = os.path.splitext(relative)[0]
-        row: _rows.Row = {}
+        row: Row = {}
         try:
-            row |= _rows.parse_object(self._beside(f"{stem}.json") or b"{}")
+            row |= parse_object(self._beside(f"{stem}.json") or b"{}")
             words = self._beside(f"{stem}.txt").decode("utf-8-sig").strip()
-        except (_rows.BadRow, UnicodeDecodeError) as error:
+        except (BadRow, UnicodeDecodeError) as error:
             detail = f"{stem}.json or .txt: {error}"[:300]
             recording_id = f"{self.config.name}:{own_id(relative)}"
             return Rejection(id=recording_id, stage="list", reason="bad_metadata", detail=detail)
-        if words and not _rows.text(row, "description"):
+        if words and not text(row, "description"):
             row["description"] = words
         own = {name: cell for name, cell in row.items() if name not in _file_columns(row, {})}
         return self._offer(relative, own | {"file_name": relative}, f"{stem}.json")
@@ -204,15 +204,15 @@ class Folder:
         path = self._inside(relative)
         return Path(path).read_bytes().removeprefix(b"\xef\xbb\xbf") if path and os.path.isfile(path) else b""
 
-    def _offer(self, relative: str, row: _rows.Row, where: str) -> Offer | Rejection:
+    def _offer(self, relative: str, row: Row, where: str) -> Offer | Rejection:
         path = self._inside(relative)
         if path is None:
             detail = f"{relative[:200]!r} is a link that leaves the folder"
-            own = _rows.canonical_json(row).encode()
-            return _rows.reject_row(self.config.name, own, "bad_path", detail)
+            own = canonical_json(row).encode()
+            return reject_row(self.config.name, own, "bad_path", detail)
         try:
-            raw = _rows.canonical_json(_fields.declared(row, self._names, self.config))
-            stated = _recording(self.config, relative, _rows.parse_object(raw.encode()), raw, self.tally)
+            raw = canonical_json(fields.declared(row, self._names, self.config))
+            stated = _recording(self.config, relative, parse_object(raw.encode()), raw, self.tally)
         except Refused as refused:
             detail = f"{where}: {refused}"[:300]
             recording_id = f"{self.config.name}:{own_id(relative)}"
@@ -223,7 +223,7 @@ class Folder:
 
 def build(config: Config) -> Folder:
     """Make the source; UsageError if its name cannot start an id."""
-    _fields.check(config.name, config.fields, plugin="folder")
+    fields.check(config.name, config.fields, plugin="folder")
     if "id" in config.fields:
         raise UsageError("source folder: fields: ids come from the paths of the files; leave out id")
     return Folder(config=config)
@@ -231,31 +231,29 @@ def build(config: Config) -> Folder:
 
 def recording(raw: str, config: Config) -> Recording:
     """Read a recording from its metadata row alone (no sha256); ValueError if it names no file."""
-    row = _rows.parse_object(raw.encode())
+    row = parse_object(raw.encode())
     file_name = _file_name(row, config.fields)
     if problem := path_problem(file_name):
-        raise _rows.BadRow(problem)
+        raise BadRow(problem)
     return _recording(config, PurePosixPath(file_name).as_posix(), row, raw)
 
 
-def _recording(
-    config: Config, relative: str, row: _rows.Row, raw: str, tally: Remarks | None = None
-) -> Recording:
+def _recording(config: Config, relative: str, row: Row, raw: str, tally: Remarks | None = None) -> Recording:
     """What the row says; what is in the file, it does not."""
     key = f"{config.name}:{own_id(relative)}"
-    return _fields.recording(
+    return fields.recording(
         row, config.fields, key=key, raw=raw, audio_url=relative, file_name=relative, tally=tally
     )
 
 
-def _file_columns(columns: Collection[str], fields: _fields.Fields) -> tuple[str, ...]:
+def _file_columns(columns: Collection[str], names: fields.Fields) -> tuple[str, ...]:
     """The columns that may name the file: `file_name` before all others, as in AudioFolder."""
-    found = _fields.columns_of("audio", columns, fields)
+    found = fields.columns_of("audio", columns, names)
     return tuple(sorted(found, key=lambda name: plain(name) != "filename"))
 
 
-def _file_name(row: _rows.Row, fields: _fields.Fields) -> str:
-    said = (_rows.text(row, column) for column in _file_columns(row, fields))
+def _file_name(row: Row, names: fields.Fields) -> str:
+    said = (text(row, column) for column in _file_columns(row, names))
     return next((name for name in said if name.strip()), "")
 
 

@@ -5,7 +5,7 @@ Facts about the source, from its server code and documentation, checked 2026-07-
 - Terms: https://freesound.org/help/tos_api/ (API: free for non-commercial use, else ask mtg@upf.edu; do not
   replicate Freesound; credit it and its users; one key per application). Sounds keep their own licences.
 - Licences: CC0 1.0, BY 3.0 and 4.0, BY-NC 3.0 and 4.0, Sampling+ 1.0 (retired). The API gives the deed URL,
-  data packs the name without a version. A licence may change later: the row kept as evidence is the witness.
+  data packs the name without a version. A licence may change later: the row kept as evidence is the proof.
 - Generative-AI preference: `gen_ai_preference` (earlier `ai_preference`; `generative_ai_preference` in data
   packs), per uploader, since July 2026; a row without one is unknown (''), not permitted. Earlier names of
   its values are known to the licence parser; here they stay verbatim.
@@ -75,7 +75,7 @@ class Freesound:
 
     def remarks(self) -> tuple[str, ...]:
         """What is to be said of the rows once they are read."""
-        return self.tally.told("freesound")
+        return self.tally.sentences("freesound")
 
     def open(self, recording: Recording) -> BinaryIO:
         """Open audio/ID.TYPE."""

@@ -5,7 +5,7 @@ Facts about the source, from its server code and documentation, checked 2026-07-
 - Terms: https://freesound.org/help/tos_api/ (free for non-commercial use, else ask mtg@upf.edu; do not
   replicate Freesound; credit it and its users; one key per application). Sounds keep their own licences.
 - Licences: the filter takes a name without a version ("Attribution" is BY 3.0 or 4.0), the reply has the
-  deed's URL, which is what counts. A licence may change later: the reply kept as evidence is the witness.
+  deed's URL, which is what counts. A licence may change later: the reply kept as evidence is the proof.
 - Generative-AI preference: `gen_ai_preference`, per uploader, since July 2026; wrong for speech unless the
   category is asked for with it, which is always done.
 - Rate limits: level 1 60 requests a minute and 2,000 a day, level 2 300 and 5,000, level 3 300 and 15,000. A
@@ -14,7 +14,7 @@ Facts about the source, from its server code and documentation, checked 2026-07-
 A listing may take days: every answer is kept in the source's workspace and never asked for again, so the same
 command continues it. Its end is pinned when it begins. A finished one is used as it is; `listing` says
 when to list anew. Within `ids` and `ids_file` nothing else is listed and licences are not looked at: that
-is the policy's business, and what is not offered (any more) is rejected as `not_offered`.
+is left to the policy, and what is not offered (any more) is rejected as `not_offered`.
 Other rejections: `bad_metadata`, `bad_id`, `bad_type`, as of the source freesound.
 """
 
@@ -44,12 +44,11 @@ from sao_data.records import Offer, Recording, Rejection
 from sao_data.sources._common import work_list
 from sao_data.sources._common.cells import Remarks
 from sao_data.sources._freesound import config as _freesound_config
-from sao_data.sources._freesound import files
-from sao_data.sources._freesound import offers as _freesound_rows
+from sao_data.sources._freesound import files, offers
 from sao_data.sources._freesound.config import FreesoundConfig
 from sao_data.sources._freesound.forecast import Forecast, forecast
 from sao_data.sources._freesound.listing import Pin, Pins, Scope, by_ids, numbers_of, walk
-from sao_data.sources._freesound.search import Api, Ledger, ResultPage, Search
+from sao_data.sources._freesound.search import Api, ResponseCache, ResultPage, Search
 from sao_data.storage import layout
 from sao_data.storage.backend import Storage
 
@@ -104,7 +103,7 @@ class FreesoundApi:
         _freesound_config.check(self.config)
         login = self.config.rendition == "original" and not only_listing
         secrets = credentials.require(login=login, base_url=checked_base(self.config.base_url))
-        services[TOKENS].hold(secrets)
+        services[TOKENS].set_credential(secrets)
         able = dataclasses.replace(workspace, permits=services[PERMITS], tokens=services[TOKENS])
         return dataclasses.replace(self, workspace=able)
 
@@ -119,7 +118,7 @@ class FreesoundApi:
 
     def remarks(self) -> tuple[str, ...]:
         """What is to be said of the sounds once they are listed."""
-        return self.tally.told("freesound_api")
+        return self.tally.sentences("freesound_api")
 
     def is_stale(self, recording: Recording) -> bool:
         """Was it read longer ago than `max_claim_age_hours`?"""
@@ -158,7 +157,7 @@ class FreesoundApi:
             num_named=len(self._numbers()),
             rendition=self.config.rendition,
             page_size=self.config.page_size,
-            listed=Ledger(work.storage, work.name("pages", str(pin.number if pin else 1))).num(),
+            listed=ResponseCache(work.storage, work.name("pages", str(pin.number if pin else 1))).num(),
         )
 
     def notes(self) -> tuple[str, ...]:
@@ -177,7 +176,7 @@ class FreesoundApi:
         config, scope = self.config, self._scope()
         pins = Pins(self._work.storage, self._work.name("listing.json"))
         first, last = _freesound_config.span(config)
-        pin = pins.begin(scope, last, _freesound_config.again(config), self.clock())
+        pin = pins.begin(scope, last, _freesound_config.relist_before(config), self.clock())
         going = walk(self._search(f"pages/{pin.number}"), scope, first, pin.last, config.page_size)
         for found in going.rows():
             yield self._offer(*found)
@@ -188,7 +187,7 @@ class FreesoundApi:
     def _named(self) -> Iterator[Offer | Rejection]:
         """The sounds asked for by their ids; those that are not there as Rejections."""
         pins = Pins(self._work.storage, self._work.name("listing.json"))
-        pin = pins.begin("ids", 0, _freesound_config.again(self.config), self.clock())
+        pin = pins.begin("ids", 0, _freesound_config.relist_before(self.config), self.clock())
         search = self._search(f"pages/{pin.number}")
         for found in by_ids(search, self._numbers(), self.config.page_size):
             if isinstance(found, int):
@@ -214,11 +213,11 @@ class FreesoundApi:
         return Pins(self._work.storage, self._work.name("listing.json")).find(self._scope())
 
     def _offer(self, sound: dict[str, object], page: ResultPage) -> Offer | Rejection:
-        return _freesound_rows.offer(sound, page, *_places(self.config), self.tally)
+        return offers.offer(sound, page, *_places(self.config), self.tally)
 
     def _search(self, folder: str, *, not_before: str = "") -> Search:
-        ledger = Ledger(self._work.storage, self._work.name(folder))
-        return Search(self._web(), ledger, not_before=not_before)
+        cache = ResponseCache(self._work.storage, self._work.name(folder))
+        return Search(self._web(), cache, not_before=not_before)
 
     def _oldest(self) -> str:
         """When a claim that counts as today's was read at the earliest."""
@@ -245,7 +244,7 @@ def build(config: Config) -> FreesoundApi:
 
 def recording(raw: str, config: Config) -> Recording:
     """Read a sound from the raw text of its Offer; ValueError if it is none."""
-    return _freesound_rows.recording(raw, *_places(config))
+    return offers.recording(raw, *_places(config))
 
 
 def forget(storage: Storage, folder: str, ids: Collection[str]) -> None:
@@ -255,7 +254,7 @@ def forget(storage: Storage, folder: str, ids: Collection[str]) -> None:
         "looked_up",
         *(f"pages/{number}" for number in Pins(storage, f"{folder}/listing.json").numbers()),
     ):
-        Ledger(storage, f"{folder}/{name}").forget(frozenset(numbers_of(ids)))
+        ResponseCache(storage, f"{folder}/{name}").forget(frozenset(numbers_of(ids)))
 
 
 def _places(config: Config) -> tuple[str, str]:

@@ -30,10 +30,9 @@ from urllib.parse import quote
 from sao_data.config import Location
 from sao_data.errors import UsageError
 from sao_data.records import MediaFacts, Offer, Recording, Rejection
-from sao_data.sources._common import cells as _cells
 from sao_data.sources._common import preference, rows
 from sao_data.sources._common.archive import Archive, is_safe
-from sao_data.sources._common.cells import Remarks
+from sao_data.sources._common.cells import Remarks, digits, is_nothing, items, number, text
 from sao_data.sources._common.columns import Cells, Csv, TableLine, plain
 from sao_data.sources._freesound import taxonomy
 from sao_data.sources._freesound.sound import TYPES
@@ -95,7 +94,7 @@ class FreesoundPack:
 
     def remarks(self) -> tuple[str, ...]:
         """What is to be said of the rows once they are read."""
-        return self.tally.told("freesound_pack")
+        return self.tally.sentences("freesound_pack")
 
     def notes(self) -> tuple[str, ...]:
         """What a reader of the dataset should know of this source."""
@@ -143,7 +142,7 @@ class FreesoundPack:
         if line.num_missing:
             self.tally.say("fewer cells than the header names columns; the missing are taken as not stated")
         for key, name in _LOOKED_AT.items():
-            self.tally.look(name, _cell(cells, name), key)
+            self.tally.note_word(name, _cell(cells, name), key)
         facts = self._archive.facts(posixpath.join(root, _audio_url(cells)))
         raw = rows.canonical_json({**cells, AUDIO_FILE: facts and facts._asdict()})
         return Offer(recording=recording(raw, self.config), raw=raw)
@@ -174,7 +173,7 @@ def recording(raw: str, config: Config) -> Recording:
         license_url=url,
         ai_preference=preference.stated(cells),
         description=_said(cells, "description"),
-        tags=_cells.items(_cell(cells, "tags"), "tags", " "),
+        tags=items(_cell(cells, "tags"), "tags", " "),
         album=_said(cells, "album"),
         category=taxonomy.code(_said(cells, "category")),
         media=_media(cells),
@@ -205,21 +204,21 @@ def _cell(cells: Cells, key: str) -> str:
 
 
 def _said(cells: Cells, key: str) -> str:
-    return _cells.text(_cell(cells, _LOOKED_AT[key]), key)
+    return text(_cell(cells, _LOOKED_AT[key]), key)
 
 
 def _id(cells: Cells) -> str:
-    return _cells.digits(_cell(cells, "id").strip())
+    return digits(_cell(cells, "id").strip())
 
 
 def _audio_url(cells: Cells) -> str:
-    number = _id(cells)
-    return _filepath(cells) or f"{int(number) // 1000}/{number}.{_cell(cells, 'type')}"
+    sound = _id(cells)
+    return _filepath(cells) or f"{int(sound) // 1000}/{sound}.{_cell(cells, 'type')}"
 
 
 def _filepath(cells: Cells) -> str:
     path = _cell(cells, "filepath")
-    return "" if _cells.is_nothing(path, "audio") else path
+    return "" if is_nothing(path, "audio") else path
 
 
 def _id_problem(cells: Cells) -> str:
@@ -240,7 +239,7 @@ def _file_problem(cells: Cells) -> tuple[str, str]:
 
 
 def _media(cells: Cells) -> MediaFacts:
-    size: rows.Row = {name: _cells.number(_cell(cells, name)) for name in ("filesize", "duration")}
+    size: rows.Row = {name: number(_cell(cells, name)) for name in ("filesize", "duration")}
     return MediaFacts(
         container=_cell(cells, "type"),
         num_bytes=rows.whole(size, "filesize"),

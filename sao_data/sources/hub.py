@@ -2,9 +2,9 @@
 
 Files are taken as they are stored (nothing is decoded here, no code of the dataset runs) from the column
 `audio_column`: Parquet, AudioFolder and WebDataset layouts. Other columns are found by their usual names
-(`_fields.KNOWN_AS`) or named in `fields`: `fields = {author = "by"}`; all of them stay in the evidence.
-Ids: the id column; without one the first 20 hex digits of the file's sha256, since paths in such datasets
-are often not unique. An id that has the form `source:id` already is kept.
+(`KNOWN_AS` in _common/reader.py) or named in `fields`: `fields = {author = "by"}`; all of them stay in the
+evidence. Ids: the id column; without one the first 20 hex digits of the file's sha256, since paths in such
+datasets are often not unique. An id that has the form `source:id` already is kept.
 
 Terms: the Hub's (https://huggingface.co/terms-of-service), and those of each dataset, which its card states.
 Many cards state one licence for all works, often that of the compilation: give it as `license` only if it is
@@ -26,10 +26,9 @@ from typing import Any, BinaryIO
 
 from sao_data.config import Location
 from sao_data.errors import UsageError
-from sao_data.licences import parse_witnesses
+from sao_data.licences import parse_fields
 from sao_data.records import Offer, Recording, Rejection
-from sao_data.sources._common import fields as _fields
-from sao_data.sources._common import rows
+from sao_data.sources._common import fields, rows
 from sao_data.sources._common.cells import Remarks
 from sao_data.sources._common.fields import Refused
 from sao_data.sources._hub import files
@@ -75,7 +74,7 @@ class Hub:
                 f"reaches it: hf download {where} --repo-type dataset --local-dir DIR, then set "
                 "source.path = DIR and leave out source.dataset"
             ) from error
-        _fields.require(columns, self.config.fields, where=f"hub: {where}")
+        fields.require(columns, self.config.fields, where=f"hub: {where}")
 
     def offers(self) -> Iterator[Offer | Rejection]:
         """Every row of the split, in its order."""
@@ -100,7 +99,9 @@ class Hub:
 
     def remarks(self) -> tuple[str, ...]:
         """What is to be said of the rows once they are read."""
-        return self.tally.told(self.config.name, _fields.unread(tuple(self.tally.seen), self.config.fields))
+        return self.tally.sentences(
+            self.config.name, fields.unread(tuple(self.tally.seen), self.config.fields)
+        )
 
     def notes(self) -> tuple[str, ...]:
         """What a reader of the dataset should know of this source."""
@@ -118,7 +119,7 @@ class Hub:
         config = self.config
         where = f"{config.split}/{index}"
         audio = cells.pop(config.audio_column)
-        row = {name: _fields.as_json(loaded.named(name, cell)) for name, cell in cells.items()}
+        row = {name: fields.as_json(loaded.named(name, cell)) for name, cell in cells.items()}
         try:
             said = files.facts(audio, loaded.places)
             kept: rows.Row = {"audio": said, "row": row}
@@ -135,7 +136,7 @@ class Hub:
 
 def build(config: Config) -> Hub:
     """Make the source; UsageError for settings that make no sense."""
-    _fields.check(config.name, config.fields, plugin="hub")
+    fields.check(config.name, config.fields, plugin="hub")
     if "audio" in config.fields:
         raise UsageError("source hub: fields: name the column of the audio as audio_column")
     if bool(config.dataset) == bool(config.path):
@@ -160,13 +161,13 @@ def _recording(kept: rows.Row, raw: str, config: Config, tally: Remarks | None =
     audio, row = kept.get("audio"), kept.get("row")
     if not kept.keys() >= _KEYS or not isinstance(audio, dict) or not isinstance(row, dict):
         raise rows.BadRow(f"want an object of {' and '.join(sorted(_KEYS))}")
-    own = _fields.text(row, "id", config.fields).strip() or rows.text(audio, "sha256")[:_NUM_HEX]
+    own = fields.text(row, "id", config.fields).strip() or rows.text(audio, "sha256")[:_NUM_HEX]
     if not own:
         raise Refused("no_audio", "the row has neither an id nor audio")
-    return _fields.recording(
+    return fields.recording(
         row,
         config.fields,
-        key=_fields.recording_id(own, config.name),
+        key=fields.recording_id(own, config.name),
         raw=raw,
         audio_url="",
         file_name=rows.text(audio, "path"),
@@ -177,8 +178,8 @@ def _recording(kept: rows.Row, raw: str, config: Config, tally: Remarks | None =
 
 
 def _states_licence(row: rows.Row, config: Config) -> bool:
-    claim, url = _fields.RowReader(row, config.fields).licence()
-    return not parse_witnesses(url, claim).silent
+    claim, url = fields.RowReader(row, config.fields).licence()
+    return not parse_fields(url, claim).silent
 
 
 def _spec(config: Config) -> files.Spec:

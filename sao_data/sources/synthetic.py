@@ -1,9 +1,10 @@
 """The demo's source: recordings made from theory on the spot, with every licence, wish and flaw there is.
 
-`count` recordings: the 48 works of _works.py, then variations of them (transposed, longer or shorter, another
-seed) in the same mixture. Everything follows from the id, so every run and every node makes the same bytes. A
-recording is rendered when it is opened, not when it is listed. Authors, pages and dates are invented; nothing
-is fetched, so there are no terms of use and no rate limits. The sounds themselves are free for any use.
+`count` recordings: the 48 works of _synthetic/works.py, then variations of them (transposed, longer or
+shorter, another seed) in the same mixture. Everything follows from the id, so every run and every node makes
+the same bytes. A recording is rendered when it is opened, not when it is listed. Authors, pages and dates are
+invented; nothing is fetched, so there are no terms of use and no rate limits. The sounds themselves are free
+for any use.
 """
 
 from __future__ import annotations

@@ -20,11 +20,10 @@ from sao_data.stages.curate import Curate
 from sao_data.stages.decide import Decide
 from sao_data.stages.fetch import Fetch
 from sao_data.stages.flac_reuse import PACK, parts_on_disk
-from sao_data.stages.judge import NAME as JUDGE
-from sao_data.stages.listing import NAME as LIST
-from sao_data.stages.listing import Listed, bare
+from sao_data.stages.judge import JUDGE
+from sao_data.stages.listing import LIST, Listed, id_only
 from sao_data.stages.normalise import Normalise
-from sao_data.stages.screen import NAME as SCREEN
+from sao_data.stages.screen import SCREEN
 from sao_data.storage import layout, tables
 from sao_data.storage.backend import Storage
 
@@ -37,7 +36,7 @@ def forget(storage: Storage, buckets: Collection[int], ids: Collection[str]) -> 
     """Leave nothing of these recordings in the parts of their buckets but that they were listed."""
     gone = frozenset(ids)
     for bucket in sorted(buckets):
-        _relist(storage, bucket, lambda row: bare(row) if row.recording.id in gone else row)
+        _relist(storage, bucket, lambda row: id_only(row) if row.recording.id in gone else row)
         for stage in REMADE:
             _drop_stage(storage, bucket, stage)
         for stage, cls in KEPT.items():
@@ -45,7 +44,9 @@ def forget(storage: Storage, buckets: Collection[int], ids: Collection[str]) -> 
                 _take_out(storage, part, cls, gone)
 
 
-def recredit(storage: Storage, buckets: Collection[int], change: Callable[[Recording], Recording]) -> None:
+def change_credits(
+    storage: Storage, buckets: Collection[int], change: Callable[[Recording], Recording]
+) -> None:
     """Have the work of these buckets name authors as `change` does: only listing and captions name any. Raw
     rows prove the licence and stay."""
     for bucket in sorted(buckets):

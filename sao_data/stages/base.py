@@ -31,7 +31,7 @@ T = TypeVar("T")
 
 
 class Stage(Protocol):
-    """One step of the data's way, over one bucket."""
+    """One step of the pipeline, over one bucket."""
 
     name: ClassVar[str]
     version: ClassVar[int]  # raise it when the same settings give another result
@@ -135,7 +135,7 @@ def part_of(stage: Stage, bucket: Bucket) -> Part:
     return Part(stage=stage.name, bucket=bucket.index, digest=digest)
 
 
-def earlier(stage: Stage, bucket: Bucket) -> list[Part]:
+def earlier_parts(stage: Stage, bucket: Bucket) -> list[Part]:
     """Complete parts of this bucket that the stage made with these settings of these or other inputs, by
     name, the part of these inputs first."""
     now, storage = part_of(stage, bucket), bucket.storage
@@ -219,7 +219,7 @@ def _open_blob(storage: Storage, part: Part) -> Iterator[BinaryIO]:
 
 @contextlib.contextmanager
 def spool(storage: Storage) -> Iterator[Path]:
-    """A folder for temporary audio: beside a local dataset (same disk, swept under the lock), else the
+    """A folder for temporary audio: beside a local dataset (same disk, removed under the lock), else the
     system's."""
     root = getattr(storage, "root", None)
     base = root / SPOOL if isinstance(root, Path) else None

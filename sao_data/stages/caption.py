@@ -8,10 +8,9 @@ from typing import ClassVar
 from sao_data import plugins
 from sao_data.manifest import Plugin
 from sao_data.records import Caption, Clip
-from sao_data.rights.credits import unnamed
+from sao_data.rights.credits import without_withheld_names
 from sao_data.stages.base import Bucket, RowSink, clip_key
-from sao_data.stages.listing import NAME as LIST
-from sao_data.stages.listing import Listed
+from sao_data.stages.listing import LIST, Listed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +34,7 @@ class WriteCaptions:
         clips = bucket.rows("curate", Clip)
         sink.expect(clip_key(clip) for clip in clips)
         for clip in clips:
-            recording = unnamed(recordings[clip.recording_id])
+            recording = without_withheld_names(recordings[clip.recording_id])
             fields = builder.fields(recording)
             prompt = builder.prompt(recording, fields)
             sink.keep(

@@ -10,8 +10,7 @@ from sao_data.manifest import Plugin
 from sao_data.plugins import Filter
 from sao_data.records import Clip, Recording
 from sao_data.stages.base import Bucket, RowSink, clip_key
-from sao_data.stages.listing import NAME as LIST
-from sao_data.stages.listing import Listed
+from sao_data.stages.listing import LIST, Listed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,7 +15,7 @@ from sao_data.records import CatalogueRow, Decision, Objection
 from sao_data.rights import reviews
 from sao_data.rights.reviews import Answer
 from sao_data.stages.base import Bucket, RowSink
-from sao_data.stages.judge import NAME as JUDGE
+from sao_data.stages.judge import JUDGE
 
 ALLOWED = "allowed_by_review"
 DENIED = "denied_by_review"
@@ -72,12 +72,12 @@ def final(
         return dataclasses.replace(judgement, verdict="deny", rule=DENIED, detail=detail)
     if judgement.verdict == "deny" or (objection and objection.verdict == "deny"):
         return judgement if judgement.verdict == "deny" else objected(judgement, objection)
-    settled = settle(judgement, answers, release)
+    settled = apply_answer(judgement, answers, release)
     if settled.verdict != "allow" or objection is None:
         return settled
     if objection.verdict == "allow":
         return objected(settled, objection) if settled.rule != ALLOWED else settled
-    return settle(objected(settled, objection), answers, release, before=settled)
+    return apply_answer(objected(settled, objection), answers, release, before=settled)
 
 
 def objected(decision: Decision, objection: Objection | None) -> Decision:
@@ -88,7 +88,7 @@ def objected(decision: Decision, objection: Objection | None) -> Decision:
     )
 
 
-def settle(
+def apply_answer(
     decision: Decision, answers: Sequence[Answer], release: Release, *, before: Decision | None = None
 ) -> Decision:
     """What is up for review and answered is allowed. `before`: the decision that stood before this question
@@ -97,7 +97,7 @@ def settle(
         return decision
     asked = question_of(decision, release)
     earlier = before.detail if before and before.rule == ALLOWED else ""
-    if not reviews.settle(answers, asked, used=bool(earlier)):
+    if not reviews.answer_to(answers, asked, used=bool(earlier)):
         return decision
     detail = "; ".join(part for part in (earlier, reviews.allowed_words(asked)) if part)
     return dataclasses.replace(decision, verdict="allow", rule=ALLOWED, detail=detail)

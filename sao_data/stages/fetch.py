@@ -13,15 +13,14 @@ from dataclasses import dataclass
 from typing import BinaryIO, ClassVar
 
 from sao_data import config
-from sao_data.errors import ReadAgain
+from sao_data.errors import SourceChanged
 from sao_data.fetch.remote import RemoteSource
 from sao_data.plugins import DamagedFile, Source
 from sao_data.records import AudioFile, Decision, Recording, Rendition
-from sao_data.stages.base import Bucket, RowSink, earlier
-from sao_data.stages.listing import NAME as LIST
-from sao_data.stages.listing import Listed
+from sao_data.stages.base import Bucket, RowSink, earlier_parts
+from sao_data.stages.listing import LIST, Listed
 from sao_data.stages.originals import Originals
-from sao_data.stages.refresh import reread
+from sao_data.stages.refresh import look_up_again
 from sao_data.storage import tables
 
 _BLOCK = 1 << 20
@@ -57,13 +56,13 @@ class Fetch:
                 else:
                     todo.append(row)
         originals = Originals(storage=bucket.storage, bucket=bucket.index)
-        found = reread(todo, self.sources, bucket.storage, bucket.index, sink)
+        found = look_up_again(todo, self.sources, bucket.storage, bucket.index, sink)
         for row in todo:
             if row.recording.id in found.confirmed:
                 self._fetch(row, originals, found.confirmed[row.recording.id], sink)
         sink.arrange()
         if found.num_changed:
-            raise ReadAgain(f"{found.num_changed} works are said otherwise now; they are decided anew")
+            raise SourceChanged(f"{found.num_changed} works are said otherwise now; they are decided anew")
 
     def _stated(self, row: Listed) -> str:
         return stated_digest(row.recording, self.sources[row.source_index])
@@ -113,7 +112,7 @@ def stated_digest(recording: Recording, source: Source) -> str:
 def _known(stage: Fetch, bucket: Bucket) -> dict[tuple[str, str], AudioFile]:
     """Files of earlier parts by recording id and what tells them apart: what was stated, or their sha256."""
     files: dict[tuple[str, str], AudioFile] = {}
-    for part in earlier(stage, bucket):
+    for part in earlier_parts(stage, bucket):
         for file in tables.read(bucket.storage, part.kept, AudioFile):
             for mark in (file.stated, file.sha256):
                 if mark:

@@ -30,7 +30,7 @@ class _Place:
     is_ours: bool  # in a blob, which nobody else writes; shards may have been tampered with
 
 
-class Flacs:
+class FlacFinder:
     """Open files of one bucket, and where each clip lies in them. Use as a context manager."""
 
     def __init__(self, storage: Storage) -> None:
@@ -38,7 +38,7 @@ class Flacs:
         self._stack = contextlib.ExitStack()
         self._places: dict[str, _Place] = {}
 
-    def __enter__(self) -> Flacs:
+    def __enter__(self) -> FlacFinder:
         return self
 
     def __exit__(
@@ -83,16 +83,16 @@ class Flacs:
         return data if hashlib.sha256(data).hexdigest() == clip.flac_sha256 else None
 
 
-class Audio:
+class ClipAudio:
     """The bytes of wanted clips: found where they lie, else made by normalising again. Use as a context
     manager."""
 
     def __init__(self, bucket: Bucket, normalise: Stage) -> None:
         self._bucket = bucket
         self._normalise = normalise
-        self._flacs = Flacs(bucket.storage)
+        self._flacs = FlacFinder(bucket.storage)
 
-    def __enter__(self) -> Audio:
+    def __enter__(self) -> ClipAudio:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -108,7 +108,7 @@ class Audio:
         if missing:
             self._flacs.__exit__(None, None, None)
             run_stage(self._normalise, bucket, needed={clip.recording_id for clip in clips})
-            self._flacs = Flacs(bucket.storage)
+            self._flacs = FlacFinder(bucket.storage)
             self._flacs.add_blob(part, clips_of(bucket, part))
 
     def get(self, clip: Clip) -> bytes:

@@ -1,6 +1,7 @@
 """Judge: what licence and wish alone say of each recording. Every one gets a row, allowed or not.
 
-The verdict is final only after the recordings were compared with each other and persons were heard (decide).
+The verdict is final only after the recordings were compared with each other and persons have answered
+(decide).
 """
 
 from __future__ import annotations
@@ -10,15 +11,14 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from sao_data import licences
-from sao_data.licences import Policy, Release, decide, meets, normalise_preference, parse_witnesses
+from sao_data.licences import Policy, Release, decide, meets, normalise_preference, parse_fields
 from sao_data.licences.table import table
 from sao_data.matching.metadata import author_key
 from sao_data.records import Decision, Recording
 from sao_data.stages.base import Bucket, RowSink
-from sao_data.stages.listing import NAME as LIST
-from sao_data.stages.listing import Listed, strictest_wish
+from sao_data.stages.listing import LIST, Listed, strictest_wish
 
-NAME = "judge"
+JUDGE = "judge"
 _GRAVITY = {"allow": 0, "review": 1, "deny": 2}
 
 
@@ -30,7 +30,7 @@ class Judge:
     release: Release
     taken_down: tuple[str, ...] = ()  # recordings of this bucket that were taken down
 
-    name: ClassVar[str] = NAME
+    name: ClassVar[str] = JUDGE
     version: ClassVar[int] = 4
     row: ClassVar[type] = Decision
     inputs: ClassVar[tuple[str, ...]] = (LIST,)
@@ -80,7 +80,7 @@ def _completed(recording: Recording, best: Recording) -> Recording:
     """An offer that states no wish, or no licence, says nothing against another's; all else counts."""
     if normalise_preference(recording.ai_preference) == "":
         recording = dataclasses.replace(recording, ai_preference=best.ai_preference)
-    if parse_witnesses(recording.license_url, recording.license_claim).silent is False:
+    if parse_fields(recording.license_url, recording.license_claim).silent is False:
         return recording
     url, claim = best.license_url, best.license_claim
     return dataclasses.replace(recording, license_url=url, license_claim=claim)

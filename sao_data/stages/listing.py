@@ -1,10 +1,11 @@
-"""Listing: ask every source for its offers, make ids unique, deal the recordings into buckets.
+"""Listing: ask every source for its offers, make ids unique, distribute the recordings to buckets.
 
 Runs in the driver: sources are asked once, in order. Where an id is offered twice the stricter offer is kept,
 then the richer, and the others are counted (`duplicate_id`); which one wins does not depend on the order of
 the sources. What others say differently of the rights is kept with it: a richer row must not win over a
 stricter one, and of two that name different authors a person says whose the work is. What any of them asks
-for (a credit line, a notice, a mark, a wish) stands, also where the one that counts lacks it (`heard`).
+for (a credit line, a notice, a mark, a wish) stands, also where the one that counts lacks it
+(`merge_requests`).
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from typing import Any
 
 from sao_data import config
 from sao_data.ids import bucket_of, check_id, id_hash
-from sao_data.licences import normalise_preference, parse_witnesses
+from sao_data.licences import normalise_preference, parse_fields
 from sao_data.licences.later import num_met
 from sao_data.manifest import Manifest
 from sao_data.plugins import Source
@@ -28,7 +29,7 @@ from sao_data.stages import text_limits
 from sao_data.stages.base import Part, content_part, publish_rows
 from sao_data.storage.backend import Storage
 
-NAME = "list"
+LIST = "list"
 _ASKS = {"CC0": 0, "BY": 1, "SAMPLING+": 2}  # what a licence asks for; others ask for more
 
 
@@ -44,7 +45,7 @@ class Listed:
     earlier_raw: str = ""  # an earlier reading that said otherwise; kept as evidence
 
 
-def bare(row: Listed) -> Listed:
+def id_only(row: Listed) -> Listed:
     """What is left of a work that was taken down: that it was offered, under this id."""
     recording = Recording(id=row.recording.id, source=row.recording.source)
     return dataclasses.replace(row, recording=recording, raw="", others=(), earlier_raw="")
@@ -64,7 +65,7 @@ class Listing:
 
 
 def ask(manifest: Manifest, sources: list[Source], tick: Callable[[int], None] | None = None) -> Listing:
-    """Collect every source's offers; `tick` hears of each."""
+    """Collect every source's offers; `tick` is called for each."""
     listing = Listing(rows={}, rejections=[])
     for index, source in enumerate(sources):
         offers: Iterator[Offer | Rejection] = source.offers()
@@ -74,7 +75,7 @@ def ask(manifest: Manifest, sources: list[Source], tick: Callable[[int], None] |
             elif problem := text_limits.problem(offer.recording):
                 key = offer.recording.id
                 listing.rejections.append(
-                    Rejection(id=key, stage=NAME, reason="bad_metadata", detail=problem)
+                    Rejection(id=key, stage=LIST, reason="bad_metadata", detail=problem)
                 )
             else:
                 _add(listing, offer, index)
@@ -84,11 +85,11 @@ def ask(manifest: Manifest, sources: list[Source], tick: Callable[[int], None] |
     _fold_rejections(listing)
     for key, row in listing.rows.items():
         if row.others:
-            listing.rows[key] = dataclasses.replace(row, recording=heard_of(row.recording, row.others))
+            listing.rows[key] = dataclasses.replace(row, recording=merge_offers(row.recording, row.others))
     return listing
 
 
-def heard(recording: Recording, others: Iterable[Recording]) -> Recording:
+def merge_requests(recording: Recording, others: Iterable[Recording]) -> Recording:
     """The recording with all credit lines, notices and marks that any offer of the same work states, whatever
     their order. (Of wishes the judgement takes the strictest: `strictest_wish`.)"""
     others = tuple(others)
@@ -101,9 +102,9 @@ def heard(recording: Recording, others: Iterable[Recording]) -> Recording:
     )
 
 
-def heard_of(recording: Recording, others: Iterable[Offer]) -> Recording:
+def merge_offers(recording: Recording, others: Iterable[Offer]) -> Recording:
     """The same, of offers."""
-    return heard(recording, (offer.recording for offer in others))
+    return merge_requests(recording, (offer.recording for offer in others))
 
 
 def strictest_wish(own: str, others: Iterable[str]) -> str:
@@ -141,20 +142,20 @@ def _fold_rejections(listing: Listing) -> None:
 def publish(storage: Storage, listing: Listing, num_buckets: int) -> list[Part]:
     """Write one part per bucket, empty ones included; return them in the order of the buckets."""
     return [
-        publish_rows(storage, NAME, bucket, Listed, rows, rejections)
-        for bucket, (rows, rejections) in enumerate(_deal(listing, num_buckets))
+        publish_rows(storage, LIST, bucket, Listed, rows, rejections)
+        for bucket, (rows, rejections) in enumerate(_by_bucket(listing, num_buckets))
     ]
 
 
 def parts(listing: Listing, num_buckets: int) -> list[Part]:
     """The parts that `publish` would write."""
     return [
-        content_part(NAME, bucket, Listed, rows, rejections)[0]
-        for bucket, (rows, rejections) in enumerate(_deal(listing, num_buckets))
+        content_part(LIST, bucket, Listed, rows, rejections)[0]
+        for bucket, (rows, rejections) in enumerate(_by_bucket(listing, num_buckets))
     ]
 
 
-def _deal(listing: Listing, num_buckets: int) -> list[tuple[list[Listed], list[Rejection]]]:
+def _by_bucket(listing: Listing, num_buckets: int) -> list[tuple[list[Listed], list[Rejection]]]:
     """Rows and rejections of each bucket, ordered by sha256 of their ids."""
     dealt: list[tuple[list[Listed], list[Rejection]]] = [([], []) for _ in range(num_buckets)]
     for recording_id in sorted(listing.rows, key=id_hash):
@@ -208,7 +209,7 @@ def _rights(recording: Recording) -> tuple[object, ...]:
 def _rank(row: Listed) -> tuple[object, ...]:
     """The stricter offer wins, then the richer: what asks for less must not hide what asks for more. An offer
     that says nothing of a licence says nothing against another's."""
-    said = parse_witnesses(row.recording.license_url, row.recording.license_claim)
+    said = parse_fields(row.recording.license_url, row.recording.license_claim)
     asks = _ASKS.get(said.family, 3) if not said.silent else -1
     return asks, -num_met(row.recording.ai_preference), *_richness(row)
 

@@ -1,8 +1,9 @@
 """Normalise: decode each file, bring it to 44.1 kHz stereo, cut it, measure it, store it as FLAC in the
 bucket's blob.
 
-Decoding runs in a child process with limits (workbench), because decoders of hostile files crash and balloon.
-A file that an earlier part of the bucket made clips of, with the same settings, is not decoded again.
+Decoding runs in a child process with limits (audio/sandbox.py), because hostile files make decoders crash or
+fill memory. A file that an earlier part of the bucket made clips of, with the same settings, is not decoded
+again.
 """
 
 from __future__ import annotations
@@ -17,14 +18,13 @@ from pathlib import Path
 from typing import ClassVar
 
 from sao_data.audio import AudioConfig, AudioRejected
-from sao_data.audio.sandbox import Normalised, Workbench
+from sao_data.audio.sandbox import Normalised, Sandbox
 from sao_data.audio.segments import Cut
 from sao_data.plugins import DamagedFile, Source
 from sao_data.records import AudioFile, Clip
-from sao_data.stages.base import Bucket, Part, RowSink, earlier, spool
-from sao_data.stages.flac_reuse import Flacs, clips_of
-from sao_data.stages.listing import NAME as LIST
-from sao_data.stages.listing import Listed
+from sao_data.stages.base import Bucket, Part, RowSink, earlier_parts, spool
+from sao_data.stages.flac_reuse import FlacFinder, clips_of
+from sao_data.stages.listing import LIST, Listed
 from sao_data.stages.originals import Originals, opened
 
 _TOOLS = ("soundfile", "av", "soxr", "numpy", "scipy", "pyloudnorm")  # another version may give other bytes
@@ -52,24 +52,24 @@ class Normalise:
         listed = {row.recording.id: row for row in bucket.rows(LIST, Listed)}
         files = bucket.rows("fetch", AudioFile)
         sink.expect(file.recording_id for file in files)
-        bench = _workbench(self.audio, self.cut)
+        sandbox = _sandbox(self.audio, self.cut)
         known = _known(self, bucket)
         originals = Originals(storage=bucket.storage, bucket=bucket.index)
-        with spool(bucket.storage) as folder, Flacs(bucket.storage) as flacs:
+        with spool(bucket.storage) as folder, FlacFinder(bucket.storage) as flacs:
             _open_known(flacs, bucket, known)
             for file in files:
                 made = known.get((file.recording_id, file.sha256))
                 if made and (file.recording_id not in sink.needed or all(map(flacs.has, made.clips))):
                     _take_over(made, file, flacs, sink)
                 else:
-                    self._normalise(listed[file.recording_id], file, originals, bench, folder, sink)
+                    self._normalise(listed[file.recording_id], file, originals, sandbox, folder, sink)
 
     def _normalise(
         self,
         row: Listed,
         file: AudioFile,
         originals: Originals,
-        bench: Workbench,
+        sandbox: Sandbox,
         folder: Path,
         sink: RowSink,
     ) -> None:
@@ -78,7 +78,7 @@ class Normalise:
             source = self.sources[row.source_index]
             with opened(source, row.recording, originals, file.stated) as whole, path.open("wb") as copy:
                 shutil.copyfileobj(whole, copy, 1 << 20)
-            result = bench.normalise(path, folder)
+            result = sandbox.normalise(path, folder)
         except (FileNotFoundError, DamagedFile) as error:  # it was there when it was fetched
             sink.reject(file.recording_id, "missing_file", f"gone since it was fetched: {error}"[:300])
             return
@@ -101,7 +101,7 @@ class _Known:
 def _known(stage: Normalise, bucket: Bucket) -> dict[tuple[str, str], _Known]:
     """What earlier parts with these settings made, by recording id and sha256 of the file."""
     found: dict[tuple[str, str], _Known] = {}
-    for part in earlier(stage, bucket):
+    for part in earlier_parts(stage, bucket):
         clips: dict[tuple[str, str], list[Clip]] = {}
         for clip in clips_of(bucket, part):
             clips.setdefault((clip.recording_id, clip.audio.sha256), []).append(clip)
@@ -110,7 +110,7 @@ def _known(stage: Normalise, bucket: Bucket) -> dict[tuple[str, str], _Known]:
     return found
 
 
-def _open_known(flacs: Flacs, bucket: Bucket, known: dict[tuple[str, str], _Known]) -> None:
+def _open_known(flacs: FlacFinder, bucket: Bucket, known: dict[tuple[str, str], _Known]) -> None:
     by_part: dict[Part, list[Clip]] = {}
     for item in known.values():
         by_part.setdefault(item.part, []).extend(item.clips)
@@ -120,7 +120,7 @@ def _open_known(flacs: Flacs, bucket: Bucket, known: dict[tuple[str, str], _Know
         flacs.add_shards(bucket.index)
 
 
-def _take_over(known: _Known, file: AudioFile, flacs: Flacs, sink: RowSink) -> None:
+def _take_over(known: _Known, file: AudioFile, flacs: FlacFinder, sink: RowSink) -> None:
     """Clips as an earlier part has them, their bytes copied where they are at hand."""
     for clip in known.clips:
         data = flacs.get(clip)
@@ -130,11 +130,11 @@ def _take_over(known: _Known, file: AudioFile, flacs: Flacs, sink: RowSink) -> N
 
 
 @functools.lru_cache(maxsize=1)
-def _workbench(audio: AudioConfig, cut: Cut) -> Workbench:
+def _sandbox(audio: AudioConfig, cut: Cut) -> Sandbox:
     """One child per process, kept from bucket to bucket: starting it costs more than a short file."""
-    bench = Workbench(audio, cut)
-    atexit.register(bench.close)
-    return bench
+    sandbox = Sandbox(audio, cut)
+    atexit.register(sandbox.close)
+    return sandbox
 
 
 def _store(result: Normalised, file: AudioFile, sink: RowSink) -> None:

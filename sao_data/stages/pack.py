@@ -30,10 +30,8 @@ from sao_data.records import (
 from sao_data.rights.credits import shown_author_id
 from sao_data.stages.base import Bucket, Part, Stage
 from sao_data.stages.decide import ALLOWED
-from sao_data.stages.flac_reuse import PACK as NAME
-from sao_data.stages.flac_reuse import Audio, parts_on_disk
-from sao_data.stages.listing import NAME as LIST
-from sao_data.stages.listing import Listed
+from sao_data.stages.flac_reuse import PACK, ClipAudio, parts_on_disk
+from sao_data.stages.listing import LIST, Listed
 from sao_data.storage import layout, shards, tables
 from sao_data.storage.backend import Storage
 from sao_data.storage.series import Split, series_of
@@ -54,8 +52,8 @@ class Pack:
     def part(self, bucket: Bucket) -> Part:
         """The part this packing publishes; its digest covers all that shows in the shards."""
         inputs = [bucket.parts[name].digest for name in _INPUTS]
-        digest = config_digest(NAME, VERSION, self.dataset, self.split, self.dropped, inputs)
-        return Part(stage=NAME, bucket=bucket.index, digest=digest)
+        digest = config_digest(PACK, VERSION, self.dataset, self.split, self.dropped, inputs)
+        return Part(stage=PACK, bucket=bucket.index, digest=digest)
 
     def is_complete(self, storage: Storage, part: Part) -> bool:
         """Is the part published, and are its shards still there?"""
@@ -70,7 +68,7 @@ class Pack:
         """Write the shards, then the part. Only one pack part of a bucket ever exists: that of the shards
         there are."""
         storage, part = bucket.storage, self.part(bucket)
-        with Audio(bucket, normalise) as flacs:
+        with ClipAudio(bucket, normalise) as flacs:
             flacs.prepare(self._clips(bucket))
             for name in parts_on_disk(storage, bucket.index):
                 storage.delete(name)
@@ -81,7 +79,7 @@ class Pack:
             storage.delete(bucket.parts[normalise.name].blob)
         return part
 
-    def _write(self, bucket: Bucket, flacs: Audio) -> tuple[list[SampleRow], list[Shard]]:
+    def _write(self, bucket: Bucket, flacs: ClipAudio) -> tuple[list[SampleRow], list[Shard]]:
         recordings = {row.recording.id: row.recording for row in bucket.rows(LIST, Listed)}
         decisions = {d.recording_id: d for d in bucket.rows("decide", Decision)}
         captions = {(c.recording_id, c.clip): c for c in bucket.rows("caption", Caption)}

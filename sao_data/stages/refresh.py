@@ -1,4 +1,5 @@
-"""Reread: before a file is transferred, what its source says of the work is read again if the listing is old.
+"""Refresh: before a file is transferred, what its source says of the work is read again if the listing is
+old.
 
 A licence may change between the listing and the transfer, which for a large dataset lie weeks apart. A
 reading that says the same is noted; one that says otherwise goes to work/readings/, takes the place of the
@@ -19,22 +20,22 @@ from sao_data.plugins import Source
 from sao_data.records import Offer, Recording, Rejection
 from sao_data.stages import text_limits
 from sao_data.stages.base import RowSink
-from sao_data.stages.listing import NAME, Listed, Listing, heard_of
+from sao_data.stages.listing import LIST, Listed, Listing, merge_offers
 from sao_data.storage import documents, layout
 from sao_data.storage.backend import Storage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Rereading:
+class RefreshResult:
     """What a second look found."""
 
     confirmed: dict[str, str]  # by recording id: the raw row that says the same; '' = it was read just now
     num_changed: int  # said otherwise now
 
 
-def reread(
+def look_up_again(
     rows: Sequence[Listed], sources: Sequence[Source], storage: Storage, bucket: int, sink: RowSink
-) -> Rereading:
+) -> RefreshResult:
     """Look again at what is to be transferred and was read too long ago; reject what is withdrawn."""
     confirmed: dict[str, str] = {}
     changed: list[Offer] = []
@@ -50,15 +51,15 @@ def reread(
             offer = offers.get(key)
             if offer is None:
                 sink.reject(key, "withdrawn", "no longer offered when its file was to be fetched")
-            elif _same(row.recording, heard_of(offer.recording, row.others)):
+            elif _same(row.recording, merge_offers(offer.recording, row.others)):
                 confirmed[key] = offer.raw
             else:
                 changed.append(offer)
     _store(storage, bucket, changed)
-    return Rereading(confirmed=confirmed, num_changed=len(changed))
+    return RefreshResult(confirmed=confirmed, num_changed=len(changed))
 
 
-def overlay(listing: Listing, storage: Storage) -> int:
+def apply_newer_readings(listing: Listing, storage: Storage) -> int:
     """Put newer readings in the place of the listed ones, which stay as evidence; return how many."""
     num = 0
     for name in storage.names(layout.READINGS):
@@ -67,11 +68,11 @@ def overlay(listing: Listing, storage: Storage) -> int:
             if row and (problem := text_limits.problem(offer.recording)):
                 del listing.rows[offer.recording.id]
                 listing.rejections += [
-                    Rejection(id=offer.recording.id, stage=NAME, reason="bad_metadata", detail=problem)
+                    Rejection(id=offer.recording.id, stage=LIST, reason="bad_metadata", detail=problem)
                 ] * row.num_offers
             elif row and row.recording.retrieved_at < offer.recording.retrieved_at:
                 earlier = row.raw if row.raw != offer.raw else row.earlier_raw
-                recording = heard_of(offer.recording, row.others)
+                recording = merge_offers(offer.recording, row.others)
                 listing.rows[offer.recording.id] = dataclasses.replace(
                     row, recording=recording, raw=offer.raw, earlier_raw=earlier
                 )

@@ -23,14 +23,14 @@ from sao_data.screening.music import (
     music_seconds,
     needs_tagging,
 )
-from sao_data.stages.base import Bucket, RowSink, Stage, earlier
-from sao_data.stages.flac_reuse import Audio
+from sao_data.stages.base import Bucket, RowSink, Stage, earlier_parts
+from sao_data.stages.flac_reuse import ClipAudio
 from sao_data.storage import tables
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-NAME = "screen"
+SCREEN = "screen"
 _BLOCK = SAMPLE_RATE * 10  # frames decoded at a time
 
 
@@ -41,7 +41,7 @@ class Screen:
     screening: Screening
     normalise: Stage  # makes the audio again where it is gone
 
-    name: ClassVar[str] = NAME
+    name: ClassVar[str] = SCREEN
     version: ClassVar[int] = 1
     row: ClassVar[type] = Tagged
     inputs: ClassVar[tuple[str, ...]] = ("curate",)
@@ -71,7 +71,7 @@ class Screen:
         if not todo:
             return
         classes = counted_classes(self.screening)
-        with Audio(bucket, self.normalise) as audio:
+        with ClipAudio(bucket, self.normalise) as audio:
             audio.prepare([clip for clips in todo for clip in clips])
             for clips in todo:
                 key = clips[0].recording_id
@@ -87,13 +87,13 @@ class Screen:
 
 def _known(stage: Screen, bucket: Bucket) -> dict[tuple[str, str], Tagged]:
     found: dict[tuple[str, str], Tagged] = {}
-    for part in earlier(stage, bucket):
+    for part in earlier_parts(stage, bucket):
         for tagged in tables.read(bucket.storage, part.kept, Tagged):
             found.setdefault((tagged.recording_id, tagged.audio_sha256), tagged)
     return found
 
 
-def _blocks(audio: Audio, clips: Sequence[Clip]) -> Iterator[Floats]:
+def _blocks(audio: ClipAudio, clips: Sequence[Clip]) -> Iterator[Floats]:
     """The recording as (frames, 2) blocks at 44.1 kHz, clip after clip."""
     import soundfile
 

@@ -1,4 +1,4 @@
-"""What lies on disk or in an object store: the only room that opens paths of a dataset.
+"""What lies on disk or in an object store: the only package that opens paths of a dataset.
 
 It hands out `Storage` (local folder or fsspec URL, everything by temporary file, fsync and rename), tables of
 records as Parquet, stored JSON as checked values, shards and their members, evidence under a Merkle root,

@@ -41,7 +41,7 @@ class Storage(Protocol):
     def staged(self, name: str) -> contextlib.AbstractContextManager[Path]: ...
     def delete(self, name: str) -> None: ...
     def lock(self) -> contextlib.AbstractContextManager[None]: ...
-    def sweep(self) -> None: ...
+    def remove_leftovers(self) -> None: ...
 
 
 def open_storage(url: str) -> Storage:
@@ -121,11 +121,11 @@ class LocalStorage:
 
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:
-        """Hold the directory; Locked names the holder. The kernel lets go when the process ends, however it
-        ends."""
+        """Hold the directory; Locked names the holder. The kernel releases it when the process ends, however
+        it ends."""
         _make_folder(self.root)
         path = self.root / layout.LOCK
-        with self._held(path) as file:
+        with self._locked_file(path) as file:
             file.truncate(0)
             file.write(_holder())
             file.flush()
@@ -134,7 +134,7 @@ class LocalStorage:
             finally:
                 path.unlink(missing_ok=True)
 
-    def _held(self, path: Path) -> TextIO:
+    def _locked_file(self, path: Path) -> TextIO:
         """The lock file, opened and held. One that its holder has just removed locks nothing: try again."""
         while True:
             file = path.open("a+")
@@ -151,7 +151,7 @@ class LocalStorage:
                     return file
             file.close()
 
-    def sweep(self) -> None:
+    def remove_leftovers(self) -> None:
         """Remove what killed runs left behind: temporaries and spooled audio. Only under the lock."""
         for path in self.root.rglob(f"{_TEMPORARY}*"):
             path.unlink(missing_ok=True)
@@ -235,7 +235,7 @@ class ObjectStorage:
         finally:
             self.delete(layout.LOCK)
 
-    def sweep(self) -> None:
+    def remove_leftovers(self) -> None:
         """Nothing to do: an unfinished upload is not an object."""
 
     def _path(self, name: str) -> str:

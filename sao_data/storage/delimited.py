@@ -1,6 +1,6 @@
 """CSV as strangers write it, read in one way everywhere: whole cells, strict quotes, the usual delimiters.
 
-Every reader of the package comes through here, so that no table is readable in one place and not in another.
+Every CSV file is read here, so that no table is readable in one place and not in another.
 """
 
 from __future__ import annotations

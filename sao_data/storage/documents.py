@@ -1,4 +1,4 @@
-"""The one door for stored JSON: bytes in, checked values out.
+"""The only reader of stored JSON: bytes in, checked values out.
 
 A file may be cut, foreign, hostile, or of another version. Whatever is not what its reader expects (bytes
 that are no JSON, another type, a missing or unknown key, NaN, half a surrogate, nesting without end) is one

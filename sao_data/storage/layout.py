@@ -1,6 +1,6 @@
 """The layout of a dataset directory: the only place that spells the names of its files (docs/dataset.md).
 
-Here and not in the room of datasets, since stages and rights, which stand below it, have files there too.
+Here and not in the package dataset, since stages and rights, which it imports, have files there too.
 """
 
 from __future__ import annotations

@@ -29,7 +29,7 @@ def merge(
 
 
 def _ascending(rows: Iterable[T], key: Callable[[T], str], what: str) -> Iterator[T]:
-    """Pass the rows on; IntegrityError where they are not in order, since a merge would then tell lies."""
+    """Pass the rows on; IntegrityError where they are not in order, since a merge would then be wrong."""
     last: str | None = None
     for row in rows:
         if last is not None and key(row) <= last:

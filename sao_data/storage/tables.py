@@ -60,7 +60,7 @@ def read(storage: Storage, name: str, cls: type[T]) -> list[T]:
 def iterate(storage: Storage, name: str, cls: type[T]) -> Iterator[T]:
     """Rows of a table, one row group in memory at a time; IntegrityError where it is not such a table.
 
-    Without pyarrow's own threads: a process that ends soon after may die of them (22 of 70, torch loaded).
+    Without pyarrow's own threads: a process that ends soon after may crash in them (22 of 70, torch loaded).
     """
     import pyarrow.parquet as pq
 
@@ -105,7 +105,8 @@ def damage(url: str, name: str) -> Iterator[None]:
 
 
 def _fix(name: str) -> str:
-    """What mends a table: those in work/ are made anew where they are missing, published ones in any case."""
+    """What repairs a table: those in work/ are made anew where they are missing, published ones in any
+    case."""
     if name.startswith(f"{layout.WORK}/"):
         return "delete work/ there and run the same command again"
     return "run the ingest again, which writes it anew"

@@ -22,8 +22,7 @@ from torch import Tensor, nn
 
 from sao_data.errors import IntegrityError, UsageError
 from sao_data.storage import documents
-from sao_model import published_settings as settings
-from sao_model import weights
+from sao_model import published_settings, weights
 
 _AGAIN = "download it again"
 _UNREADABLE = (OSError, ValueError, TypeError, LookupError, AttributeError, RuntimeError)
@@ -181,11 +180,11 @@ def _local_shape(folder: Path) -> Any:
     if not path.is_file():
         return None
     table = documents.plain(path.read_bytes(), where=str(path), fix=_AGAIN)
-    settings.check(table, settings.T5, where=str(path), others=True)
+    published_settings.check(table, published_settings.T5, where=str(path), others=True)
     sizes: dict[str, Any] = {
         key: int(table[key])
-        for key, wanted in settings.T5.items()
-        if isinstance(wanted, settings.Shape) and key in table
+        for key, wanted in published_settings.T5.items()
+        if isinstance(wanted, published_settings.Shape) and key in table
     }
     return T5Config(**sizes)
 

@@ -320,7 +320,7 @@ class Ill(io.BytesIO):
 
 
 @pytest.mark.parametrize("encode", [wav_bytes, flac_bytes, m4a_bytes])
-def test_a_disk_error_is_weather_and_no_verdict(encode) -> None:
+def test_a_disk_error_is_transient_and_no_verdict(encode) -> None:
     with pytest.raises(OSError, match="Input/output error"):
         normalise(Ill(encode(noise(seed=13, seconds=3))), AudioConfig(), Kept)
 

@@ -15,7 +15,7 @@ from sao_data.audio import AudioRejected, decode
 from sao_data.audio.containers import sniff
 from sao_data.audio.containers.guarded import Guarded
 from sao_data.audio.rejected import Reason
-from sao_data.audio.sandbox import Probe, Workbench
+from sao_data.audio.sandbox import Probe, Sandbox
 from tests.paths import SHARED
 
 CORPUS = SHARED / "odd_audio"
@@ -59,10 +59,10 @@ def rows() -> Iterator[tuple[str, str]]:
 def outcomes() -> dict[str, Outcome]:
     """What becomes of each file; any other exception fails every test here."""
     found: dict[str, Outcome] = {}
-    with Workbench() as bench:
+    with Sandbox() as box:
         for name, _ in rows():
             try:
-                found[name] = bench.probe(CORPUS / name)
+                found[name] = box.probe(CORPUS / name)
             except AudioRejected as error:
                 found[name] = error
     return found

@@ -1,4 +1,4 @@
-"""The workbench: what it makes, and what it says when its child dies, loops, stalls or runs out of memory."""
+"""The sandbox: what it makes, and what it says when its child dies, loops, stalls or runs out of memory."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import pytest
 import soundfile
 
 from sao_data.audio import AudioConfig, AudioRejected, sandbox
-from sao_data.audio.sandbox import Normalised, Workbench, WorkbenchLost
+from sao_data.audio.sandbox import Normalised, Sandbox, SandboxLost
 from sao_data.audio.segments import Cut
 from tests.made import RATE, flac_bytes, noise, silence, to_pcm, tone, wav_bytes
 from tests.paths import ROOT as REPOSITORY
@@ -24,8 +24,8 @@ from tests.processes import wait_for
 
 
 @pytest.fixture(scope="module")
-def bench() -> Iterator[Workbench]:
-    with Workbench(cut=Cut(max_seconds=1)) as opened:
+def box() -> Iterator[Sandbox]:
+    with Sandbox(cut=Cut(max_seconds=1)) as opened:
         yield opened
 
 
@@ -60,9 +60,9 @@ def is_gone(pid: int) -> bool:
         return True
 
 
-def test_clips_hold_the_recording(bench, spool, tmp_path) -> None:
+def test_clips_hold_the_recording(box, spool, tmp_path) -> None:
     audio = noise(seed=1, seconds=2.5)
-    made = bench.normalise(written(tmp_path / "a", wav_bytes(audio)), spool)
+    made = box.normalise(written(tmp_path / "a", wav_bytes(audio)), spool)
     assert [(c.number, c.start_frame, c.num_frames) for c in made.clips] == [
         (0, 0, RATE),
         (1, RATE, RATE),
@@ -83,21 +83,20 @@ def test_clips_hold_the_recording(bench, spool, tmp_path) -> None:
         assert clip.measures.lufs is not None
 
 
-def test_two_benches_make_the_same_bytes(bench, spool, tmp_path) -> None:
+def test_two_sandboxes_make_the_same_bytes(box, spool, tmp_path) -> None:
     path = written(tmp_path / "a", wav_bytes(noise(seed=2, rate=48_000), 48_000))
-    first = bench.normalise(path, spool)
-    with Workbench(cut=Cut(max_seconds=1)) as other:
+    first = box.normalise(path, spool)
+    with Sandbox(cut=Cut(max_seconds=1)) as other:
         (tmp_path / "other").mkdir()
         second = other.normalise(path, tmp_path / "other")
     assert [c.flac_sha256 for c in first.clips] == [c.flac_sha256 for c in second.clips]
     assert first.audio_sha256 == second.audio_sha256
 
 
-def test_equal_audio_in_other_containers_has_the_same_hash(bench, spool, tmp_path) -> None:
+def test_equal_audio_in_other_containers_has_the_same_hash(box, spool, tmp_path) -> None:
     audio = noise(seed=3)
     made = [
-        bench.normalise(written(tmp_path / "a", data), spool)
-        for data in (wav_bytes(audio), flac_bytes(audio))
+        box.normalise(written(tmp_path / "a", data), spool) for data in (wav_bytes(audio), flac_bytes(audio))
     ]
     assert made[0].audio_sha256 == made[1].audio_sha256
 
@@ -106,7 +105,7 @@ def test_trailing_zeros_are_trimmed_where_asked(spool, tmp_path) -> None:
     sound = noise(seed=4, seconds=0.5)
     padded = written(tmp_path / "a", wav_bytes(np.concatenate([silence(0.1), sound, silence(1.5)])))
     zeros = written(tmp_path / "b", wav_bytes(silence(0.5)))
-    with Workbench(cut=Cut(trim_trailing_silence=True)) as trimming:
+    with Sandbox(cut=Cut(trim_trailing_silence=True)) as trimming:
         made = trimming.normalise(padded, spool)
         assert np.array_equal(pcm_of(made), np.concatenate([to_pcm(silence(0.1)), to_pcm(sound)]))
         num_trimmed = round(1.5 * RATE)
@@ -114,45 +113,45 @@ def test_trailing_zeros_are_trimmed_where_asked(spool, tmp_path) -> None:
         assert trimming.normalise(zeros, spool).recording_frames == RATE // 2
 
 
-def test_probe_measures_the_whole_recording(bench, tmp_path) -> None:
-    probe = bench.probe(written(tmp_path / "a", wav_bytes(tone(seconds=2.5, rate=48_000), 48_000)))
+def test_probe_measures_the_whole_recording(box, tmp_path) -> None:
+    probe = box.probe(written(tmp_path / "a", wav_bytes(tone(seconds=2.5, rate=48_000), 48_000)))
     assert (probe.container, probe.codec, probe.decoder) == ("wav", "pcm_16", "soundfile")
     assert (probe.num_frames, probe.num_frames_out) == (120_000, 110_250)
     assert probe.measures.peak_dbfs == pytest.approx(-6.02, abs=0.05)
 
 
-def test_a_rejection_leaves_no_clip(bench, spool, tmp_path) -> None:
+def test_a_rejection_leaves_no_clip(box, spool, tmp_path) -> None:
     audio = noise(seed=5, seconds=3)
     audio[-10] = np.nan
     with pytest.raises(AudioRejected) as caught:
-        bench.normalise(written(tmp_path / "a", wav_bytes(audio, codec="FLOAT")), spool)
+        box.normalise(written(tmp_path / "a", wav_bytes(audio, codec="FLOAT")), spool)
     assert caught.value.reason == "non_finite"
     assert list(spool.iterdir()) == []
 
 
-def test_a_missing_file_or_folder_is_an_os_error(bench, spool, tmp_path) -> None:
+def test_a_missing_file_or_folder_is_an_os_error(box, spool, tmp_path) -> None:
     with pytest.raises(FileNotFoundError):
-        bench.probe(tmp_path / "none")
+        box.probe(tmp_path / "none")
     with pytest.raises(FileNotFoundError):
-        bench.normalise(written(tmp_path / "a", wav_bytes(tone())), tmp_path / "none")
+        box.normalise(written(tmp_path / "a", wav_bytes(tone())), tmp_path / "none")
 
 
-def test_a_full_disk_is_an_os_error(bench, tmp_path) -> None:
+def test_a_full_disk_is_an_os_error(box, tmp_path) -> None:
     spool = tmp_path / "full"
     spool.mkdir()
     (spool / "clip-0000.flac").symlink_to("/dev/full")
     with pytest.raises(OSError, match="No space left"):
-        bench.normalise(written(tmp_path / "a", wav_bytes(noise())), spool)
+        box.normalise(written(tmp_path / "a", wav_bytes(noise())), spool)
 
 
-def test_odd_file_names_are_only_names(bench, tmp_path) -> None:
+def test_odd_file_names_are_only_names(box, tmp_path) -> None:
     for name in ("http:||x", "-i", "a\nb", "concat:a|b", "$(touch x)", "\udcff"):
-        assert bench.probe(written(tmp_path / name, wav_bytes(tone(seconds=0.1)))).num_frames == 4_410
+        assert box.probe(written(tmp_path / name, wav_bytes(tone(seconds=0.1)))).num_frames == 4_410
 
 
 def test_memory_over_the_limit_is_too_large(spool, tmp_path) -> None:
     path = written(tmp_path / "a", wav_bytes(noise(seed=6, seconds=3)))
-    with Workbench(AudioConfig(max_memory_bytes=1 << 20)) as small, pytest.raises(AudioRejected) as caught:
+    with Sandbox(AudioConfig(max_memory_bytes=1 << 20)) as small, pytest.raises(AudioRejected) as caught:
         small.normalise(path, spool)
     assert caught.value.reason == "too_large"
 
@@ -160,76 +159,76 @@ def test_memory_over_the_limit_is_too_large(spool, tmp_path) -> None:
 @pytest.mark.usefixtures("fake")
 @pytest.mark.parametrize("name", ["die-SIGSEGV", "die-SIGABRT", "exit-3"])
 def test_a_decoder_that_crashes_twice_is_a_fact(name, tmp_path) -> None:
-    with Workbench() as bench:
+    with Sandbox() as box:
         with pytest.raises(AudioRejected) as caught:
-            bench.probe(tmp_path / name)
+            box.probe(tmp_path / name)
         assert caught.value.reason == "decoder_crashed"
         with pytest.raises(AudioRejected, match="no_audio"):  # and the next file is none the worse for it
-            bench.probe(tmp_path / "next")
+            box.probe(tmp_path / "next")
 
 
 @pytest.mark.usefixtures("fake")
 def test_a_decoder_that_crashes_once_gets_another_try(tmp_path) -> None:
-    with Workbench() as bench, pytest.raises(AudioRejected, match="no_audio"):
-        bench.probe(tmp_path / "once-SIGSEGV")
+    with Sandbox() as box, pytest.raises(AudioRejected, match="no_audio"):
+        box.probe(tmp_path / "once-SIGSEGV")
 
 
 @pytest.mark.usefixtures("fake")
 @pytest.mark.parametrize("name", ["die-SIGKILL", "die-SIGTERM"])
-def test_a_child_killed_from_outside_is_weather(name, tmp_path) -> None:
-    with Workbench() as bench:
-        with pytest.raises(WorkbenchLost, match=name.partition("-")[2]):
-            bench.probe(tmp_path / name)
+def test_a_child_killed_from_outside_is_transient(name, tmp_path) -> None:
+    with Sandbox() as box:
+        with pytest.raises(SandboxLost, match=name.partition("-")[2]):
+            box.probe(tmp_path / name)
         with pytest.raises(AudioRejected, match="no_audio"):
-            bench.probe(tmp_path / "next")
-    assert issubclass(WorkbenchLost, OSError)
+            box.probe(tmp_path / "next")
+    assert issubclass(SandboxLost, OSError)
 
 
 @pytest.mark.usefixtures("fake")
 def test_a_child_that_was_killed_while_idle_is_replaced(tmp_path) -> None:
-    with Workbench() as bench:
+    with Sandbox() as box:
         for _ in range(2):
             with pytest.raises(AudioRejected) as caught:
-                bench.probe(tmp_path / "ask")
+                box.probe(tmp_path / "ask")
             os.kill(json.loads(caught.value.detail)[0], signal.SIGKILL)
             wait_for(lambda: is_gone(json.loads(caught.value.detail)[0]), "the child to end")
 
 
 @pytest.mark.usefixtures("fake")
 def test_cpu_time_over_the_budget_is_a_fact(tmp_path) -> None:
-    with Workbench(AudioConfig(max_cpu_seconds=0)) as bench, pytest.raises(AudioRejected) as caught:
-        bench.probe(tmp_path / "loop")
+    with Sandbox(AudioConfig(max_cpu_seconds=0)) as box, pytest.raises(AudioRejected) as caught:
+        box.probe(tmp_path / "loop")
     assert caught.value.reason == "decoder_timeout"
 
 
 @pytest.mark.usefixtures("fake")
-def test_a_stall_is_weather(tmp_path) -> None:
-    with Workbench(AudioConfig(max_stall_seconds=1)) as bench:
+def test_a_stall_is_transient(tmp_path) -> None:
+    with Sandbox(AudioConfig(max_stall_seconds=1)) as box:
         with pytest.raises(AudioRejected, match="no_audio"):
-            bench.probe(tmp_path / "first")
-        with pytest.raises(WorkbenchLost, match="used no CPU"):
-            bench.probe(tmp_path / "stall")
+            box.probe(tmp_path / "first")
+        with pytest.raises(SandboxLost, match="used no CPU"):
+            box.probe(tmp_path / "stall")
 
 
 @pytest.mark.usefixtures("fake")
 def test_the_child_sees_no_secrets_and_is_gone_after_close(tmp_path, monkeypatch) -> None:
     monkeypatch.setenv("FREESOUND_TOKEN", "secret")
-    bench = Workbench()
+    box = Sandbox()
     with pytest.raises(AudioRejected) as caught:
-        bench.probe(tmp_path / "ask")
+        box.probe(tmp_path / "ask")
     pid, names = json.loads(caught.value.detail)
     assert "FREESOUND_TOKEN" not in names
-    bench.close()
+    box.close()
     assert not Path(f"/proc/{pid}").exists()
     with pytest.raises(ValueError, match="closed"):
-        bench.probe(tmp_path / "ask")
+        box.probe(tmp_path / "ask")
 
 
 def test_the_child_dies_with_its_parent(tmp_path) -> None:
     script = (
-        "import os, signal, sys; from pathlib import Path; from sao_data.audio.sandbox import Workbench\n"
-        "bench = Workbench(); bench.probe(Path(sys.argv[1]))\n"
-        "print(bench._child.pid, flush=True); os.kill(os.getpid(), signal.SIGKILL)\n"
+        "import os, signal, sys; from pathlib import Path; from sao_data.audio.sandbox import Sandbox\n"
+        "box = Sandbox(); box.probe(Path(sys.argv[1]))\n"
+        "print(box._child.pid, flush=True); os.kill(os.getpid(), signal.SIGKILL)\n"
     )
     path = written(tmp_path / "a", wav_bytes(tone(seconds=0.1)))
     ended = subprocess.run(

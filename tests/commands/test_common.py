@@ -158,11 +158,11 @@ def test_a_signal_within_a_librarys_callback_stops_as_cleanly(
 
 def test_a_reader_that_leaves_is_no_error() -> None:
     program = (
-        "import sys; from sao_data.commands import common as launch\n"
+        "import sys; from sao_data.commands import common\n"
         "def command():\n"
         "    for _ in range(100_000): print('line')\n"
         "    return 0\n"
-        "sys.exit(launch.guard(command))"
+        "sys.exit(common.guard(command))"
     )
     shell = f'"{sys.executable}" -c "$0" | head -n 1; echo "status ${{PIPESTATUS[0]}}"'
     status, said = processes.ran("bash", "-c", shell, program)

@@ -24,7 +24,7 @@ from sao_data.dataset.release import (
     terms_from,
     terms_of,
     violations,
-    wider,
+    wider_flags,
 )
 from sao_data.errors import UsageError
 from sao_data.licences import Policy, judge, meets, parse
@@ -77,14 +77,14 @@ def test_a_release_is_wider_exactly_if_it_breaks_a_wish_or_becomes_commercial(de
     for release in RELEASES:
         breaks = any(meets(wish, decided) and not meets(wish, release) for wish in wishes)
         becomes = release.commercial and not decided.commercial
-        assert bool(wider(decided, release)) == (breaks or becomes)
+        assert bool(wider_flags(decided, release)) == (breaks or becomes)
 
 
 def test_the_wider_flags_are_named_and_no_others() -> None:
     asked = Release(open_source=False, commercial_use=True)
-    assert wider(PAPER, asked) == ("open_source", "commercial_use")
-    assert wider(CLOSED, PAPER) == ()  # to open what was closed breaks nothing
-    assert wider(COMMERCIAL, PAPER) == ()
+    assert wider_flags(PAPER, asked) == ("open_source", "commercial_use")
+    assert wider_flags(CLOSED, PAPER) == ()  # to open what was closed breaks nothing
+    assert wider_flags(COMMERCIAL, PAPER) == ()
 
 
 def test_licences_bind_as_the_policy_has_it() -> None:

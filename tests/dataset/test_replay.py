@@ -83,7 +83,7 @@ def test_an_honest_dataset_has_no_findings(built: Path) -> None:
 def test_evidence_is_read_in_groups_of_any_size(
     built: Path, monkeypatch: pytest.MonkeyPatch, most: int
 ) -> None:
-    monkeypatch.setattr(evidence_reader, "_MOST_HELD", most)
+    monkeypatch.setattr(evidence_reader, "_MOST_CHARS", most)
     dataset = open_dataset(str(built))
     using, _ = replay.readers(dataset.facts)
     items = replay.replayed(dataset.storage, dataset.facts, using)

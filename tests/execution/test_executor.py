@@ -20,8 +20,8 @@ STOPPED = [
 EXPECTED = {
     "results_come_in_any_order": [0, 1, 4, 9, 16, 25, 36, 49],
     "nothing_to_do": [],
-    "weather_that_passes": [[7], 3],
-    "weather_that_stays": [STOPPED, 3],
+    "a_failure_that_passes": [[7], 3],
+    "a_failure_that_stays": [STOPPED, 3],
     "a_verdict": [["IntegrityError", "shard 3 is damaged"], 1],
     "a_bug": [False, True, 1],
     "a_service_is_shared": [list(range(1, 13)), 112],

@@ -134,8 +134,8 @@ def test_a_refusal_is_one_line_with_both_facts_and_the_fix(address: str, said: s
 
 
 def test_a_stop_that_ray_wrapped_comes_out_as_it_was() -> None:
-    with pytest.raises(Stopped, match="SIGTERM"), ray_cluster.signals_heard():
+    with pytest.raises(Stopped, match="SIGTERM"), ray_cluster.unwrapped_signals():
         raise SystemError("returned a result with an exception set") from Stopped("SIGTERM received")
-    with pytest.raises(SystemError) as caught, ray_cluster.signals_heard():
+    with pytest.raises(SystemError) as caught, ray_cluster.unwrapped_signals():
         raise SystemError("something else")
     assert not isinstance(caught.value, SaoError)

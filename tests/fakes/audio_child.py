@@ -1,4 +1,4 @@
-"""Stands in for the workbench's child and dies, loops or sleeps as the name of the file to decode says."""
+"""Stands in for the sandbox's child and dies, loops or sleeps as the name of the file to decode says."""
 
 from __future__ import annotations
 

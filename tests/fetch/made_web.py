@@ -18,7 +18,9 @@ def web(
 ) -> Web:
     """A Web with permits of its own, and the fake's key unless another is given."""
     tokens = Tokens(fake.base, clock=fake.clock, sleep=fake.sleep)
-    tokens.hold(Secrets(key=fake.client.key if key is None else key, client_id=fake.client.client_id))
+    tokens.set_credential(
+        Secrets(key=fake.client.key if key is None else key, client_id=fake.client.client_id)
+    )
     settings = {"user_agent": "sao-test/1", "clock": fake.clock, "sleep": fake.sleep, "rng": random.Random(1)}
     permits = more.pop("permits", None) or Permits(windows, None, "", fake.clock)
     return Web(fake.base, more.pop("credentials", tokens), permits, **{**settings, **more})

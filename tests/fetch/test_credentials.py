@@ -22,7 +22,7 @@ from tests.fetch.made_web import log_in
 
 def tokens(fake: FakeFreesound) -> Tokens:
     made = Tokens(fake.base, clock=fake.clock, sleep=fake.sleep)
-    made.hold(Secrets(key=fake.client.key, client_id=fake.client.client_id))
+    made.set_credential(Secrets(key=fake.client.key, client_id=fake.client.client_id))
     return made
 
 
@@ -154,7 +154,9 @@ def test_a_file_that_is_out_of_date_too_is_renewed(fake: FakeFreesound, clock: S
     assert fake.credentials.num_refreshes == 2
 
 
-def test_renewing_outlasts_weather(fake: FakeFreesound, clock: SimulatedClock) -> None:
+def test_renewing_is_tried_again_after_a_transient_failure(
+    fake: FakeFreesound, clock: SimulatedClock
+) -> None:
     old = log_in(fake)
     fake.faults.add("bad_gateway", "access_token")
     assert tokens(fake).expired(old.access_token) != old.access_token
@@ -167,7 +169,7 @@ def test_renewing_outlasts_weather(fake: FakeFreesound, clock: SimulatedClock) -
 def test_a_key_that_does_not_belong_to_the_login(fake: FakeFreesound) -> None:
     old = log_in(fake)
     made = Tokens(fake.base, clock=fake.clock)
-    made.hold(Secrets(key="SECRET-canary"))
+    made.set_credential(Secrets(key="SECRET-canary"))
     with pytest.raises(UsageError, match="do not belong together") as caught:
         made.expired(old.access_token)
     assert "canary" not in str(caught.value)

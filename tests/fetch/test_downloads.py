@@ -157,13 +157,13 @@ def test_a_size_that_is_wrong_twice_is_a_fact(
     assert not partial.exists()
 
 
-def test_a_size_that_is_wrong_once_is_weather(fake: FakeFreesound, original: bytes, partial: Path) -> None:
+def test_a_size_that_is_wrong_once_is_transient(fake: FakeFreesound, original: bytes, partial: Path) -> None:
     fake.faults.add("empty_200", "download", requests={1})
     fetch(fake, partial, len(original))
     assert partial.read_bytes() == original
 
 
-def test_a_short_body_without_a_length_is_weather_for_ever(
+def test_a_short_body_without_a_length_stays_transient(
     fake: FakeFreesound, original: bytes, partial: Path
 ) -> None:
     short = make(200, "audio/wav", original[:100])
@@ -174,7 +174,9 @@ def test_a_short_body_without_a_length_is_weather_for_ever(
 
 
 @pytest.mark.parametrize("kind", ["html_200", "bad_gateway", "reset", "throttled_minute", "server_error"])
-def test_weather_passes(fake: FakeFreesound, original: bytes, partial: Path, kind: str) -> None:
+def test_a_transient_failure_is_tried_again(
+    fake: FakeFreesound, original: bytes, partial: Path, kind: str
+) -> None:
     fake.faults.add(kind, "download")
     fetch(fake, partial, len(original))
     assert partial.read_bytes() == original
@@ -257,7 +259,7 @@ def test_a_preview_that_breaks_off_is_continued_only_by_who_knows_its_etag(
     assert fake.record.of("preview")[-1].range == ""
 
 
-def test_an_empty_preview_is_weather(fake: FakeFreesound, partial: Path) -> None:
+def test_an_empty_preview_is_transient(fake: FakeFreesound, partial: Path) -> None:
     url = preview(fake)
     fake.faults.add("empty_200", "preview", requests={1})
     fetch(fake, partial, None, url, auth="none")

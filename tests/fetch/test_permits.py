@@ -126,7 +126,7 @@ def test_a_refused_minute_is_waited_out_from_the_oldest_permit(clock: SimulatedC
     permits = Permits(QuotaWindows(), None, "", clock)
     assert permits.ask() == 0.0
     clock.advance(20)
-    permits.told(too_many(60, "minute"))  # somebody else uses the key
+    permits.report_refusal(too_many(60, "minute"))  # somebody else uses the key
     assert permits.ask() == pytest.approx(41)
     clock.advance(41)
     assert taken(permits) == 1
@@ -134,13 +134,13 @@ def test_a_refused_minute_is_waited_out_from_the_oldest_permit(clock: SimulatedC
 
 def test_a_lower_rate_is_learnt_and_a_higher_one_is_not(clock: SimulatedClock) -> None:
     permits = Permits(QuotaWindows(), None, "", clock)
-    permits.told(too_many(10, "minute"))
+    permits.report_refusal(too_many(10, "minute"))
     clock.advance(62)
     assert taken(permits) == 10
-    permits.told(too_many(300, "minute"))
+    permits.report_refusal(too_many(300, "minute"))
     clock.advance(62)
     assert taken(permits) == 10
-    permits.told(too_many(15, "day"))
+    permits.report_refusal(too_many(15, "day"))
     assert permits.why() == "15/day"
 
 
@@ -148,7 +148,7 @@ def test_a_full_day_is_tried_once_each_quarter_of_an_hour(clock: SimulatedClock)
     permits = Permits(QuotaWindows(), None, "", clock)
     assert permits.ask() == 0.0
     for _ in range(3):
-        permits.told(too_many(2000, "day"))
+        permits.report_refusal(too_many(2000, "day"))
         assert permits.why() == "2000/day"
         assert permits.ask() == pytest.approx(900)
         clock.advance(900)
@@ -159,12 +159,12 @@ def test_a_full_day_is_tried_once_each_quarter_of_an_hour(clock: SimulatedClock)
 
 def test_what_else_a_429_may_say(clock: SimulatedClock) -> None:
     permits = Permits(QuotaWindows(), None, "", clock)
-    permits.told("Request was throttled because the ApiV2 credential has been suspended")
+    permits.report_refusal("Request was throttled because the ApiV2 credential has been suspended")
     assert permits.why() == "suspended"
     assert permits.ask() == pytest.approx(900)
     other = Permits(LEVELS[99], None, "", clock)
     assert taken_of_many(other) == 500
-    other.told("<html>slow down</html>")
+    other.report_refusal("<html>slow down</html>")
     assert other.ask() == pytest.approx(61)
 
 
@@ -178,7 +178,7 @@ def test_a_suspended_level_gives_nothing(clock: SimulatedClock) -> None:
 
 def test_a_limit_is_learnt_where_none_was_known(clock: SimulatedClock) -> None:
     permits = Permits(None, None, "", clock)
-    permits.told(too_many(60, "minute"))
+    permits.report_refusal(too_many(60, "minute"))
     clock.advance(62)
     assert taken(permits) == 60
 
@@ -261,7 +261,7 @@ def test_no_interleaving_exceeds_a_window_as_the_server_counts_it(
     permits, arrivals = Permits(windows, memory, "p", clock), []
     for what, value in steps:
         if what == "told":
-            permits.told(str(value))
+            permits.report_refusal(str(value))
         elif what == "advance":
             clock.advance(float(value))
         elif what == "wait":  # until the very instant that was promised, or a part of it

@@ -106,7 +106,7 @@ def test_the_token_endpoint_is_not_quoted_either(fake: FakeFreesound) -> None:
 def test_what_is_sent_to_workers_holds_no_secret(fake: FakeFreesound, tmp_path: Path) -> None:
     grant = log_in(fake)
     tokens = Tokens(fake.base, clock=fake.clock)
-    tokens.hold(credentials.Secrets(key=fake.client.key, client_id="me"))
+    tokens.set_credential(credentials.Secrets(key=fake.client.key, client_id="me"))
     assert tokens.bearer() == grant.access_token
     workspace = Workspace(
         url=str(tmp_path / "out"), folder="work/sources/0", permits=NoPermits(), tokens=tokens
@@ -127,7 +127,7 @@ class NoPermits:
     def ask(self) -> float:
         return 0.0
 
-    def told(self, detail: str) -> None: ...
+    def report_refusal(self, detail: str) -> None: ...
 
     def next_at(self) -> float:
         return 0.0

@@ -40,14 +40,14 @@ def test_plus_and_blank_arrive_as_they_were_meant(fake: FakeFreesound) -> None:
     assert "+" not in request.raw_query
 
 
-WEATHER = [
+FAILURES = [
     "reset", "hang", "bad_gateway", "unavailable", "gateway_timeout", "search_down", "server_error",
     "truncated", "reset_mid", "html_200", "empty_200",
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("kind", WEATHER)
-def test_weather_passes(fake: FakeFreesound, clock: SimulatedClock, kind: str) -> None:
+@pytest.mark.parametrize("kind", FAILURES)
+def test_a_transient_failure_is_tried_again(fake: FakeFreesound, clock: SimulatedClock, kind: str) -> None:
     fake.faults.add(kind, "search", seconds=20)
     before = clock()
     assert web(fake).get_json("search/", SEARCH).json["count"] == 40
@@ -55,7 +55,7 @@ def test_weather_passes(fake: FakeFreesound, clock: SimulatedClock, kind: str) -
     assert clock() - before >= 0.5 + 1.0  # two pauses, at least half of 1 s and of 2 s
 
 
-def test_weather_that_stays_is_raised_after_so_many_attempts(fake: FakeFreesound) -> None:
+def test_a_failure_that_stays_is_raised_after_so_many_attempts(fake: FakeFreesound) -> None:
     fake.faults.add("bad_gateway", at_most=0)
     with pytest.raises(
         TransientError, match=r"/apiv2/search/: 502 \(5 attempts\); check the network and run again"
@@ -74,7 +74,7 @@ def test_pauses_grow_and_end_at_a_minute(fake: FakeFreesound) -> None:
     assert all(most / 2 <= pause <= most for pause, most in zip(pauses, full, strict=True))
 
 
-def test_no_network_is_weather_in_words(clock: SimulatedClock) -> None:
+def test_no_network_is_transient_and_said(clock: SimulatedClock) -> None:
     permits = Permits(None, None, "", clock)
     client = Web("http://127.0.0.1:9/apiv2/", None, permits, user_agent="x", attempts=2, sleep=clock.sleep)
     with pytest.raises(
@@ -98,7 +98,7 @@ def test_what_is_not_there_is_a_fact(fake: FakeFreesound) -> None:
     assert len(fake.record.entries) == 2
 
 
-def test_a_404_that_is_not_the_apis_own_is_weather(fake: FakeFreesound) -> None:
+def test_a_404_that_is_not_the_apis_own_is_transient(fake: FakeFreesound) -> None:
     with pytest.raises(TransientError, match="not in the API's own words"):
         web(fake, attempts=1).get_json("nothing/here/")
 
@@ -153,7 +153,7 @@ def test_a_day_used_up_elsewhere_stops_after_one_request(fake: FakeFreesound, cl
     assert fake.record.statuses() == {429: 1}
 
 
-def test_endless_429s_are_weather(fake: FakeFreesound) -> None:
+def test_endless_429s_are_transient(fake: FakeFreesound) -> None:
     fake.faults.add("throttled_minute", at_most=0)
     with pytest.raises(TransientError, match="429"):
         web(fake, windows=None).get_json("search/")
@@ -346,12 +346,12 @@ URLS = [
 @pytest.mark.parametrize("url", URLS)
 def test_tricks_with_addresses_lead_nowhere(url: str) -> None:
     with pytest.raises(UsageError, match="nothing was sent there"):
-        wire.vetted(url, wire.FREESOUND)
+        wire.checked_url(url, wire.FREESOUND)
 
 
 def test_freesound_and_its_cdn_are_good_addresses() -> None:
     for url in ("https://freesound.org/apiv2/search/?a=b", "https://cdn.freesound.org/previews/1/1_2-hq.ogg"):
-        assert wire.vetted(url, wire.FREESOUND) == url
+        assert wire.checked_url(url, wire.FREESOUND) == url
 
 
 # Bodies
@@ -376,7 +376,7 @@ def test_a_bomb_is_not_unpacked_to_its_end(fake: FakeFreesound, monkeypatch: pyt
 @pytest.mark.parametrize(
     "body", [b"", b"null", b"12", b"{", b'{"a": 1}{"a": 1}', b"\xff\xfe", b"[" * 100_000]
 )
-def test_what_is_no_json_object_is_weather(fake: FakeFreesound, body: bytes) -> None:
+def test_what_is_no_json_object_is_transient(fake: FakeFreesound, body: bytes) -> None:
     fake.faults.answer(make(200, "application/json", body), "search")
     with pytest.raises(TransientError, match="a page in place of JSON"):
         web(fake, attempts=1).get_json("search/")

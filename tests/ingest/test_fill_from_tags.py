@@ -1,4 +1,4 @@
-"""Files' own tags on the road: questions, answers, what fills a gap, and that each of it can be verified."""
+"""Files' own tags in an ingest: questions, answers, what fills a gap, and that each of it can be verified."""
 
 from __future__ import annotations
 

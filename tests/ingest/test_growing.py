@@ -154,7 +154,7 @@ def test_an_old_claim_is_read_again_and_both_readings_are_kept(tmp_path: Path) -
     assert verify(open_dataset(str(tmp_path / "out"))) == []
 
 
-def test_a_damaged_file_is_a_fact_and_not_weather(tmp_path: Path) -> None:
+def test_a_damaged_file_is_a_fact_and_not_transient(tmp_path: Path) -> None:
     far = world(tmp_path / "far", damaged=["2"])
     build(tmp_path, far)
     row = catalogue(tmp_path / "out")["far:2"]

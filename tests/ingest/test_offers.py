@@ -14,7 +14,7 @@ from sao_data.dataset.verify import verify
 from sao_data.execution.executor import LocalExecutor
 from sao_data.ingest import run
 from sao_data.records import CatalogueRow, Recording
-from sao_data.stages.listing import heard, strictest_wish
+from sao_data.stages.listing import merge_requests, strictest_wish
 from tests.datasets_made import BY, CC0, NC, PDM, Quiet, tone_wav, write_rows
 
 BY3 = "http://creativecommons.org/licenses/by/3.0/"
@@ -94,7 +94,7 @@ NO_MORE, OPEN, NEVER = "no-additional-preferences", "open-source-models", "no-ge
 def test_what_any_offer_asks_for_stands(field: str, said: tuple[object, ...], stands: object) -> None:
     for first, *others in itertools.permutations(said):
         own, *rest = (_said(**{field: each}) for each in (first, *others))
-        found = getattr(heard(own, rest), field)
+        found = getattr(merge_requests(own, rest), field)
         if field == "ai_preference":
             found = strictest_wish(own.ai_preference, (each.ai_preference for each in rest))
         assert found == stands or (isinstance(found, str) and found.casefold() == str(stands).casefold())
@@ -102,8 +102,8 @@ def test_what_any_offer_asks_for_stands(field: str, said: tuple[object, ...], st
 
 def test_two_credit_lines_and_two_notices_are_both_kept() -> None:
     one, other = _said(requested_credit="Ana", copyright_notice="A"), _said(requested_credit="Bo")
-    assert heard(one, [other]).requested_credit == "Ana; Bo"
-    assert heard(other, [one]).copyright_notice == "A"
+    assert merge_requests(one, [other]).requested_credit == "Ana; Bo"
+    assert merge_requests(other, [one]).copyright_notice == "A"
 
 
 def _said(**fields: object) -> Recording:

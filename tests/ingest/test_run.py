@@ -116,11 +116,11 @@ def test_a_recording_whose_neighbours_changed_is_not_decoded_again(
     build(load(tmp_path, folder, num_buckets=1), tmp_path / "out")
     write_folder(folder, 1, first=6)
     decoded: list[Path] = []
-    normalise = sandbox.Workbench.normalise
+    normalise = sandbox.Sandbox.normalise
     monkeypatch.setattr(
-        sandbox.Workbench,
+        sandbox.Sandbox,
         "normalise",
-        lambda bench, path, out: (decoded.append(path), normalise(bench, path, out))[1],
+        lambda box, path, out: (decoded.append(path), normalise(box, path, out))[1],
     )
     build(load(tmp_path, folder, num_buckets=1), tmp_path / "out")
     assert len(decoded) == 1
@@ -159,7 +159,7 @@ def test_a_new_caption_needs_no_decoding(made: Path, monkeypatch: pytest.MonkeyP
     def no_decoding(*_: object) -> None:
         raise AssertionError("decoded again")
 
-    monkeypatch.setattr(sandbox.Workbench, "normalise", no_decoding)
+    monkeypatch.setattr(sandbox.Sandbox, "normalise", no_decoding)
     build(load(made, made / "in", changed), made / "out")
     assert tree(made / "out") == tree(made / "fresh")
 
@@ -284,7 +284,7 @@ def test_a_persons_answer_settles_a_review(tmp_path: Path) -> None:
         build(chosen, out)
 
 
-def test_weather_is_no_fact(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_transient_failure_is_no_fact(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = write_folder(tmp_path / "in", 3)
     chosen, out = load(tmp_path, folder), tmp_path / "out"
     build(chosen, tmp_path / "whole")

@@ -25,7 +25,7 @@ from sao_data.licences import (
     license_name,
     license_url,
     parse,
-    parse_witnesses,
+    parse_fields,
 )
 from sao_data.licences.claims import _id
 from sao_data.licences.table import read, table
@@ -298,15 +298,15 @@ def test_hostile_lengths_are_read_in_linear_time(claim: str) -> None:
     ],
 )  # fmt: skip
 def test_url_and_name_together(url: str, name: str, license_id: str, decision: str, rule: str) -> None:
-    licence = parse_witnesses(url.replace("cc:", "http://creativecommons.org/licenses/"), name)
+    licence = parse_fields(url.replace("cc:", "http://creativecommons.org/licenses/"), name)
     assert (licence.license_id, verdict(licence), licence.rule) == (license_id, decision, rule)
 
 
-def test_a_third_witness_can_only_confirm_or_contradict() -> None:
+def test_a_third_field_can_only_confirm_or_contradict() -> None:
     url = "http://creativecommons.org/licenses/by/3.0/"
-    assert verdict(parse_witnesses(url, "Attribution", "", "CC BY 3.0")) == "allow"
+    assert verdict(parse_fields(url, "Attribution", "", "CC BY 3.0")) == "allow"
     assert (
-        verdict(parse_witnesses(url, "Attribution", "http://i.creativecommons.org/l/by-nd/3.0/88x31.png"))
+        verdict(parse_fields(url, "Attribution", "http://i.creativecommons.org/l/by-nd/3.0/88x31.png"))
         == "review"
     )
 

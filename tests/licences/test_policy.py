@@ -13,7 +13,7 @@ from sao_data import config
 from sao_data.errors import UsageError
 from sao_data.licences import Policy, Release, decide, judge, meets, normalise_preference, parse
 from sao_data.licences.contradiction import contradiction
-from sao_data.licences.policy import idle_author_blocks
+from sao_data.licences.policy import unused_author_blocks
 from sao_data.records import Recording
 from tests.paths import SHARED
 
@@ -387,5 +387,5 @@ def test_hostile_licence_fields() -> None:
 def test_blocked_authors_that_nobody_answers_to_are_told() -> None:
     policy = Policy(block_author_ids=("77", "freesound:78", "fma:77", "freesound: 77", "ana"))
     authors = [("freesound", "77"), ("freesound", "78"), ("folder", "")]
-    assert idle_author_blocks(policy, authors) == ("fma:77", "freesound: 77", "ana")
-    assert idle_author_blocks(Policy(), []) == ()
+    assert unused_author_blocks(policy, authors) == ("fma:77", "freesound: 77", "ana")
+    assert unused_author_blocks(Policy(), []) == ()

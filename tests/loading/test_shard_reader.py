@@ -200,14 +200,14 @@ def flaky(folder: Path, failures: int) -> Dataset:
     return Dataset(storage=storage, facts=dataset.facts)  # type: ignore[arg-type]
 
 
-def test_weather_is_tried_again_and_changes_nothing(built: Path) -> None:
+def test_a_transient_failure_is_tried_again_and_changes_nothing(built: Path) -> None:
     with stream(built, NUM) as plain, stream(flaky(built, 4), NUM) as shaken:
         one, other = next(plain), next(shaken)
     assert (one.audio == other.audio).all()
     assert [s.prompt for s in one.samples] == [s.prompt for s in other.samples]
 
 
-def test_lasting_weather_stops_cleanly(built: Path) -> None:
+def test_a_lasting_failure_stops_cleanly(built: Path) -> None:
     from sao_data.errors import Stopped
 
     with (

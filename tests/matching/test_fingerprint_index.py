@@ -15,7 +15,13 @@ from hypothesis import strategies as st
 from scipy.signal import butter, sosfilt
 
 from sao_data.audio.chromaprint import Words, fingerprint
-from sao_data.matching.fingerprint_index import MAX_SHARED, Likeness, compare, find_matches, find_pairs
+from sao_data.matching.fingerprint_index import (
+    MAX_SHARED,
+    FingerprintMatch,
+    compare,
+    find_matches,
+    find_pairs,
+)
 from tests.audio.test_chromaprint import melody
 from tests.made import RATE, Floats, mp3_bytes, noise, silence, tone
 from tests.paths import SHARED
@@ -168,7 +174,7 @@ def test_equals_are_found_however_many_share_their_words() -> None:
     assert len(find_pairs((f"{n:03d}", words) for n in range(num))) == num - 1
     rolled = {f"{n:03d}": np.roll(made(1, num), n) for n in range(num)}  # all have the same words
     found = find_matches(rolled, [("x", rolled["007"])])
-    assert found == [Likeness(first="007", second="x", error=0.0, offset_words=0, overlap_words=num)]
+    assert found == [FingerprintMatch(first="007", second="x", error=0.0, offset_words=0, overlap_words=num)]
 
 
 def test_words_that_too_many_share_bring_no_candidates() -> None:

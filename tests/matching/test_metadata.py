@@ -141,7 +141,7 @@ def test_a_copy_in_a_real_folder_is_denied_and_replayed(tmp_path: Path) -> None:
     assert verify(open_dataset(str(tmp_path / "out"))) == []
 
 
-def test_what_was_held_and_then_denied_is_known_by_its_sound(tmp_path: Path) -> None:
+def test_what_was_kept_and_then_denied_is_known_by_its_sound(tmp_path: Path) -> None:
     """An author opts out; somebody's copy, louder and in another file, must not bring the work back."""
     import numpy as np
     import soundfile
@@ -170,7 +170,7 @@ def test_what_was_held_and_then_denied_is_known_by_its_sound(tmp_path: Path) -> 
     assert catalogue(tmp_path / "out")["folder:copy-flac"].kept
 
 
-def test_gravest_keeps_one_objection_to_each() -> None:
+def test_most_severe_keeps_one_objection_to_each() -> None:
     review, deny = (
         objections([FREE, DENIED], Matching(file=file))  # type: ignore[arg-type]
         for file in ("off", "on")

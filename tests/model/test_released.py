@@ -22,7 +22,7 @@ from tests.paths import SHARED
 @pytest.mark.parametrize("layout", [released.sat, released.diffusers])
 def test_there_and_back(tiny: StableAudio, tiny_config: Config, layout: Layout) -> None:
     other = build(tiny_config, seed=9)
-    released.take_in(other, released.export(tiny, layout), layout, where="test")
+    released.import_weights(other, released.export(tiny, layout), layout, where="test")
     ours, theirs = dict(tiny.named_parameters()), dict(other.named_parameters())
     assert all(torch.equal(ours[name], theirs[name]) for name in ours)
 
@@ -31,7 +31,7 @@ def test_half_precision_is_taken_in_as_float32(tiny: StableAudio) -> None:
     half = {
         part: {k: t.half() for k, t in ts.items()} for part, ts in released.export(tiny, released.sat).items()
     }
-    released.take_in(tiny, half, released.sat, where="test")
+    released.import_weights(tiny, half, released.sat, where="test")
     assert {p.dtype for p in tiny.dit.parameters()} == {torch.float32}
 
 
@@ -39,7 +39,7 @@ def test_a_bias_of_a_norm_that_is_not_zero_is_not_dropped_silently(tiny: StableA
     foreign = released.export(tiny, released.diffusers)
     foreign["transformer"]["transformer_blocks.1.norm2.bias"] += 1
     with pytest.raises(UsageError, match="is not zero"):
-        released.take_in(tiny, foreign, released.diffusers, where="test")
+        released.import_weights(tiny, foreign, released.diffusers, where="test")
 
 
 def test_missing_and_unexpected_names_are_said(tiny: StableAudio) -> None:
@@ -49,7 +49,7 @@ def test_missing_and_unexpected_names_are_said(tiny: StableAudio) -> None:
     with pytest.raises(
         UsageError, match=r"(?s)missing: dit.project_in.weight.*unexpected: :model.model.surprise"
     ):
-        released.take_in(tiny, foreign, released.sat, where="test")
+        released.import_weights(tiny, foreign, released.sat, where="test")
 
 
 def test_a_folder_of_neither_layout_says_what_it_wants(tmp_path: Path) -> None:

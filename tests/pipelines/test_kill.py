@@ -105,7 +105,7 @@ def kill_loop(
 
 def no_audio_child(parent: int) -> bool:
     """Is there no audio child of this process, dead or alive? Their command line names it."""
-    return not any(f"workbench_child {parent}" in line for line in map(processes.command_line, everybody()))
+    return not any(f"sandbox_worker {parent}" in line for line in map(processes.command_line, everybody()))
 
 
 def everybody() -> list[int]:
@@ -163,7 +163,7 @@ def test_a_killed_audio_child_is_replaced_without_a_restart(small: Build, tmp_pa
 def test_sigterm_stops_with_4_and_the_next_run_completes(small: Build, tmp_path: Path) -> None:
     out = tmp_path / "out"
     process = local(out)
-    processes.wait_for(lambda: list(out.glob("work/spool/*")), "audio on the bench")
+    processes.wait_for(lambda: list(out.glob("work/spool/*")), "audio in the sandbox")
     processes.kill(process.pid, signal.SIGTERM)
     status, said = processes.ended(process)
     assert (status, f"stopped: SIGTERM received; {AGAIN}" in said) == (4, True), said

@@ -1,4 +1,4 @@
-"""The commands of the model road as a person calls them: exit codes, messages, what is left behind."""
+"""The commands around models as a person calls them: exit codes, messages, what is left behind."""
 
 from __future__ import annotations
 
@@ -131,7 +131,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
     return made
 
 
-# ---------------------------------------------------------------------------------------------- the good road
+# ---------------------------------------------------------------------------------------------- what works
 
 
 def test_training_leaves_a_log_and_checkpoints(made: Made) -> None:

@@ -17,7 +17,7 @@ from sao_data.licences import Policy, Release
 from sao_data.licences.later import OnLaterRestriction
 from sao_data.records import CatalogueRow, Offer, Recording, Rejection
 from sao_data.revision import recheck
-from sao_data.revision.recheck import Asked, Finding, RecheckReport
+from sao_data.revision.recheck import Finding, RecheckInput, RecheckReport
 from sao_data.storage import tables
 from sao_data.storage.backend import open_storage
 from tests.attribution.made_rows import dropped, kept
@@ -72,8 +72,8 @@ def made(url: Path, rows: list[CatalogueRow]) -> Dataset:
     return Dataset(storage=storage, facts={"name": "made", "root_digest": "e" * 64})
 
 
-def asked(*sources: Fake, policy: Policy | None = None) -> Asked:
-    return Asked(sources=sources, policy=policy or Policy(), release=Release())
+def asked(*sources: Fake, policy: Policy | None = None) -> RecheckInput:
+    return RecheckInput(sources=sources, policy=policy or Policy(), release=Release())
 
 
 def kinds(report: RecheckReport) -> dict[str, list[str]]:
@@ -91,7 +91,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
     return version(tmp_path_factory.mktemp("taken"), BEFORE, "out")
 
 
-def again(built: Dataset, folder: Path) -> Asked:
+def again(built: Dataset, folder: Path) -> RecheckInput:
     return recheck.from_dataset(built, [f"source.0.path={folder}"])
 
 
@@ -212,7 +212,7 @@ def test_the_old_reading_is_made_so_that_the_same_words_are_no_change(
     assert recheck.recheck(dataset, asked(Fake(said(**now)))).findings == ()
 
 
-def test_two_witnesses_of_then_are_compared_by_what_they_meant(tmp_path: Path) -> None:
+def test_two_licence_fields_of_then_are_compared_by_what_they_meant(tmp_path: Path) -> None:
     both = kept(license_field="license_url, license_claim", license_claim=BY3)
     report = recheck.recheck(made(tmp_path, [both]), asked(Fake(said(license_url=NC, license_claim="BY-NC"))))
     ((change, then),) = [(f.change, f.then) for f in report.findings]
@@ -266,8 +266,8 @@ def test_sources_that_offer_nothing_are_taken_for_a_wrong_path(tmp_path: Path) -
         recheck.recheck(made(tmp_path, [kept(1)]), asked(Fake()))
 
 
-def test_now_tells_of_exactly_what_was_asked() -> None:
-    found = recheck.now([Fake(said(1), said(2))], ["freesound:1", "freesound:3"])
+def test_current_readings_are_of_exactly_what_was_asked() -> None:
+    found = recheck.current_readings([Fake(said(1), said(2))], ["freesound:1", "freesound:3"])
     assert found == {"freesound:1": said(1), "freesound:3": None}
 
 

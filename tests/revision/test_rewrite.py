@@ -17,11 +17,11 @@ from sao_data.ids import bucket_of
 from sao_data.records import Sample, SampleRow
 from sao_data.revision import rewrite
 from sao_data.revision.journal import Change
-from sao_data.revision.rewrite_shard import reshard
+from sao_data.revision.rewrite_shard import rewrite_shard
 from sao_data.revision.takedown import as_taken_down
 from sao_data.rights import takedowns
 from sao_data.rights.takedowns import Tombstone
-from sao_data.screening import Sent
+from sao_data.screening import AuditRow
 from sao_data.sources import freesound
 from sao_data.storage import evidence, layout, tables
 from sao_data.storage.backend import LocalStorage, Storage
@@ -154,8 +154,8 @@ def test_files_and_readings_at_hand_go_too(
 def test_the_audit_of_a_screening_forgets_too(built: Path, tmp_path: Path) -> None:
     storage = copied(built, tmp_path)
 
-    def sent(number: int) -> Sent:
-        return Sent(
+    def sent(number: int) -> AuditRow:
+        return AuditRow(
             recording_id=f"freesound:{number}",
             provider="acoustid",
             host="example.org",
@@ -172,11 +172,11 @@ def test_the_audit_of_a_screening_forgets_too(built: Path, tmp_path: Path) -> No
     def answer(number: int) -> str:
         return f"work/identify/acoustid/{hashlib.sha256(sent(number).what.encode()).hexdigest()}.json"
 
-    tables.write(storage, layout.SCREENING, Sent, [sent(1), sent(2)])
+    tables.write(storage, layout.SCREENING, AuditRow, [sent(1), sent(2)])
     for number in (1, 2):
         storage.write(answer(number), b"{}")
     remove(storage, {"freesound:1"})
-    assert tables.read(storage, layout.SCREENING, Sent) == [sent(2)]
+    assert tables.read(storage, layout.SCREENING, AuditRow) == [sent(2)]
     assert (storage.exists(answer(1)), storage.exists(answer(2))) == (False, True)
     remove(storage, {"freesound:2"})
     assert not storage.exists(layout.SCREENING)
@@ -203,13 +203,13 @@ def test_a_shard_is_rewritten_once_and_then_recognised(tmp_path: Path) -> None:
     old = shard(storage, 3)
     new = {"made-000000002": words(2, bytes([2]) * 700, "Other")}
     counted = Mortal(storage)
-    first = reshard(counted, "train-000000.tar", old, {"made:1"}, new)
+    first = rewrite_shard(counted, "train-000000.tar", old, {"made:1"}, new)
     assert counted.changed == ["shards/train-000000.tar"]
     assert [row.recording_id for row in first[1]] == ["made:0", "made:2"]
     assert read_sample(storage, first[1][1])[1]["title"] == "Other"
     for known in (old, first[1]):  # the tables may have been written already, or not yet
-        assert reshard(Mortal(storage, 0), "train-000000.tar", known, {"made:1"}, new) == first
-    assert reshard(storage, "train-000000.tar", old, {"made:0", "made:1", "made:2"}, {}) == (None, [])
+        assert rewrite_shard(Mortal(storage, 0), "train-000000.tar", known, {"made:1"}, new) == first
+    assert rewrite_shard(storage, "train-000000.tar", old, {"made:0", "made:1", "made:2"}, {}) == (None, [])
     assert not storage.exists("shards/train-000000.tar")
 
 
@@ -217,14 +217,14 @@ def test_no_sample_is_lost_or_taken_in_without_a_word(tmp_path: Path) -> None:
     storage = LocalStorage(tmp_path)
     three = shard(storage, 3)
     with pytest.raises(IntegrityError, match="made-000000002 is in no table"):
-        reshard(storage, "train-000000.tar", three[:2], {"made:1"}, {})
+        rewrite_shard(storage, "train-000000.tar", three[:2], {"made:1"}, {})
     shard(storage, 2)  # cut at a member boundary, a tar reads like a shorter one
     with pytest.raises(IntegrityError, match="made-000000002 is missing"):
-        reshard(storage, "train-000000.tar", three, {"made:1"}, {})
+        rewrite_shard(storage, "train-000000.tar", three, {"made:1"}, {})
     shard(storage, 3)
     wrong = [dataclasses.replace(three[0], sha256="0" * 64), *three[1:]]
     with pytest.raises(IntegrityError, match="made-000000000 is damaged"):
-        reshard(storage, "train-000000.tar", wrong, {"made:1"}, {})
+        rewrite_shard(storage, "train-000000.tar", wrong, {"made:1"}, {})
 
 
 @pytest.mark.slow

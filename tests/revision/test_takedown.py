@@ -128,7 +128,7 @@ def test_tombstones_name_no_people(built: Path, tmp_path: Path) -> None:
     before = rows(out)
     version = open_dataset(str(out)).facts["version"]
     take(LocalStorage(out), asked(authors=("freesound:71",), ids=("freesound:3",)))
-    stones = {stone.id: stone for stone in takedowns.read(LocalStorage(out)).lines}
+    stones = {stone.id: stone for stone in takedowns.read_tombstones(LocalStorage(out)).lines}
     mine = {row.id for row in before.values() if row.author == "bo"}
     assert stones.keys() == mine | {"freesound:3"}
     assert stones["freesound:3"].author == ""

@@ -13,7 +13,7 @@ from sao_data.errors import UsageError
 from sao_data.licences import Release
 from sao_data.records import CatalogueRow, Decision, Objection
 from sao_data.rights import reviews
-from sao_data.rights.reviews import Answer, Waiting
+from sao_data.rights.reviews import Answer, OpenQuestion
 from sao_data.stages.decide import final, question_of
 from sao_data.storage import layout
 from sao_data.storage.backend import LocalStorage
@@ -134,7 +134,7 @@ def test_of_equal_audio_the_stricter_wish_stays(tmp_path: Path, wish: str) -> No
 def test_questions_are_bound_and_asked_anew_in_lines_of_their_own(tmp_path: Path) -> None:
     storage = LocalStorage(tmp_path)
     storage.write(layout.REVIEWS, b"id,verdict,who,when,note\nf:1,allow,Ada,today,mine\n")
-    reviews.write(storage, [Waiting(id="f:1", question="b 22222222", note="b")], {"f:1": ["a 11111111"]})
+    reviews.write(storage, [OpenQuestion(id="f:1", question="b 22222222", note="b")], {"f:1": ["a 11111111"]})
     assert storage.read(layout.REVIEWS).decode().splitlines() == [
         "id,verdict,who,when,note,question",
         "f:1,allow,Ada,today,mine,a 11111111",

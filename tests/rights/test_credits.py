@@ -19,7 +19,7 @@ from sao_data.records import Decision, Recording
 from sao_data.revision import credit_change, rewrite
 from sao_data.revision.selection import Wanted
 from sao_data.rights import credits as requests
-from sao_data.rights.credits import WITHHELD, Credit, append, gather, read
+from sao_data.rights.credits import WITHHELD, Credit, append, gather, read_credits
 from sao_data.rights.takedowns import author_hash
 from sao_data.storage.backend import LocalStorage, Storage
 from sao_data.storage.series import Split, series_of
@@ -228,19 +228,19 @@ def test_music_is_captioned_under_the_new_name_and_stays_on_its_side_of_the_spli
 
 def test_a_name_replaces_the_wished_for_credit_and_keeps_the_page() -> None:
     asked = gather([Credit(id="made:1", name="A. K.", when=DAY)])
-    new = requests.apply(ADA, asked)
+    new = requests.credited_as_asked(ADA, asked)
     assert new == dataclasses.replace(ADA, author="A. K.", requested_credit="")
-    assert requests.apply(new, asked) == new
-    assert requests.apply(dataclasses.replace(ADA, id="made:2"), asked).author == "Ada Lovelace"
+    assert requests.credited_as_asked(new, asked) == new
+    assert requests.credited_as_asked(dataclasses.replace(ADA, id="made:2"), asked).author == "Ada Lovelace"
 
 
 def test_withholding_leaves_the_id_and_no_name() -> None:
     asked = gather([Credit(author=author_hash("made", "7"), name="", when=DAY)])
-    new = requests.apply(ADA, asked)
+    new = requests.credited_as_asked(ADA, asked)
     gone = {"author_url": "", "copyright_notice": "", "requested_credit": ""}
     assert new == dataclasses.replace(ADA, author=WITHHELD, **gone)  # type: ignore[arg-type]
-    assert requests.apply(new, asked) == new
-    assert requests.unnamed(new).author == ""
+    assert requests.credited_as_asked(new, asked) == new
+    assert requests.without_withheld_names(new).author == ""
     assert requests.shown_author_id(new) == ""
 
 
@@ -254,7 +254,7 @@ def test_withholding_leaves_the_id_and_no_name() -> None:
     ],
 )
 def test_a_page_whose_address_tells_the_author_is_not_named(page: str, kept: bool) -> None:
-    new = requests.credited(dataclasses.replace(ADA, page_url=page), "")
+    new = requests.credited_to(dataclasses.replace(ADA, page_url=page), "")
     assert new.page_url == (page if kept else "")
 
 
@@ -263,7 +263,7 @@ def test_an_author_without_an_id_stays_on_their_side_of_the_split() -> None:
     for n in range(20):
         nameless = dataclasses.replace(ADA, author=f"Author {n}" if n else "", author_id="")
         for name in ("", "Somebody Else"):
-            new = requests.credited(requests.credited(nameless, name), "Third")
+            new = requests.credited_to(requests.credited_to(nameless, name), "Third")
             sides = {series_of(r, decision, Split(validation_share=0.5)) for r in (nameless, new)}
             assert len(sides) == 1
 
@@ -274,11 +274,11 @@ def test_the_file_grows_by_what_is_new_and_names_a_bad_line(tmp_path: Path) -> N
     assert append(storage, lines) == 2
     assert append(storage, lines[1:]) == 0
     assert append(storage, lines[:1]) == 1  # the author's line came after it
-    assert read(storage).lines == (*lines, lines[0])
+    assert read_credits(storage).lines == (*lines, lines[0])
     for bad in ('{"id": "made:1"}', '{"as": ""}', '{"id": "made:1", "author": "x", "as": ""}', "[]", "{"):
         storage.write("credits.jsonl", f'{{"id": "a:1", "as": "B"}}\n{bad}\n'.encode())
         with pytest.raises(UsageError, match=r"credits\.jsonl:2: (want a|not a|not valid) ?JSON"):
-            read(storage)
+            read_credits(storage)
 
 
 def test_nothing_asked_for_is_missing_or_misspelt(built: Path, tmp_path: Path) -> None:
@@ -322,5 +322,5 @@ def test_what_was_taken_down_is_named_by_no_credit() -> None:
 
     bare = Listed(recording=Recording(id="made:1", source="made"), raw="", source_index=0, num_offers=1)
     listing = Listing(rows={"made:1": bare}, rejections=[])
-    standing_requests.recredit(listing, gather([Credit(id="made:1", name="A", when=DAY)]))
+    standing_requests.apply_credits(listing, gather([Credit(id="made:1", name="A", when=DAY)]))
     assert listing.rows["made:1"] == bare

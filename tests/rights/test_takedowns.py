@@ -11,7 +11,7 @@ from sao_data.audio import chromaprint
 from sao_data.errors import UsageError
 from sao_data.records import Recording
 from sao_data.rights import takedowns
-from sao_data.rights.credits import credited
+from sao_data.rights.credits import credited_to
 from sao_data.rights.takedowns import Tombstone, author_hash, gather
 from sao_data.storage.backend import LocalStorage
 
@@ -39,7 +39,7 @@ def test_an_author_with_an_id_is_known_by_it_alone() -> None:
 
 
 def test_who_is_credited_in_another_way_is_known_by_the_name_of_old() -> None:
-    renamed = credited(ANN, "J. New")
+    renamed = credited_to(ANN, "J. New")
     taken = stone(author_hash(renamed.source, renamed.author_id, renamed.author))
     assert taken.covers(ANN)
     assert taken.covers(renamed)
@@ -59,7 +59,7 @@ def test_a_fingerprint_that_cannot_be_compared_is_said_with_its_line(tmp_path: P
     good = chromaprint.encode(np.arange(40, dtype=np.uint32) * 77)
     file = tmp_path / "takedowns.jsonl"
     file.write_text(f'{{"id": "a:1", "fingerprint": "{good}"}}\n{{"id": "a:2"}}\n')
-    assert takedowns.read(LocalStorage(tmp_path)).fingerprints == (("a:1", good),)
+    assert takedowns.read_tombstones(LocalStorage(tmp_path)).fingerprints == (("a:1", good),)
     file.write_text(f'{{"id": "a:1"}}\n{{"id": "a:2", "fingerprint": "{good[:-9]}"}}\n')
     with pytest.raises(UsageError, match=r"takedowns\.jsonl:2: the fingerprint cannot be compared"):
-        takedowns.read(LocalStorage(tmp_path))
+        takedowns.read_tombstones(LocalStorage(tmp_path))

@@ -82,7 +82,7 @@ def test_no_result_is_no_hit() -> None:
 
 
 @pytest.mark.parametrize("trouble", [fake.RATE_LIMITED, fake.INTERNAL, fake.BAD_GATEWAY], ids=str)
-def test_weather_is_waited_out(trouble: fake.Answer) -> None:
+def test_a_transient_failure_is_tried_again(trouble: fake.Answer) -> None:
     with fake.running(trouble, trouble, FOUND) as server:
         lookup, time = client(server.url)
         assert json.loads(lookup.lookup(form("AQAD", 1)))["status"] == "ok"
@@ -90,7 +90,7 @@ def test_weather_is_waited_out(trouble: fake.Answer) -> None:
     assert len(server.requests) == 3
 
 
-def test_weather_that_stays_stops_the_run() -> None:
+def test_a_failure_that_stays_stops_the_run() -> None:
     with fake.running(fake.RATE_LIMITED) as server:
         lookup, time = client(server.url)
         with pytest.raises(
@@ -100,7 +100,7 @@ def test_weather_that_stays_stops_the_run() -> None:
     assert time.sleeps == [1.0, 2.0, 4.0, 8.0]
 
 
-def test_a_service_that_does_not_answer_is_weather() -> None:
+def test_a_service_that_does_not_answer_is_transient() -> None:
     with fake.running(fake.SLOW, FOUND) as server:
         lookup, time = client(server.url, timeout=0.2)
         time.when_slept = lambda: setattr(lookup, "_timeout", 600.0)  # the second answer comes when it comes
@@ -108,7 +108,7 @@ def test_a_service_that_does_not_answer_is_weather() -> None:
     assert time.sleeps == [1.0]
 
 
-def test_a_service_that_is_not_there_is_weather() -> None:
+def test_a_service_that_is_not_there_is_transient() -> None:
     with fake.running(FOUND) as server:
         pass
     with pytest.raises(Stopped, match="no answer"):

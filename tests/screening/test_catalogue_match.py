@@ -107,7 +107,7 @@ def test_a_large_catalogue_is_searched_without_comparing_everything(
         compared += 1
         return float(one == other)
 
-    monkeypatch.setattr(catalogue_match, "likeness", counted)
+    monkeypatch.setattr(catalogue_match, "similarity", counted)
     assert catalogue.find("Song 4321 of night 21", "Artist 121")[0].reference == "row 4322"
     assert compared < 400
 

@@ -11,7 +11,7 @@ import pytest
 
 from sao_data.errors import IntegrityError, Stopped, UsageError
 from sao_data.records import Objection
-from sao_data.screening import MusicWork, Screening, Sent, identify
+from sao_data.screening import AuditRow, MusicWork, Screening, identify
 from sao_data.screening.acoustid import AcoustId
 from sao_data.storage import tables
 from sao_data.storage.backend import LocalStorage
@@ -37,7 +37,7 @@ def storage(tmp_path: Path) -> LocalStorage:
 
 def asked(
     server: fake.FakeAcoustId, storage: LocalStorage, *works: MusicWork, **settings: object
-) -> tuple[tuple[Objection, ...], tuple[Sent, ...]]:
+) -> tuple[tuple[Objection, ...], tuple[AuditRow, ...]]:
     screening = Screening(provider="acoustid", acoustid_url=server.url, **settings)  # type: ignore[arg-type]
     service = AcoustId(server.url, fake.KEY, clock=lambda: 0.0, sleep=lambda seconds: None)
     return identify(works, screening, storage, service=service)
@@ -56,7 +56,7 @@ def test_a_dry_run_lists_what_would_be_sent_and_sends_nothing(storage: LocalStor
     objections, sent = identify([WORK, SECOND], Screening(), storage)
     assert objections == ()
     assert [row.recording_id for row in sent] == ["made:1", "made:2"]
-    assert sent[1] == Sent(
+    assert sent[1] == AuditRow(
         recording_id="made:2",
         provider="dry-run",
         host="api.acoustid.org",
@@ -201,8 +201,8 @@ def test_a_catalogue_is_looked_up_on_this_machine(storage: LocalStorage, tmp_pat
 
 def test_the_audit_is_a_table(storage: LocalStorage) -> None:
     _, sent = identify([WORK, SECOND], Screening(), storage)
-    tables.write(storage, "sent.parquet", Sent, sent)
-    assert tuple(tables.read(storage, "sent.parquet", Sent)) == sent
+    tables.write(storage, "sent.parquet", AuditRow, sent)
+    assert tuple(tables.read(storage, "sent.parquet", AuditRow)) == sent
 
 
 def test_without_a_key_nothing_is_asked(storage: LocalStorage, monkeypatch: pytest.MonkeyPatch) -> None:

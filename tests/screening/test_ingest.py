@@ -16,7 +16,7 @@ from sao_data.errors import UsageError
 from sao_data.execution.executor import LocalExecutor
 from sao_data.ingest import run
 from sao_data.records import CatalogueRow
-from sao_data.screening import Sent
+from sao_data.screening import AuditRow
 from sao_data.storage import layout, tables
 from sao_data.storage.backend import LocalStorage
 from tests.datasets_made import BY, Quiet, build, load, tone_wav, write_rows
@@ -56,8 +56,8 @@ def catalogue(out: Path) -> dict[str, CatalogueRow]:
     return {row.id: row for row in open_dataset(str(out)).catalogue()}
 
 
-def audit(out: Path) -> list[Sent]:
-    return tables.read(LocalStorage(out), layout.SCREENING, Sent)
+def audit(out: Path) -> list[AuditRow]:
+    return tables.read(LocalStorage(out), layout.SCREENING, AuditRow)
 
 
 def screened(tmp: Path, folder: Path, *sets: str, out: str = "out") -> Path:
@@ -136,6 +136,6 @@ def test_screening_a_finished_dataset_decodes_nothing_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     out = screened(tmp_path, folder)
-    monkeypatch.setattr("sao_data.audio.sandbox.Workbench.normalise", None)
+    monkeypatch.setattr("sao_data.audio.sandbox.Sandbox.normalise", None)
     screened(tmp_path, folder, "screening.provider=dry-run", f"screening.folder={weights}")
     assert [row.recording_id for row in audit(out)] == ["folder:song-wav"]

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sao_data.screening.titles import artist_parts, likeness, plain_artist, plain_title
+from sao_data.screening.titles import artist_parts, plain_artist, plain_title, similarity
 
 
 @pytest.mark.parametrize(
@@ -63,11 +63,11 @@ def test_names_of_several_artists_are_taken_apart_and_kept_whole() -> None:
     ],
 )
 def test_likeness(one: str, other: str, low: float, high: float) -> None:
-    assert low <= likeness(one, other, 0.85) <= high
+    assert low <= similarity(one, other, 0.85) <= high
 
 
 @given(st.text(max_size=30), st.text(max_size=30))
 def test_likeness_is_symmetric_and_one_for_equals(one: str, other: str) -> None:
     ours, theirs = plain_title(one), plain_title(other)
-    assert likeness(ours, ours, 0.85) == 1.0
-    assert likeness(ours, theirs, 0.85) == likeness(theirs, ours, 0.85)
+    assert similarity(ours, ours, 0.85) == 1.0
+    assert similarity(ours, theirs, 0.85) == similarity(theirs, ours, 0.85)

@@ -229,7 +229,7 @@ def test_zip_slip_is_named_and_not_opened(name: str) -> None:
         archive.open(refused)
 
 
-def test_archive_that_vanished_is_weather_not_a_missing_file(tmp_path: Path) -> None:
+def test_archive_that_vanished_is_transient_not_a_missing_file(tmp_path: Path) -> None:
     path = tmp_path / "x.zip"
     archive = zipped(path, {"0/7.wav": SOUND})
     archive.check()

@@ -28,7 +28,7 @@ from sao_data.plugins import DamagedFile
 from sao_data.records import Offer, Recording, Rejection
 from sao_data.sources import catalogue
 from sao_data.sources._common import urls as _urls
-from sao_data.sources._common.download import Manners, Pacer, Stated, download
+from sao_data.sources._common.download import RequestPolicy, SharedRateLimiter, StatedFile, download
 from tests.datasets_made import BY, Quiet, tone_wav
 
 DATA = bytes(range(256)) * 40
@@ -88,9 +88,9 @@ class Waits:
     def ask(self) -> float:
         return 0.0
 
-    def manners(self, **more: Any) -> Manners:
+    def policy(self, **more: Any) -> RequestPolicy:
         wanted: dict[str, Any] = {"pace": self, "private_hosts": ("127.0.0.1",), "sleep": self.slept.append}
-        return Manners(**(wanted | more))
+        return RequestPolicy(**(wanted | more))
 
 
 def serving(data: bytes = DATA, *, cut: int = 0, etag: str = '"one"') -> Callable[[Handler], None]:
@@ -115,7 +115,7 @@ def always(status: int, body: bytes = b"", **headers: str) -> Callable[[Handler]
 
 
 def fetch(url: str, partial: Path, waits: Waits | None = None, **stated: Any) -> bytes:
-    download(Stated(url=url, **stated), partial, (waits or Waits()).manners())
+    download(StatedFile(url=url, **stated), partial, (waits or Waits()).policy())
     return partial.read_bytes()
 
 
@@ -225,7 +225,7 @@ def test_a_refusal_is_a_fact(server: Server, tmp_path: Path, status: int) -> Non
 
 
 @pytest.mark.parametrize("status", [403, 429, 500, 503])
-def test_trouble_of_the_server_is_weather_after_some_patience(
+def test_trouble_of_the_server_is_transient_after_some_retries(
     server: Server, tmp_path: Path, status: int
 ) -> None:
     server.answers["/a.wav"] = always(status, Retry_After="7")
@@ -241,7 +241,7 @@ def test_a_server_that_wants_to_be_left_alone_for_long_stops_the_run(server: Ser
         fetch(server.url("/a.wav"), tmp_path / "part")
 
 
-def test_no_server_and_a_slow_one_are_weather(server: Server, tmp_path: Path) -> None:
+def test_no_server_and_a_slow_one_are_transient(server: Server, tmp_path: Path) -> None:
     release = threading.Event()
 
     def stall(handler: Handler) -> None:
@@ -254,9 +254,9 @@ def test_no_server_and_a_slow_one_are_weather(server: Server, tmp_path: Path) ->
         free.bind(("127.0.0.1", 0))
         closed = f"http://127.0.0.1:{free.getsockname()[1]}/a.wav"
         for url, said in ((server.url("/slow.wav"), "no answer in time"), (closed, "connection is refused")):
-            manners = Waits().manners(timeouts=Timeouts(connect=1, read=0.05), attempts=2)
+            policy = Waits().policy(timeouts=Timeouts(connect=1, read=0.05), attempts=2)
             with pytest.raises(TransientError, match=said):
-                download(Stated(url=url), tmp_path / "part", manners)
+                download(StatedFile(url=url), tmp_path / "part", policy)
     release.set()
 
 
@@ -331,7 +331,7 @@ def test_a_public_name_that_leads_inwards_is_not_sent_anything(
     with pytest.raises(DamagedFile, match=r"'sounds.example.org' leads to 127.0.0.1"):
         fetch(url, tmp_path / "part")
     assert server.asked == []
-    download(Stated(url=url), tmp_path / "part", Waits().manners(private_hosts=("sounds.example.org",)))
+    download(StatedFile(url=url), tmp_path / "part", Waits().policy(private_hosts=("sounds.example.org",)))
     assert len(server.asked) == 1
 
 
@@ -371,7 +371,7 @@ def test_addresses_that_must_not_be_asked(url: str) -> None:
 
 def test_turns_are_one_after_the_other_and_missed_ones_are_not_made_up_for() -> None:
     now = [100.0]
-    pace = Pacer(2.0, clock=lambda: now[0])
+    pace = SharedRateLimiter(2.0, clock=lambda: now[0])
     assert [pace.ask() for _ in range(3)] == [0.0, 0.5, 1.0]
     now[0] = 110.0
     assert [pace.ask(), pace.ask()] == [0.0, 0.5]

@@ -177,7 +177,7 @@ def test_unpacked_folders_give_the_same(tmp_path: Path) -> None:
         (BY.replace("/by/", "/by-nc-sa/"), "", "", "deny", "license_not_allowed", ""),
     ],
 )
-def test_every_witness_of_the_licence_reaches_the_decision(
+def test_every_field_of_the_licence_reaches_the_decision(
     tmp_path: Path, url: str, badge: str, title: str, verdict: str, rule: str, license_id: str
 ) -> None:
     recording = offered(

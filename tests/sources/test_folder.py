@@ -108,7 +108,7 @@ def test_file_name_that_leaves_the_folder_is_rejected(tmp_path: Path, name: str)
     assert "metadata.jsonl:1" in rejection.detail
 
 
-def test_overlong_file_name_is_rejected_and_not_weather(tmp_path: Path) -> None:
+def test_overlong_file_name_is_rejected_and_not_transient(tmp_path: Path) -> None:
     _, (rejection,) = listed(tmp_path, {"metadata.csv": HEADER + "n" * 300 + ".wav,A,B,CC0,\n"})
     assert rejection.reason == "bad_path"
 

@@ -190,7 +190,7 @@ def test_looking_up_finds_what_hides_behind_places_without_a_sound(tmp_path: Pat
 
 
 @pytest.mark.parametrize("kind", ["overloaded", "gone", "truncated", "html_200", "throttled_minute", "reset"])
-def test_looking_up_in_bad_weather_gives_the_same(kind: str, tmp_path: Path) -> None:
+def test_looking_up_with_failing_requests_gives_the_same(kind: str, tmp_path: Path) -> None:
     fake = fake_of(World.synthetic(500))
     fake.faults.add(kind, "search", share=0.5)
     wanted = sorted(ids_of(fake.world))
@@ -282,7 +282,7 @@ def test_hostile_objects_are_read_verbatim_or_rejected_and_lead_nowhere_else(
 @pytest.mark.parametrize(
     "case", hostile("page") + hostile("raw_body_b64"), ids=lambda case: str(case["case"])
 )
-def test_hostile_pages_are_weather_or_rejected_rows(case: dict[str, Any], tmp_path: Path) -> None:
+def test_hostile_pages_are_transient_or_rejected_rows(case: dict[str, Any], tmp_path: Path) -> None:
     fake = fake_of(World.synthetic(12))
     if "page" in case:
         fake.faults.answer(as_json(case["page"]), "search", requests=[1])
@@ -413,7 +413,7 @@ class AllPermitted:
     def ask(self) -> float:
         return 0.0
 
-    def told(self, detail: str) -> None:
+    def report_refusal(self, detail: str) -> None:
         raise AssertionError(detail)
 
     def next_at(self) -> float:

@@ -176,7 +176,7 @@ def test_interrupted_at_any_request_it_goes_on_without_asking_again(tmp_path: Pa
         assert set(asked.values()) == {1}, stop_at
 
 
-def test_interrupted_in_bad_weather_no_answer_is_asked_for_again(
+def test_interrupted_with_failing_requests_no_answer_is_asked_for_again(
     truth: dict[str, Recording], tmp_path: Path
 ) -> None:
     for stop_at in (3, 9, 20):

@@ -114,7 +114,7 @@ def test_json_text_has_one_spelling_and_no_lone_surrogates() -> None:
     assert preference.stated({"ai_preference": {"b": "\ud800", "a": 1}}) == '{"a": 1, "b": "\\ud800"}'
 
 
-def test_every_column_of_a_pack_is_heard(tmp_path: Path) -> None:
+def test_every_column_of_a_pack_counts(tmp_path: Path) -> None:
     cells = {"id": "7", "username": "ana", "title": "Rain", "license": "Attribution", "type": "wav"}
     cells |= {"generative_ai_preference": "no-additional-preferences", " AI_Preference": "no-gen-ai"}
     table = io.StringIO()

@@ -74,13 +74,13 @@ def test_a_killed_writer_does_not_block(tmp_path: Path) -> None:
     assert not (tmp_path / "lock").exists()
 
 
-def test_sweep_removes_what_killed_runs_left(tmp_path: Path) -> None:
+def test_what_killed_runs_left_is_removed(tmp_path: Path) -> None:
     storage = LocalStorage(tmp_path)
     storage.write("shards/a.tar", b"a")
     (tmp_path / "shards" / ".tmp-123-a.tar").write_bytes(b"half")
     (tmp_path / "work" / "spool" / "spool-1").mkdir(parents=True)
     assert storage.names("shards") == ["shards/a.tar"]
-    storage.sweep()
+    storage.remove_leftovers()
     assert sorted(p.name for p in tmp_path.rglob("*") if p.is_file()) == ["a.tar"]
     assert not (tmp_path / "work" / "spool").exists()
 

@@ -137,11 +137,11 @@ def test_every_sample_is_shown_once_and_compared_with_its_row(tmp_path: Path) ->
     shard, rows = write(storage)
     seen: list[tuple[str, str]] = []
 
-    def look(row: SampleRow, said: Sample) -> None:
+    def on_sample(row: SampleRow, said: Sample) -> None:
         seen.append((row.key, said.id))
 
     other = dataclasses.replace(rows[0], recording_id="x:9", num_frames=7)
-    findings = list(shard_check.verify(storage, [shard], [other, *rows[1:]], look))
+    findings = list(shard_check.verify(storage, [shard], [other, *rows[1:]], on_sample))
     assert seen == [(f"x-{n:09d}", f"x:{n}") for n in range(4)]
     assert findings == [
         "train-000000.tar: x-000000000.flac says that it holds None frames, samples.parquet has 7",

@@ -16,7 +16,7 @@ import torch
 from accelerate.state import AcceleratorState
 from safetensors.torch import load_file
 
-from sao_data import config as configs
+from sao_data.config import Table, parse
 from sao_data.dataset.reader import Dataset, open_dataset
 from sao_data.errors import IntegrityError, Locked, UsageError
 from sao_data.storage.backend import LocalStorage
@@ -81,23 +81,23 @@ def mini(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 def vae_config(mini: str, **changes: object) -> train_vae.Config:
-    table: configs.Table = {
+    table: Table = {
         "model": mini,
         "batch_size": 2,
         "stream": {"window_frames": 2048},
         "losses": {"fft_sizes": [256, 64], "adversarial": 0.0, "feature_matching": 0.0},
         "pace": {"steps": 8, "log_every": 1, "save_every": 4},
     }
-    return configs.parse(train_vae.Config, table | changes, where="test")
+    return parse(train_vae.Config, table | changes, where="test")
 
 
 def dit_config(mini: str, **changes: object) -> train_dit.Config:
-    table: configs.Table = {
+    table: Table = {
         "model": mini,
         "batch_size": 2,
         "pace": {"steps": 8, "log_every": 1, "save_every": 4},
     }
-    return configs.parse(train_dit.Config, table | changes, where="test")
+    return parse(train_dit.Config, table | changes, where="test")
 
 
 @pytest.fixture(scope="module")
@@ -188,8 +188,8 @@ def test_a_checkpoint_is_a_model_that_generates(
 def test_what_cannot_be_generated_is_said(
     dit: Path, tmp_path: Path, changes: dict[str, object], message: str
 ) -> None:
-    table: configs.Table = {"prompt": "x", "seconds": 0.01, "steps": 1, "device": "cpu"}
-    asked = configs.parse(generation.Config, table | changes, where="test")
+    table: Table = {"prompt": "x", "seconds": 0.01, "steps": 1, "device": "cpu"}
+    asked = parse(generation.Config, table | changes, where="test")
     with pytest.raises(UsageError, match=message):
         generation.generate(str(dit), asked, tmp_path / "x.wav")
     assert not list(tmp_path.iterdir())
@@ -386,7 +386,7 @@ def test_an_older_checkpoint_of_the_same_run_is_refused_before_any_work(
         train_vae.train(vae_config(mini), dataset, vae, resume=str(older), progress=Silent())
 
 
-def test_a_dit_run_keeps_its_codec_and_names_what_that_has_heard(
+def test_a_dit_run_keeps_its_codec_and_names_what_that_has_seen(
     vae: Path, dit: Path, dataset: Dataset, mini: str, tmp_path: Path
 ) -> None:
     facts = json.loads((run.resolve(dit) / "training_data.json").read_text())

@@ -1,6 +1,6 @@
 """Ogg pages (RFC 3533): is a second stream chained behind the first, and are the checksums right?
 
-Decoders drop a damaged page and stop at the end of the first stream without a word: both are looked at here.
+Decoders drop a damaged page and stop at the end of the first stream silently: both are looked at here.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from sao_data.audio.sandbox import Workbench
+    from sao_data.audio.sandbox import Sandbox
 
 HELP = "decode audio files and say what they are, one JSON line each"
 
@@ -26,13 +26,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Probe every file: 0 if all could be read, whatever they turned out to be, else 2."""
-    from sao_data.audio.sandbox import Workbench
+    from sao_data.audio.sandbox import Sandbox
 
     status = 0
-    with Workbench() as workbench:
+    with Sandbox() as sandbox:
         for name in args.files:
             try:
-                line = _line(workbench, name)
+                line = _line(sandbox, name)
             except OSError as error:
                 sys.stderr.write(f"{name}: {error.strerror or error}\n")
                 status = 2
@@ -41,7 +41,7 @@ def run(args: argparse.Namespace) -> int:
     return status
 
 
-def _line(workbench: Workbench, name: str) -> dict[str, Any]:
+def _line(sandbox: Sandbox, name: str) -> dict[str, Any]:
     """The keys of _KEYS in order; None where a rejected file has no value."""
     import dataclasses
 
@@ -50,7 +50,7 @@ def _line(workbench: Workbench, name: str) -> dict[str, Any]:
 
     found: dict[str, Any] = {"file": name, "status": "ok", "reason": "", "detail": ""}
     try:
-        probe = workbench.probe(Path(name))
+        probe = sandbox.probe(Path(name))
     except AudioRejected as error:
         found |= {"status": "rejected", "reason": error.reason, "detail": error.detail}
     else:

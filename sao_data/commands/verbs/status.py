@@ -46,8 +46,8 @@ def run(args: argparse.Namespace) -> int:
 
 def _holder(storage: Storage) -> str:
     """Who holds the lock; '' = nobody."""
-    held = storage.exists(layout.LOCK)
-    return storage.read(layout.LOCK).decode(errors="replace").strip() if held else ""
+    is_locked = storage.exists(layout.LOCK)
+    return storage.read(layout.LOCK).decode(errors="replace").strip() if is_locked else ""
 
 
 def _published(url: str) -> list[str]:

@@ -17,12 +17,10 @@ from typing import Any, TypeVar
 
 from sao_data import config, plugins
 from sao_data.errors import UsageError
-from sao_data.licences import normalise_preference, parse_witnesses
+from sao_data.licences import normalise_preference, parse_fields
 from sao_data.records import CatalogueRow, Recording
-from sao_data.rights.credits import Credits
-from sao_data.rights.credits import apply as credited
-from sao_data.rights.credits import read as read_credits
-from sao_data.stages.listing import heard, strictest_wish, utf8_only
+from sao_data.rights.credits import Credits, credited_as_asked, read_credits
+from sao_data.stages.listing import merge_requests, strictest_wish, utf8_only
 from sao_data.storage import evidence, layout, tables
 from sao_data.storage.backend import Storage
 
@@ -36,7 +34,7 @@ _COPIED = (
 )  # fmt: skip
 _FROM_TAG = re.compile(r"license_claim \(the file's own (.*)\)")  # as licences.policy says it
 _MOST_OTHERS = 6  # readings of one work of which every selection is tried
-_MOST_HELD = 64 << 20  # characters of raw rows held at once; the catalogue is read once for each such group
+_MOST_CHARS = 64 << 20  # characters of raw rows held at once; the catalogue is read once for each such group
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +58,7 @@ class Replayed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Stray:
+class OrphanedEvidence:
     """Raw rows of which no row of the catalogue speaks: the ids that their readers give."""
 
     ids: tuple[str, ...]
@@ -91,7 +89,9 @@ def config_from(cls: type[T], described: config.Table, *, where: str) -> T:
     return config.parse(cls, absent | described, where=where)
 
 
-def replayed(storage: Storage, facts: Facts, using: Sequence[EvidenceReader]) -> Iterator[Replayed | Stray]:
+def replayed(
+    storage: Storage, facts: Facts, using: Sequence[EvidenceReader]
+) -> Iterator[Replayed | OrphanedEvidence]:
     """Each catalogue row with evidence; then what evidence there is of works that are not in the catalogue.
 
     Evidence that is missing or damaged is passed over: whoever checks the files names it.
@@ -104,10 +104,10 @@ def replayed(storage: Storage, facts: Facts, using: Sequence[EvidenceReader]) ->
             unseen.discard(row.id)
             if row.evidence in group.readings:
                 yield _replay(row, group, asked, fills=fills)
-        yield from _strays(group, unseen)
+        yield from _orphans(group, unseen)
 
 
-def said_of(recording: Recording) -> dict[str, object]:
+def recording_columns(recording: Recording) -> dict[str, object]:
     """What the catalogue copies from a recording, by column."""
     copied = {name: getattr(recording, name) for name in _COPIED}
     claim = recording.license_url or recording.license_claim
@@ -119,12 +119,12 @@ def differing(row: CatalogueRow, values: dict[str, object]) -> list[tuple[str, o
     return [(name, value) for name, value in values.items() if getattr(row, name) != value]
 
 
-def _strays(group: _Group, unseen: set[str]) -> Iterator[Stray]:
+def _orphans(group: _Group, unseen: set[str]) -> Iterator[OrphanedEvidence]:
     """Rows all of whose readings are of ids that no catalogue row has; each such set of ids once."""
     told = {frozenset(r.recording.id for r in each if r.recording) for each in group.readings.values()}
     for ids in sorted(told, key=sorted):
         if ids and ids <= unseen:
-            yield Stray(ids=tuple(sorted(ids)))
+            yield OrphanedEvidence(ids=tuple(sorted(ids)))
 
 
 def _reader(described: config.Table, foreign: bool, where: str) -> EvidenceReader:
@@ -158,12 +158,12 @@ class _Group:
 
     readings: dict[str, tuple[_Reading, ...]] = field(default_factory=dict)  # by sha256 of the raw row
     by_id: dict[str, set[str]] = field(default_factory=dict)  # such sha256 by recording id
-    held: int = 0  # characters of raw rows
+    num_chars: int = 0  # characters of raw rows
 
     def add(self, digest: str, raw: str, using: Sequence[EvidenceReader]) -> None:
         readings = tuple(_read(raw, reader) for reader in using)
         self.readings[digest] = readings
-        self.held += len(raw)
+        self.num_chars += len(raw)
         for reading in readings:
             if reading.recording:
                 self.by_id.setdefault(reading.recording.id, set()).add(digest)
@@ -185,7 +185,7 @@ def _groups(storage: Storage, facts: Facts, using: Sequence[EvidenceReader]) -> 
             continue
         for digest, raw in rows.items():
             group.add(digest, raw, using)
-        if group.held >= _MOST_HELD:
+        if group.num_chars >= _MOST_CHARS:
             yield group
             group = _Group()
     if group.readings:
@@ -203,14 +203,14 @@ def _replay(row: CatalogueRow, group: _Group, asked: Credits, *, fills: bool) ->
     """Every source reads a raw row, and the one that gives this id is right. Two sources may give one id (the
     same sounds in two folders); then the reading that fits the row counts.
 
-    `fills`: what a source leaves out is from the file's own tags; the row quotes them, and is believed.
+    `fills`: what a source leaves out is from the file's own tags; the row quotes them, and the quote counts.
     """
     digests = sorted(group.by_id.get(row.id, set()) - {row.evidence})
     others = [group.of(digest, row.id) for digest in digests]
-    fitting = [v for each in group.of(row.evidence, row.id) for v in _as_heard(each, others)]
+    fitting = [v for each in group.of(row.evidence, row.id) for v in _merged_readings(each, others)]
     if fills:
         fitting = [_filled(each, row) for each in fitting]
-    found = [(_num_differing(row, credited(each, asked)), each) for each in fitting]
+    found = [(_num_differing(row, credited_as_asked(each, asked)), each) for each in fitting]
     stated = min(found, key=lambda pair: pair[0])[1] if found else None
     problems = []
     for reading in () if found else group.readings[row.evidence]:
@@ -218,7 +218,7 @@ def _replay(row: CatalogueRow, group: _Group, asked: Credits, *, fills: bool) ->
         problems.append(f"{reading.source}: {what}")
     return Replayed(
         row=row,
-        recording=credited(stated, asked) if stated else None,
+        recording=credited_as_asked(stated, asked) if stated else None,
         stated=stated,
         why="; ".join(problems)[:300],
         others=tuple(others),
@@ -229,7 +229,7 @@ def _replay(row: CatalogueRow, group: _Group, asked: Credits, *, fills: bool) ->
 def _filled(recording: Recording, row: CatalogueRow) -> Recording:
     """A reading with licence and author as the row quotes them from the file's tags, where it is silent."""
     tag = _FROM_TAG.fullmatch(row.license_field)
-    if tag and parse_witnesses(recording.license_url, recording.license_claim).silent:
+    if tag and parse_fields(recording.license_url, recording.license_claim).silent:
         taken = f"license_claim: {tag[1]}"
         recording = dataclasses.replace(
             recording, license_url="", license_claim=row.license_claim, from_tags=(taken,)
@@ -239,10 +239,10 @@ def _filled(recording: Recording, row: CatalogueRow) -> Recording:
 
 def _num_differing(row: CatalogueRow, recording: Recording) -> int:
     wish = normalise_preference(recording.ai_preference) or ""
-    return len(differing(row, said_of(recording) | {"ai_preference": wish}))
+    return len(differing(row, recording_columns(recording) | {"ai_preference": wish}))
 
 
-def _as_heard(own: Recording, others: Sequence[tuple[Recording, ...]]) -> Iterator[Recording]:
+def _merged_readings(own: Recording, others: Sequence[tuple[Recording, ...]]) -> Iterator[Recording]:
     """The reading alone, then with what other readings of the work ask for. Which of these were offers of the
     same run, and which earlier readings, the evidence does not tell."""
     yield own
@@ -257,7 +257,7 @@ def _as_heard(own: Recording, others: Sequence[tuple[Recording, ...]]) -> Iterat
 
 def _with_wish(own: Recording, others: Sequence[Recording]) -> Iterator[Recording]:
     """With their credit lines, notices and marks; then with the strictest wish too."""
-    together = heard(own, others)
+    together = merge_requests(own, others)
     yield together
     wish = strictest_wish(own.ai_preference, (other.ai_preference for other in others))
     yield dataclasses.replace(together, ai_preference=wish)

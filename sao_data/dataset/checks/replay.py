@@ -16,19 +16,19 @@ from sao_data import config
 from sao_data.dataset.checks.evidence_reader import (
     EvidenceReader,
     Facts,
+    OrphanedEvidence,
     Replayed,
-    Stray,
     config_from,
     differing,
     readers,
+    recording_columns,
     replayed,
-    said_of,
 )
 from sao_data.licences import Policy, Release, decide
 from sao_data.matching import metadata
 from sao_data.matching.metadata import NARROWED, Candidate, Matching, candidate
 from sao_data.records import CatalogueRow, Decision, Offer, Recording, Verdict
-from sao_data.rights.credits import apply as credited
+from sao_data.rights.credits import credited_as_asked
 from sao_data.stages.judge import judge
 from sao_data.stages.listing import Listed
 from sao_data.storage import layout
@@ -89,7 +89,7 @@ def findings(
     judged: list[tuple[CatalogueRow, Candidate]] = []
     complete = len(using) == len(facts["manifest"]["source"])  # else a note says who cannot be replayed
     for item in replayed(storage, facts, using):
-        if isinstance(item, Stray):
+        if isinstance(item, OrphanedEvidence):
             if complete:
                 yield f"{' or '.join(item.ids)}: is in the evidence, and not in the catalogue"
         elif item.recording is None:
@@ -111,7 +111,7 @@ def _decided(
     row: CatalogueRow, recording: Recording, decision: Decision, answers: dict[str, str], explain: Explain
 ) -> Iterator[str]:
     """Where a row says otherwise than its own evidence."""
-    for name, value in differing(row, said_of(recording) | _judged(decision)):
+    for name, value in differing(row, recording_columns(recording) | _judged(decision)):
         yield f"{row.id}: {name} is {getattr(row, name)!r}, its evidence gives {value!r}"
     if row.rule in ANSWERED and answers.get(row.id) != ANSWERED[row.rule]:
         yield f"{row.id}: {row.rule}, and dataset.json has no such answer"
@@ -122,7 +122,7 @@ def _decided(
 
 
 def _offered(item: Replayed, policy: Policy, release: Release) -> Iterator[str]:
-    """What other offers of a work say must have been heeded, and not made up.
+    """What other offers of a work say must have been taken into account, and not invented.
 
     An earlier reading is evidence too, and may have said more: what is older than the row decides nothing.
     """
@@ -147,7 +147,7 @@ def _judgements(
     """The judgement on all offers of a work, its author and theirs named as they were and as asked since."""
     assert item.stated is not None, item.row.id
     assert item.recording is not None, item.row.id
-    named = [credited(offer, item.asked) for offer in offers]
+    named = [credited_as_asked(offer, item.asked) for offer in offers]
     found = []
     for own, others in ((item.stated, offers), (item.recording, offers), (item.recording, named)):
         told = tuple(Offer(recording=other, raw="") for other in others)

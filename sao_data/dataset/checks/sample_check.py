@@ -1,7 +1,8 @@
 """Checking samples: their names, their places, and every field of their JSON that follows from others.
 
-What a sample repeats of its work stands in the catalogue; its timing follows from its frames (cut.py), these
-from the number of its clip and the cut in the manifest; its name from id and clip, its shard from its id.
+What a sample repeats of its work stands in the catalogue; its timing follows from its frames
+(audio/segments.py), these from the number of its clip and the cut in the manifest; its name from id and clip,
+its shard from its id.
 """
 
 from __future__ import annotations
@@ -24,14 +25,14 @@ _IN_CATALOGUE = (
 )  # fmt: skip
 
 
-def said_of(row: CatalogueRow) -> dict[str, object]:
+def catalogue_fields(row: CatalogueRow) -> dict[str, object]:
     """What every sample of a recording repeats of its row."""
     known = Recording(id=row.id, source=row.source, author=row.author, author_id=row.author_id)
     copied: dict[str, object] = {name: getattr(row, name) for name in _IN_CATALOGUE}
     return copied | {"author_id": shown_author_id(known), "changes": list(row.changes)}
 
 
-def said_by(sample: Sample) -> dict[str, object]:
+def sample_fields(sample: Sample) -> dict[str, object]:
     """The same fields as the sample has them."""
     return {name: getattr(sample, name) for name in (*_IN_CATALOGUE, "author_id", "changes")}
 
@@ -41,7 +42,7 @@ def digest(said: dict[str, object]) -> bytes:
     return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).digest()[:16]
 
 
-def underived(sample: Sample, row: SampleRow, facts: dict[str, Any]) -> Iterator[str]:
+def inconsistent_fields(sample: Sample, row: SampleRow, facts: dict[str, Any]) -> Iterator[str]:
     """Fields that do not follow from the sample's frames, its place and dataset.json."""
     described = facts["manifest"]
     cut = config.parse(Cut, described["cut"], where="dataset.json: cut")

@@ -1,7 +1,7 @@
 """Checking shards: each is exactly the tar that its index describes, and nothing else is in it.
 
 Members are those of samples.parquet, in order, plain files under the names that follow from the keys, one
-right behind the other; zeros end the file. So nothing travels in a shard that no table knows: no pickle that
+right behind the other; zeros end the file. So a shard holds nothing that no table lists: no pickle that
 somebody's reader would load, no link, no name that leaves the folder.
 """
 
@@ -24,7 +24,7 @@ from sao_data.storage.shards import BLOCK, member_header, num_closing, num_paddi
 _READ = 1 << 20
 _STREAMINFO = 42  # bytes of a FLAC file up to the end of what says how long it is
 _MAX_JSON = 64 << 20  # bytes of a sample's JSON that are read; ours have some thousand
-Look = Callable[[SampleRow, Sample], None]
+OnSample = Callable[[SampleRow, Sample], None]
 
 
 class _Hash(Protocol):
@@ -32,11 +32,11 @@ class _Hash(Protocol):
 
 
 def verify(
-    storage: Storage, shards: Iterable[Shard], rows: Iterable[SampleRow], look: Look | None = None
+    storage: Storage, shards: Iterable[Shard], rows: Iterable[SampleRow], on_sample: OnSample | None = None
 ) -> Iterator[str]:
     """Findings, one sentence each: every shard's size and hash, every member's place, hash, name and words.
 
-    `look` sees what every sample says of itself, damaged or not.
+    `on_sample` gets what every sample says of itself, damaged or not.
     """
     by_shard: dict[str, list[SampleRow]] = defaultdict(list)
     for row in rows:
@@ -48,7 +48,7 @@ def verify(
         known.add(shard.name)
         if shard.series != shard.name.rsplit("-", 1)[0]:
             yield f"{layout.SHARD_FOLDER}/{shard.name}: shards.parquet has it in the series {shard.series!r}"
-        yield from verify_shard(storage, shard, by_shard.get(shard.name, []), look)
+        yield from verify_shard(storage, shard, by_shard.get(shard.name, []), on_sample)
     for name in storage.names(layout.SHARD_FOLDER):
         if name.removeprefix(f"{layout.SHARD_FOLDER}/") not in known:
             yield f"{name}: not in shards.parquet"
@@ -72,7 +72,7 @@ class _Place:
 
 
 def verify_shard(
-    storage: Storage, shard: Shard, rows: list[SampleRow], look: Look | None = None
+    storage: Storage, shard: Shard, rows: list[SampleRow], on_sample: OnSample | None = None
 ) -> Iterator[str]:
     """The findings of one shard; `rows` are its samples."""
     name = f"{layout.SHARD_FOLDER}/{shard.name}"
@@ -81,15 +81,15 @@ def verify_shard(
         return
     if len(rows) != shard.num_samples:
         yield f"{name}: {shard.num_samples} samples by shards.parquet, {len(rows)} by samples.parquet"
-    tape = _Tape(storage, name, shard)
-    findings = list(tape.findings(rows, look))
-    if tape.sha256 != shard.sha256 or storage.size(name) != shard.num_bytes:
-        yield f"{name}: content is not what shards.parquet says (sha256 {tape.sha256[:12]}…)"
+    stream = _ShardStream(storage, name, shard)
+    findings = list(stream.findings(rows, on_sample))
+    if stream.sha256 != shard.sha256 or storage.size(name) != shard.num_bytes:
+        yield f"{name}: content is not what shards.parquet says (sha256 {stream.sha256[:12]}…)"
     yield from findings
 
 
-class _Tape:
-    """A shard read once, from end to end (it may lie far away)."""
+class _ShardStream:
+    """A shard read once, from end to end (it may be in an object store)."""
 
     def __init__(self, storage: Storage, name: str, shard: Shard) -> None:
         self._storage, self._name, self._shard = storage, name, shard
@@ -102,7 +102,7 @@ class _Tape:
     def sha256(self) -> str:
         return self._whole.hexdigest()
 
-    def findings(self, rows: Iterable[SampleRow], look: Look | None) -> Iterator[str]:
+    def findings(self, rows: Iterable[SampleRow], on_sample: OnSample | None) -> Iterator[str]:
         """All that is not as the rows have it."""
         with self._storage.open(self._name) as self._file:
             for place in _places(rows):
@@ -110,26 +110,26 @@ class _Tape:
                     self._is_lost = True
                     yield f"{self._shard.name}: samples.parquet has {place.name} beyond the end of the shard"
                 else:
-                    yield from self._member(place, look)
+                    yield from self._member(place, on_sample)
             yield from self._end()
 
-    def _member(self, place: _Place, look: Look | None) -> Iterator[str]:
+    def _member(self, place: _Place, on_sample: OnSample | None) -> Iterator[str]:
         shard, start = self._shard.name, place.offset - BLOCK
         if start < self._at:
             self._is_lost = True
             yield f"{shard}: samples.parquet points into another member for {place.name}"
             return
         if start > self._at and not self._is_lost:
-            stranger = _told(b"".join(self._take(min(BLOCK, start - self._at))))
+            stranger = _described(b"".join(self._take(min(BLOCK, start - self._at))))
             yield f"{shard}: {stranger} lies before {place.name}, and no table has it there"
         self._skip(start - self._at)
         header = b"".join(self._take(BLOCK))
         self._is_lost = header != member_header(place.name, place.size)
         if self._is_lost:
-            yield f"{shard}: samples.parquet points at {_told(header)} for {place.name}"
-        yield from self._content(place, look)
+            yield f"{shard}: samples.parquet points at {_described(header)} for {place.name}"
+        yield from self._content(place, on_sample)
 
-    def _content(self, place: _Place, look: Look | None) -> Iterator[str]:
+    def _content(self, place: _Place, on_sample: OnSample | None) -> Iterator[str]:
         shard, digest, text, head = self._shard.name, hashlib.sha256(), b"", b""
         for block in self._take(place.size):
             digest.update(block)
@@ -143,7 +143,7 @@ class _Tape:
             told = f"{total_frames(head)} frames, samples.parquet has {place.row.num_frames}"
             yield f"{shard}: {place.name} says that it holds {told}"
         if place.suffix == "json":
-            yield from _words(shard, place.row, text, look)
+            yield from _json_findings(shard, place.row, text, on_sample)
 
     def _end(self) -> Iterator[str]:
         """Nothing but the zeros that end a tar."""
@@ -153,7 +153,7 @@ class _Tape:
                 first = block[len(block) - len(block.lstrip(b"\0")) :][:BLOCK]
             num += len(block)
         if first:
-            yield f"{self._shard.name}: behind its last sample lies {_told(first)}, which no table has"
+            yield f"{self._shard.name}: behind its last sample lies {_described(first)}, which no table has"
         elif num != wanted and not self._is_lost:
             yield f"{self._shard.name}: ends in {num} bytes of zeros, a tar of ours in {wanted}"
 
@@ -162,7 +162,7 @@ class _Tape:
             pass
 
     def _take(self, num: int) -> Iterator[bytes]:
-        """The next `num` bytes or what is left, in blocks, told to the shard's hash as well."""
+        """The next `num` bytes or what is left, in blocks, added to the shard's hash as well."""
         while num > 0 and (block := self._file.read(min(num, _READ))):
             self._whole.update(block)
             self._at += len(block)
@@ -182,7 +182,7 @@ def _places(rows: Iterable[SampleRow]) -> list[_Place]:
     return sorted(places, key=lambda place: (place.offset, place.row.key, place.suffix))
 
 
-def _told(header: bytes) -> str:
+def _described(header: bytes) -> str:
     """What a tar block says of the member behind it."""
     try:
         info = tarfile.TarInfo.frombuf(header, "utf-8", "surrogateescape")
@@ -192,7 +192,7 @@ def _told(header: bytes) -> str:
     return f"{info.name!r}{kind}" if not info.name.isprintable() or kind else info.name
 
 
-def _words(shard: str, row: SampleRow, text: bytes, look: Look | None) -> Iterator[str]:
+def _json_findings(shard: str, row: SampleRow, text: bytes, on_sample: OnSample | None) -> Iterator[str]:
     """A sample's JSON must speak of the sample that the index has there."""
     try:
         sample = parse_sample(text, f"{shard}: {row.key}.json")
@@ -205,5 +205,5 @@ def _words(shard: str, row: SampleRow, text: bytes, look: Look | None) -> Iterat
     for name, value in (*stated, ("num_frames", row.num_frames)):
         if (said := getattr(sample, name)) != value:
             yield f"{shard}: {row.key}.json: {name} is {said!r}, samples.parquet has {value!r}"
-    if look:
-        look(row, sample)
+    if on_sample:
+        on_sample(row, sample)

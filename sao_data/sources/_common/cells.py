@@ -3,7 +3,7 @@
 Nothing stated. Programs write it in their own words ("nan", "None", "null", "N/A", "<NA>", "-" …). In ids,
 years, tags, genres, descriptions, notices and addresses these words count as nothing in any case. Titles,
 authors and albums may truly be called "Null": there only the exact spellings of programs do (NOTHING), and
-other cases ("Null", "none", "Nan") are kept. Both are counted and said (Tally). Licences are not touched
+other cases ("Null", "none", "Nan") are kept. Both are counted and said (Remarks). Licences are not touched
 here: the licence parser knows which of these words state nothing ("nan") and which deny ("None"). A wish
 "none" may mean that nothing is allowed: it is kept too, and a person looks.
 
@@ -57,7 +57,7 @@ _PART = re.compile(rf"(?:{_QUOTED}|[^,;'\"]|['\"])+", re.DOTALL)
 _ALL_QUOTED = re.compile(rf"\s*{_QUOTED}(?:\s+{_QUOTED})*\s*", re.DOTALL)
 _ONE_QUOTED = re.compile(_QUOTED, re.DOTALL)
 _JOINTS = {"title": ", ", "author": ", ", "album": ", ", "license": " / ", "license_url": " "}
-_MOST_KINDS = 200  # different things that are told of one source
+_MOST_KINDS = 200  # different remarks on one source
 
 
 @dataclass(slots=True)
@@ -68,11 +68,11 @@ class Remarks:
     seen: dict[str, None] = field(default_factory=dict)  # names of columns met, in their order
 
     def say(self, text: str) -> None:
-        """Count a sentence; it is told behind its number of rows."""
+        """Count a sentence; it is reported with its number of rows."""
         is_new = text not in self.counts and len(self.counts) >= _MOST_KINDS
         self.counts["more of such things than are named here" if is_new else text] += 1
 
-    def look(self, column: str, cell: object, key: str) -> None:
+    def note_word(self, column: str, cell: object, key: str) -> None:
         """Count a word that programs write for nothing, whether it is taken for that or kept as a name."""
         if not isinstance(cell, str | float) or not str(cell).strip():
             return
@@ -81,7 +81,7 @@ class Remarks:
         elif key in NAMES and is_like_nothing(cell):
             self.say(f"{column[:80]!r} says {cell!r}, kept as the {key}; a program may have written it")
 
-    def meet(self, columns: Iterable[str]) -> None:
+    def note_columns(self, columns: Iterable[str]) -> None:
         """Note the names of columns, once each."""
         if len(self.seen) < _MOST_KINDS:
             self.seen.update(dict.fromkeys(columns))
@@ -91,7 +91,7 @@ class Remarks:
         self.counts.clear()
         self.seen.clear()
 
-    def told(self, name: str, more: tuple[str, ...] = ()) -> tuple[str, ...]:
+    def sentences(self, name: str, more: tuple[str, ...] = ()) -> tuple[str, ...]:
         """The sentences, sorted, each with its count; then those that need none."""
         counted = (f"{num:,} {'row' if num == 1 else 'rows'}: {text}" for text, num in self.counts.items())
         return tuple(f"{name}: {text}" for text in (*sorted(counted), *more))

@@ -32,7 +32,7 @@ from sao_data.sources._common import urls
 _TIMEOUTS = Timeouts()
 _MOST = 8 << 30  # bytes of a file whose size nobody stated
 _MAX_HOPS = 5
-_NUM_WRONG = 2  # whole files that are not what was stated, before that is believed
+_NUM_WRONG = 2  # whole files that are not what was stated, before that is accepted
 _LONGEST_WAIT = 300.0  # s that a server may ask for before the run stops instead
 _REDIRECTS = (301, 302, 303, 307, 308)
 _GONE = (404, 410)
@@ -43,14 +43,14 @@ _RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
 _BLOCK = 1 << 20
 
 
-class Turns(Protocol):
-    """What gives turns."""
+class RateLimiter(Protocol):
+    """Says when the next request may be sent."""
 
     def ask(self) -> float: ...
 
 
-class Pacer:
-    """Turns for any number of workers: one every 1/rate seconds. Never sleeps; thread-safe."""
+class SharedRateLimiter:
+    """One request every 1/rate seconds, for any number of workers. Never sleeps; thread-safe."""
 
     def __init__(self, per_second: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._apart, self._clock = 1.0 / per_second, clock
@@ -67,7 +67,7 @@ class Pacer:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Stated:
+class StatedFile:
     """A file as its list states it; None and '' = not stated."""
 
     url: str
@@ -76,16 +76,16 @@ class Stated:
     sha256: str = ""
 
     @property
-    def is_told(self) -> bool:
+    def can_be_checked(self) -> bool:
         """Is there anything that the whole file can be held against?"""
         return self.num_bytes is not None or bool(self.md5 or self.sha256)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Manners:
+class RequestPolicy:
     """How servers are asked."""
 
-    pace: Turns
+    pace: RateLimiter
     private_hosts: tuple[str, ...] = ()
     timeouts: Timeouts = _TIMEOUTS
     attempts: int = 4
@@ -93,37 +93,39 @@ class Manners:
     sleep: Callable[[float], None] = time.sleep
 
 
-def download(stated: Stated, partial: Path, manners: Manners) -> None:
+def download(stated: StatedFile, partial: Path, policy: RequestPolicy) -> None:
     """Fetch the file to `partial`; raises FileNotFoundError, DamagedFile, Stopped, other OSErrors."""
     with wire.session(f"sao/{__version__}") as pool:
-        urls.mount(pool, manners.private_hosts)
-        transfer = _Transfer(stated, partial, manners, pool)
-        for attempt in range(1, manners.attempts + 1):
+        urls.mount(pool, policy.private_hosts)
+        transfer = _Transfer(stated, partial, policy, pool)
+        for attempt in range(1, policy.attempts + 1):
             try:
                 transfer.attempt()
             except TransientError as error:
                 last = error
             else:
                 return
-            if attempt < manners.attempts:
-                _pause(last, attempt, manners, stated.url)
+            if attempt < policy.attempts:
+                _pause(last, attempt, policy, stated.url)
     raise TransientError(
-        f"{last} ({manners.attempts} attempts); run again later, or take the row out if it is gone for good"
+        f"{last} ({policy.attempts} attempts); run again later, or take the row out if it is gone for good"
     )
 
 
 class _Transfer:
     """A download, and what its earlier attempts have taught."""
 
-    def __init__(self, stated: Stated, partial: Path, manners: Manners, pool: requests.Session) -> None:
-        self._stated, self._partial, self._manners, self._pool = stated, partial, manners, pool
+    def __init__(
+        self, stated: StatedFile, partial: Path, policy: RequestPolicy, pool: requests.Session
+    ) -> None:
+        self._stated, self._partial, self._policy, self._pool = stated, partial, policy, pool
         self._etag = ""  # of the bytes in `partial`, if this process fetched them
         self._num_wrong = 0
 
     def attempt(self) -> None:
         """Ask once; TransientError if it did not come to an end."""
         have = self._usable()
-        if have and self._stated.is_told and not self._contradiction():
+        if have and self._stated.can_be_checked and not self._contradiction():
             return
         headers = {"Accept-Encoding": "identity"}
         if have:
@@ -139,7 +141,7 @@ class _Transfer:
     def _usable(self) -> int:
         """Bytes in `partial` that may be continued."""
         have = self._partial.stat().st_size if self._partial.exists() else 0
-        if not self._stated.is_told and not self._etag:
+        if not self._stated.can_be_checked and not self._etag:
             return 0  # nothing will tell whether the rest belongs to it
         most = self._stated.num_bytes
         return have if most is None or have <= most else 0
@@ -148,11 +150,11 @@ class _Transfer:
         """The first answer that is no redirect, if it is a good one."""
         url = self._stated.url
         for _ in range(_MAX_HOPS + 1):
-            if problem := urls.problem(url, self._manners.private_hosts):
+            if problem := urls.problem(url, self._policy.private_hosts):
                 raise DamagedFile(f"{_shown(url)}: {problem}")
-            if wait := self._manners.pace.ask():
-                self._manners.sleep(wait)
-            response = wire.send(self._pool, "GET", url, headers=headers, timeouts=self._manners.timeouts)
+            if wait := self._policy.pace.ask():
+                self._policy.sleep(wait)
+            response = wire.send(self._pool, "GET", url, headers=headers, timeouts=self._policy.timeouts)
             if response.status_code not in _REDIRECTS:
                 return self._good(response)
             with response:
@@ -200,7 +202,7 @@ class _Transfer:
             file = self._partial.open("r+b" if start else "wb")
             with file:
                 file.seek(start)
-                for piece in wire.pieces(response, self._manners.timeouts, self._manners.clock):
+                for piece in wire.chunks(response, self._policy.timeouts, self._policy.clock):
                     start += len(piece)
                     if start > most:
                         break
@@ -243,12 +245,12 @@ class _Transfer:
         self._etag = ""
 
 
-def _pause(error: TransientError, attempt: int, manners: Manners, url: str) -> None:
+def _pause(error: TransientError, attempt: int, policy: RequestPolicy, url: str) -> None:
     if error.after > _LONGEST_WAIT:
         raise Later(
             f"{wire.host(url)} asks to be left alone for {error.after:.0f} s; run again after that"
         ) from error
-    manners.sleep(max(2.0 ** (attempt - 1), error.after))
+    policy.sleep(max(2.0 ** (attempt - 1), error.after))
 
 
 def _end(response: requests.Response, start: int) -> int | None:

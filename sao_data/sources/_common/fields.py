@@ -1,7 +1,7 @@
 """Recordings from tables that are not ours: rows read by their columns' names, ids, and what is declared.
 
 A source's `fields` names columns: our name on the left, theirs on the right, '' = nowhere. What it leaves out
-is looked for under the usual names, the first of them that says something (_reader.py).
+is looked for under the usual names, the first of them that says something (reader.py).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Protocol
 
 from sao_data.errors import UsageError
 from sao_data.ids import check_id
-from sao_data.licences import parse_witnesses
+from sao_data.licences import parse_fields
 from sao_data.records import MediaFacts, Recording
 from sao_data.sources._common import cells, paths, rows
 from sao_data.sources._common.cells import Remarks
@@ -126,7 +126,7 @@ def declared(row: rows.Row, fields: Fields, by: Declares) -> rows.Row:
     said = RowReader(row, fields)
     url_and_claim, author = said.licence()[::-1], said.text("author").strip()
     missing: rows.Row = {}
-    if parse_witnesses(*url_and_claim).silent and (
+    if parse_fields(*url_and_claim).silent and (
         not author or by.author.casefold() in ("", author.casefold())
     ):
         missing |= {"license": by.license, "license_url": by.license_url}
@@ -173,7 +173,7 @@ def recording(
     claim, url = said.licence()
     if "license" in declared or "license_url" in declared:
         claim, url = declared.get("license", ""), declared.get("license_url", "")
-    elif blanket and parse_witnesses(url, claim).silent:
+    elif blanket and parse_fields(url, claim).silent:
         claim, url = rows.split_licence(blanket)
     return Recording(
         id=key,

@@ -14,8 +14,7 @@ import functools
 from collections.abc import Collection, Mapping
 
 from sao_data.licences import parse
-from sao_data.sources._common import cells as _cells
-from sao_data.sources._common import preference, rows
+from sao_data.sources._common import cells, preference, rows
 from sao_data.sources._common.cells import Remarks
 from sao_data.sources._common.columns import plain
 
@@ -54,7 +53,7 @@ KNOWN_AS: dict[str, tuple[str, ...]] = {
 STRICT = frozenset(("id", "title", "author", "author_id", "md5", "sha256"))
 
 Fields = Mapping[str, str]
-_NEAR = 0.8  # likeness of a column's name to a usual one at which it is told
+_NEAR = 0.8  # likeness of a column's name to a usual one at which it is reported
 _ABOUT_RIGHTS = ("licen", "lizenz", "copyright")
 
 
@@ -99,7 +98,7 @@ class RowReader:
     def __init__(self, row: rows.Row, fields: Fields, tally: Remarks | None = None) -> None:
         self._row, self._tally = row, tally or Remarks()
         self._places = _places(tuple(row), tuple(sorted(fields.items())))
-        self._tally.meet(row)
+        self._tally.note_columns(row)
 
     def value(self, key: str) -> object:
         """What the row says of a field; None = nothing."""
@@ -110,15 +109,15 @@ class RowReader:
 
     def text(self, key: str) -> str:
         """What it says as text, '' = nothing."""
-        return _cells.text(self._worded(key), key)
+        return cells.text(self._worded(key), key)
 
     def texts(self, key: str, separators: str = ",;") -> tuple[str, ...]:
         """What it says as a list."""
-        return _cells.items(self._worded(key), key, separators)
+        return cells.items(self._worded(key), key, separators)
 
     def flag(self, key: str) -> bool:
         """Does any of its columns mark it?"""
-        return any(_cells.flag(cell) for _, cell in self._stated(key))
+        return any(cells.flag(cell) for _, cell in self._stated(key))
 
     def wish(self) -> str:
         """The uploader's wish, whatever columns state it."""
@@ -130,7 +129,7 @@ class RowReader:
         return (words if words != url else "", url) if url else rows.split_licence(words)
 
     def _worded(self, key: str) -> object:
-        """Its cell, of which it is told if it is of a kind that holds no words."""
+        """Its cell, reported if it is of a kind that holds no words."""
         cell = self.value(key)
         if isinstance(cell, bool | dict):
             kind = "true or false" if isinstance(cell, bool) else "an object"
@@ -139,7 +138,7 @@ class RowReader:
 
     def _all(self, key: str) -> str:
         """Everything that is said of a licence, each once; what states nothing only where nothing else is."""
-        said = dict.fromkeys(_cells.text(cell, key) for _, cell in self._stated(key))
+        said = dict.fromkeys(cells.text(cell, key) for _, cell in self._stated(key))
         silent = [text for text in said if parse(text).silent]
         for text in silent:
             self._tally.say(f"{key!r} says {text.strip()[:40]!r}, taken as not stated")
@@ -148,10 +147,10 @@ class RowReader:
 
     def _stated(self, key: str) -> list[tuple[str, object]]:
         """(column, cell) of the columns that say something."""
-        cells = [(column, self._row.get(column)) for column in self._places[key]]
-        for column, cell in cells:
-            self._tally.look(column, cell, key)
-        return [(column, cell) for column, cell in cells if not _cells.is_nothing(cell, key)]
+        found = [(column, self._row.get(column)) for column in self._places[key]]
+        for column, cell in found:
+            self._tally.note_word(column, cell, key)
+        return [(column, cell) for column, cell in found if not cells.is_nothing(cell, key)]
 
     def _disagree(self, key: str, stated: list[tuple[str, object]]) -> None:
         (one, first), (other, second) = (
@@ -213,4 +212,4 @@ def _is_longer(name: str, other: str) -> bool:
 
 
 def _comparable(cell: object, key: str) -> str:
-    return _cells.text(cell, key).strip() or str(cell)
+    return cells.text(cell, key).strip() or str(cell)

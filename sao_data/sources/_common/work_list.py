@@ -19,8 +19,8 @@ from pathlib import Path
 from sao_data.errors import UsageError
 from sao_data.licences import parse
 from sao_data.licences.address import host_of, split
-from sao_data.sources._common import cells as _cells
 from sao_data.sources._common import fields
+from sao_data.sources._common.cells import text
 from sao_data.sources._common.columns import plain
 from sao_data.storage import delimited
 
@@ -105,7 +105,7 @@ def _rows_of(path: str) -> list[tuple[int, list[str]]]:
 
 def _entry(where: str, cells: list[str], places: dict[str, int], owner: str) -> ListedWork:
     said = {
-        key: _cells.text(cells[place], _KEYS[key]).strip() if 0 <= place < len(cells) else ""
+        key: text(cells[place], _KEYS[key]).strip() if 0 <= place < len(cells) else ""
         for key, place in places.items()
     }
     source, number = _named(said, owner)

@@ -1,7 +1,7 @@
 """Tracks of the FMA dataset that its authors or users found to be broken: data, checked 2026-07-30.
 
 Lengths that the metadata state wrongly for whole files stand here too: they are not passed on. (Other reports
-of wrong lengths and of bogus ID3 headers concern what nobody here believes: lengths come from decoding.)
+of wrong lengths and of bogus ID3 headers concern what is not used here: lengths come from decoding.)
 """
 
 from __future__ import annotations

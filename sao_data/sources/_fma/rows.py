@@ -14,9 +14,8 @@ from collections.abc import Iterator
 
 from sao_data.licences import parse
 from sao_data.records import MediaFacts, Recording
-from sao_data.sources._common import cells as _cells
 from sao_data.sources._common import preference, rows
-from sao_data.sources._common.cells import Remarks
+from sao_data.sources._common.cells import Remarks, first, text
 from sao_data.sources._common.columns import Cells
 from sao_data.sources._fma.defects import WRONG_SECONDS
 
@@ -80,31 +79,31 @@ def recording_of(raw: str, *, clips: bool | None, tally: Remarks | None = None) 
     }
     if problem := id_problem(track.get("track_id", "")):
         raise rows.BadRow(problem)
-    looks = (tally or Remarks()).look
+    note = (tally or Remarks()).note_word
     for key, column in _LOOKED_AT.items():
-        looks(column, track.get(column, ""), key)
+        note(column, track.get(column, ""), key)
     track_id, seconds = int(track["track_id"]), _positive(track, "track.duration")
     is_cut = rows.text(said, "collection") not in ("", "fma_full") if clips is None else clips
     return Recording(
         id=f"fma:{track_id}",
         source="fma",
-        title=_cells.first("title", track.get("track.title"), own.get("track_title")),
-        author=_cells.first("author", track.get("artist.name"), own.get("artist_name")),
-        author_id=_whole(_cells.first("author_id", track.get("artist.id"), own.get("artist_id"))),
-        author_url=_cells.text(own.get("artist_url"), "author_url"),
-        page_url=_cells.text(own.get("track_url"), "page_url"),
+        title=first("title", track.get("track.title"), own.get("track_title")),
+        author=first("author", track.get("artist.name"), own.get("artist_name")),
+        author_id=_whole(first("author_id", track.get("artist.id"), own.get("artist_id"))),
+        author_url=text(own.get("artist_url"), "author_url"),
+        page_url=text(own.get("track_url"), "page_url"),
         audio_url=audio_url(track_id),
         license_claim=_both(track.get("track.license", ""), own.get("license_title", ""), " / "),
         license_url=_both(own.get("license_url", ""), _badge(own), " "),
         ai_preference=preference.stated(own | track),
-        description=_cells.first("description", track.get("track.information"), own.get("track_information")),
+        description=first("description", track.get("track.information"), own.get("track_information")),
         tags=tuple(
             tag
             for each in _list(track.get("track.tags", ""))
-            if isinstance(each, str) and (tag := _cells.text(each, "tags"))
+            if isinstance(each, str) and (tag := text(each, "tags"))
         ),
         genres=_genre_names(track, own, genres),
-        album=_cells.first("album", track.get("album.title"), own.get("album_title")),
+        album=first("album", track.get("album.title"), own.get("album_title")),
         year=_year(
             track.get("album.date_released"), track.get("track.date_recorded"), own.get("track_date_recorded")
         ),
@@ -151,11 +150,11 @@ def _stated(cells: Cells) -> Cells:
     return {name: cell for name, cell in cells.items() if cell and name not in NOT_KEPT}
 
 
-def _both(first: str, second: str, joint: str) -> str:
-    """The first witness; the second in its place, or beside it where they are of different families."""
-    if not first.strip() or not second.strip():
-        return first if first.strip() else second
-    return first if parse(first).family == parse(second).family else f"{first}{joint}{second}"
+def _both(one: str, other: str, joint: str) -> str:
+    """The first of two fields; the other in its place, or beside it where they are of different families."""
+    if not one.strip() or not other.strip():
+        return one if one.strip() else other
+    return one if parse(one).family == parse(other).family else f"{one}{joint}{other}"
 
 
 def _badge(own: Cells) -> str:
@@ -210,7 +209,7 @@ def _genre_names(track: Cells, own: Cells, genres: Genres) -> tuple[str, ...]:
         dumped = (item for item in _list(own.get("track_genres", "")) if isinstance(item, dict))
         titles = [title for item in dumped if isinstance(title := item.get("genre_title"), str)]
     titles.append(track.get("track.genre_top", ""))
-    return tuple(dict.fromkeys(said for title in titles if (said := _cells.text(title, "genres"))))
+    return tuple(dict.fromkeys(said for title in titles if (said := text(title, "genres"))))
 
 
 def _year(*dates: str | None) -> str:
@@ -226,7 +225,7 @@ def _copyright(own: Cells) -> str:
     """ "(c) Ana 2009; (p) Label 2010", the signs added where the notice does not begin with one."""
     notices = []
     for sign, other_sign, column in (("(c)", "©", "track_copyright_c"), ("(p)", "℗", "track_copyright_p")):
-        notice = _cells.text(own.get(column), "copyright_notice").strip()
+        notice = text(own.get(column), "copyright_notice").strip()
         if notice:
             has_sign = notice.casefold().startswith((sign, other_sign, "copyright"))
             notices.append(notice if has_sign else f"{sign} {notice}")

@@ -56,7 +56,7 @@ def check(config: FreesoundConfig) -> None:
     first, last = span(config)
     if last is not None and last < first:
         raise _wrong("created_to", f"{config.created_to!r} is before created_from {config.created_from!r}")
-    again(config)
+    relist_before(config)
     windows(config)
     if not 1 <= config.page_size <= PAGE_SIZE:
         raise _wrong("page_size", f"{config.page_size}: want 1 to {PAGE_SIZE}")
@@ -70,7 +70,7 @@ def check(config: FreesoundConfig) -> None:
 def check_date(config: FreesoundConfig, today: str) -> None:
     """UsageError for a listing that is to be made anew after today (an ISO date, UTC): until then every run
     would list everything again."""
-    if again(config) > today:
+    if relist_before(config) > today:
         raise _wrong(
             "listing", f"{config.listing!r} is in the future, today is {today} (UTC); name a day that is past"
         )
@@ -85,7 +85,7 @@ def span(config: FreesoundConfig) -> tuple[int, int | None]:
     return first, _moment(config.created_to, "created_to") + whole_day
 
 
-def again(config: FreesoundConfig) -> str:
+def relist_before(config: FreesoundConfig) -> str:
     """Listings that began before this are made again; '' = none."""
     if config.listing == "once":
         return ""

@@ -1,4 +1,4 @@
-"""A sound's bytes: the original by login, or the better preview by nobody's leave; checked before they count.
+"""A sound's bytes: the original by login, or the better preview without login; checked before they count.
 
 Originals: size and md5 as the API states them; after a mismatch the file is fetched once more from its first
 byte. Previews have no checksum: the container must be audio, and the CRC of every Ogg page right.

@@ -18,7 +18,7 @@ from typing import Any, cast
 from sao_data import config
 from sao_data.fetch.wire import Overloaded
 from sao_data.sources._common import rows
-from sao_data.sources._freesound.partition import Patience, Span, Walk
+from sao_data.sources._freesound.partition import RetryLimit, Span, Walk
 from sao_data.sources._freesound.search import Query, ResultPage, Search, created_filter, ids_filter
 from sao_data.storage.backend import Storage
 
@@ -126,7 +126,7 @@ def by_ids(search: Search, numbers: Iterable[int], page_size: int) -> Iterator[F
 
 def _batch(search: Search, numbers: list[int], page_size: int) -> Iterator[Found | int]:
     """Ask until all have come, or nothing is left that could be hidden behind a place without a sound."""
-    missing, patience = dict.fromkeys(numbers), Patience()
+    missing, patience = dict.fromkeys(numbers), RetryLimit()
     for attempt in itertools.count():
         try:
             page = search.ask(Query(filter=ids_filter(missing), page_size=page_size, attempt=attempt))
@@ -147,7 +147,7 @@ def _batch(search: Search, numbers: list[int], page_size: int) -> Iterator[Found
                 yield row, page
         num_null = page.results.count(None)
         if attempt:
-            patience.hear(min(num_null, len(missing)), brought=len(missing) < num_before)
+            patience.record(min(num_null, len(missing)), brought=len(missing) < num_before)
         if not missing or not num_null or patience.is_over:
             yield from missing
             return

@@ -15,29 +15,29 @@ import hashlib
 from collections.abc import Callable, Iterator, Sequence
 
 from sao_data.fetch.wire import Overloaded
-from sao_data.sources._common import rows as _rows
+from sao_data.sources._common.rows import Row, canonical_json
 from sao_data.sources._freesound.search import PAGE_SIZE, ResultPage, milliseconds
 
 Span = tuple[int, int]  # first and last millisecond since 1970 UTC, both inclusive
 Ask = Callable[[Sequence[Span], int, int], ResultPage]  # spans, page, attempt
-Found = tuple[_rows.Row, ResultPage]
+Found = tuple[Row, ResultPage]
 
 _SWEEPS = 24  # over one millisecond that holds more than a page
 _BARREN = 4  # sweeps in a row that brought nothing, where the count says that there is more
 _PASSES = 40  # over places without a sound
 _ASKS = 12  # questions in a row about such places that brought nothing: they are empty for good
-_BARREN_PASSES = 6  # the same where one has brought something before: this server is fickle
+_BARREN_PASSES = 6  # the same where one has brought something before: this server's answers vary
 _SPANS = 30  # in one question: about 3 kB of URL
 
 
-class Patience:
+class RetryLimit:
     """How long to ask for places without a sound."""
 
     def __init__(self) -> None:
         self._asks = self._barren = 0
         self._is_fickle = False
 
-    def hear(self, num_null: int, *, brought: bool) -> None:
+    def record(self, num_null: int, *, brought: bool) -> None:
         """So many places were empty once more; has asking again brought a sound?"""
         self._is_fickle |= brought
         self._asks = 0 if brought else self._asks + num_null
@@ -59,11 +59,11 @@ class SeenIds:
     def __len__(self) -> int:
         return int.from_bytes(self._bits, "little").bit_count() + len(self._others)
 
-    def add(self, row: _rows.Row) -> bool:
+    def add(self, row: Row) -> bool:
         """Is this object's id new? One without a usable id counts by its content."""
         number = row.get("id")
         if isinstance(number, bool) or not isinstance(number, int) or not 0 < number < 1 << 26:
-            text = number if isinstance(number, int) else _rows.canonical_json(row)
+            text = number if isinstance(number, int) else canonical_json(row)
             before = len(self._others)
             self._others.add(text if isinstance(text, int) else hashlib.sha256(text.encode()).digest())
             return len(self._others) > before
@@ -180,7 +180,7 @@ class Walk:
 
     def _again(self) -> Iterator[Found]:
         """Ask for the places that were empty, until they have been asked for in vain often enough."""
-        patience = Patience()
+        patience = RetryLimit()
         for attempt in range(1, _PASSES + 1):
             pending, self._empty = _merged(self._empty), {}
             if not pending or patience.is_over:
@@ -188,7 +188,7 @@ class Walk:
             before, self._in_vain = len(self.seen), 0
             for batch in _batches(pending, self._page_size):
                 yield from self._batch(batch, attempt)
-            patience.hear(self._in_vain, brought=len(self.seen) > before)
+            patience.record(self._in_vain, brought=len(self.seen) > before)
         self.num_null += self._in_vain if self._empty or pending else 0
 
     def _batch(self, spans: list[Span], attempt: int) -> Iterator[Found]:

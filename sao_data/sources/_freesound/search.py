@@ -18,7 +18,7 @@ from typing import Literal, Protocol
 
 from sao_data.fetch.web import Response
 from sao_data.fetch.wire import NotFound, Overloaded, TransientError
-from sao_data.sources._common import rows as _rows
+from sao_data.sources._common.rows import Row
 from sao_data.storage.backend import Storage
 
 # Asked for together always: without the category, a speaker's opt-out is missed. No descriptors, no places.
@@ -54,7 +54,7 @@ class Query:
     sort: str = "created_asc"
     page: int = 1
     page_size: int = PAGE_SIZE
-    attempt: int = 0  # asked again on purpose: another question to the ledger, the same to the server
+    attempt: int = 0  # asked again on purpose: another question to the cache, the same to the server
     can_split: bool = False  # "too much" is an answer: less will be asked for
 
     def params(self) -> tuple[tuple[str, str], ...]:
@@ -78,12 +78,12 @@ class ResultPage:
     """An answer: sounds as the server spelled them, None where the index knows one that the database lost."""
 
     count: int  # of all that match, as the server says
-    results: tuple[_rows.Row | None, ...]
+    results: tuple[Row | None, ...]
     request: str  # URL, no secrets
     retrieved_at: str
 
 
-class Ledger:
+class ResponseCache:
     """Answers on disk, by the name of their question."""
 
     def __init__(self, storage: Storage, folder: str) -> None:
@@ -133,15 +133,15 @@ class Ledger:
 
 
 class Search:
-    """Asks the server what the ledger does not know."""
+    """Asks the server what the cache does not have."""
 
-    def __init__(self, web: Api, ledger: Ledger | None, *, not_before: str = "") -> None:
-        self._web, self._ledger = web, ledger
+    def __init__(self, web: Api, cache: ResponseCache | None, *, not_before: str = "") -> None:
+        self._web, self._cache = web, cache
         self._not_before = not_before  # ISO 8601 UTC: older answers are none
 
     def ask(self, query: Query) -> ResultPage:
         """The answer; Overloaded: ask for less at a time; other OSErrors are transient."""
-        known = self._ledger.find(query) if self._ledger else None
+        known = self._cache.find(query) if self._cache else None
         return known if known and known.retrieved_at >= self._not_before else self._asked(query)
 
     def _asked(self, query: Query) -> ResultPage:
@@ -150,15 +150,15 @@ class Search:
             try:
                 response = self._web.get_json("search/", query.params(), auth="token")
             except Overloaded:
-                if self._ledger and query.can_split:
-                    self._ledger.keep(query, "", "", b"null")
+                if self._cache and query.can_split:
+                    self._cache.keep(query, "", "", b"null")
                 raise
             except NotFound:
-                continue  # beyond the last page, or a transient failure in disguise
+                continue  # beyond the last page, or a transient failure that looks so
             page = _page_in(response)
             if page is not None:
-                if self._ledger:
-                    self._ledger.keep(query, response.url, response.retrieved_at, response.body)
+                if self._cache:
+                    self._cache.keep(query, response.url, response.retrieved_at, response.body)
                 return page
         if query.page > 1:  # the set has shrunk: nothing is there any more
             return ResultPage(count=0, results=(), request="", retrieved_at="")
@@ -180,7 +180,7 @@ def page_of(body: object, request: str, retrieved_at: str) -> ResultPage | None:
     return ResultPage(count=count, results=rows, request=request, retrieved_at=retrieved_at)
 
 
-def _row(value: object) -> _rows.Row | None:
+def _row(value: object) -> Row | None:
     if value is None or isinstance(value, dict):
         return value
     return {DUPLICATE: f"no object: {value!r}"[:80]}
@@ -218,7 +218,7 @@ def _page_in(response: Response) -> ResultPage | None:
         return None
 
 
-def _object(pairs: list[tuple[str, object]]) -> _rows.Row:
+def _object(pairs: list[tuple[str, object]]) -> Row:
     """A JSON object; one with a key twice is marked, so that no two readers understand it differently."""
     row = dict(pairs)
     if len(row) < len(pairs):

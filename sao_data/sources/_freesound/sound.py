@@ -57,9 +57,9 @@ def recording_of(
     tally: Remarks | None = None,
 ) -> Recording:
     """What the object says; `evidence` is the raw text it stands in."""
-    looks = (tally or Remarks()).look
+    note = (tally or Remarks()).note_word
     for key, name in _LOOKED_AT.items():
-        looks(name, row.get(name), key)
+        note(name, row.get(name), key)
     number, username = sound_id(row), _said(row, "author")
     claim, url = rows.split_licence(rows.text(row, "license"))
     md5 = rows.text(row, "md5").lower()

@@ -1,4 +1,4 @@
-"""Sounds without a pitch, from theory: noises, weather, water, machines, drums; voices as in _voices.py.
+"""Sounds without a pitch, from theory: noises, weather, water, machines, drums; voices as in voices.py.
 
 Each is a voice; `pitches` are used where a size has to be told (a drop, a drum), and ignored elsewhere.
 """

@@ -1,7 +1,7 @@
 """Sounds with a pitch, from theory: a voice turns a generator, a length, a rate and pitches into samples.
 
 N frames. Pitches are MIDI note numbers (69 = 440 Hz). Levels do not matter: the source sets the peak.
-Textures and percussion are in _textures.py.
+Textures and percussion are in textures.py.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""The 48 works of the demo: invented authors and titles, and every ending a recording can come to.
+"""The 48 works of the demo: invented authors and titles, and every outcome a recording can have.
 
-32 of them survive a default policy and the usual filters. The others are there to be counted: five are flawed
+32 of them pass a default policy and the usual filters. The others are there to be counted: five are flawed
 (silent, clipped, a duplicate, corrupt, very short), seven are not openly licensed, four uploaders wish
 otherwise. Licences and preferences are spelled as Freesound spells them, as deed URLs or as names.
 """

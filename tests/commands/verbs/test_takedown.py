@@ -68,15 +68,15 @@ def test_then_does_it_once(out: Path, capsys: pytest.CaptureFixture[str]) -> Non
 
 
 def test_what_was_killed_is_said_and_finished_first(out: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    from sao_data.revision import takedown as room
     from sao_data.revision.selection import Wanted
+    from sao_data.revision.takedown import Request, apply, examine
     from tests.sounds_made import opened
 
     mortal = Mortal(LocalStorage(out), 9)
-    request = room.Request(wanted=Wanted(ids=("freesound:1",)), reason="x", when="")
+    request = Request(wanted=Wanted(ids=("freesound:1",)), reason="x", when="")
     dataset = opened(mortal)
     with pytest.raises(Killed):
-        room.apply(dataset, request, room.examine(dataset, request))
+        apply(dataset, request, examine(dataset, request))
     assert run(takedown, out, "--id", "freesound:1", *REASON) == 4
     said = capsys.readouterr().err
     assert "was begun here and not finished; run it again with --apply: it finishes" in said

@@ -1,4 +1,4 @@
-"""What lives in the fake: sounds, users, packs. Plain mutable values: a world is there to be changed."""
+"""What the fake holds: sounds, users, packs. Plain mutable values: a world is there to be changed."""
 
 from __future__ import annotations
 
