@@ -44,7 +44,12 @@ def parse_arguments() -> argparse.Namespace:
 
     parser = Parser(description=__doc__, epilog=EPILOG, config=defaults)
     add = parser.add_argument
-    add("--model", metavar="CKPT", required=True, help="checkpoint folder, or a run (its latest checkpoint)")
+    add(
+        "--model",
+        metavar="CKPT",
+        required=True,
+        help="checkpoint, run (its latest), or published folder",
+    )
     add("--out", metavar="FILE.wav", required=True, help="where the sound goes")
     add("--config", metavar="FILE", help="TOML with fields of the generation")
     add("--set", metavar="KEY=VALUE", action="append", default=[], help="override a field")

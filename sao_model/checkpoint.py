@@ -12,6 +12,7 @@ and no number that is not finite.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import itertools
 import json
@@ -20,7 +21,7 @@ import re
 import secrets
 import shutil
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -101,6 +102,17 @@ def save(
     `only` names the parts to store: training the codec has no use for a transformer of random weights.
     UsageError if the folder exists: a checkpoint is never overwritten.
     """
+    with written_whole(folder) as temporary:
+        for name, data in (files or {}).items():
+            (temporary / name).write_bytes(data)
+        _write(model, temporary, tensors or {}, only)
+        checksums.write(temporary)
+
+
+@contextlib.contextmanager
+def written_whole(folder: str | Path) -> Iterator[Path]:
+    """A folder beside its place, to be filled: it appears there synced and whole, or not at all. UsageError
+    if something is there already."""
     final = Path(folder).absolute()
     if final.exists():
         raise UsageError(f"{final}: exists and is not overwritten; give another folder, or delete it")
@@ -108,11 +120,8 @@ def save(
     temporary = final.parent / f".tmp-{secrets.token_hex(8)}-{final.name}"
     temporary.mkdir()
     try:
-        for name, data in (files or {}).items():
-            (temporary / name).write_bytes(data)
-        _write(model, temporary, tensors or {}, only)
-        checksums.write(temporary)
-        for path in (*temporary.iterdir(), temporary):
+        yield temporary
+        for path in (*temporary.rglob("*"), temporary):
             _sync(path)
         os.replace(temporary, final)
         _sync(final.parent)
@@ -213,12 +222,12 @@ def _write(model: StableAudio, folder: Path, tensors: Mapping[str, Tensors], onl
     for name, module in parts(model).items():
         stored = name in only and not (name == "text_encoder" and _is_published(model.config))
         file = f"{name}.safetensors" if stored else ""
-        sha256 = _store(folder / file, dict(module.named_parameters())) if stored else ""
+        sha256 = store(folder / file, dict(module.named_parameters())) if stored else ""
         part = _part(module, file=file, sha256=sha256, terms=model.terms.get(name, ""))
         described[name] = canonical(part)
     for name, values in tensors.items():
         assert name not in described, name
-        extras[name] = _store(folder / f"{name}.safetensors", values)
+        extras[name] = store(folder / f"{name}.safetensors", values)
     table = {"format": FORMAT, "config": to_table(model.config), "parts": described, "extras": extras}
     (folder / FILE).write_text(json.dumps(table, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
 
@@ -239,13 +248,14 @@ def _part(module: nn.Module, *, file: str = "", sha256: str = "", terms: str = "
     )
 
 
-def _store(path: Path, tensors: Tensors) -> str:
+def store(path: Path, tensors: Tensors, *, metadata: Mapping[str, str] | None = None) -> str:
     """Write a safetensors file and return its sha256. Tensor by tensor: no second copy of them in memory, and
     no file of the library's own that only its owner may read."""
     ordered = sorted(
         tensors.items(), key=lambda item: (-item[1].element_size(), item[0])
     )  # so all are aligned
-    header, start = {}, 0
+    header: dict[str, Any] = {"__metadata__": dict(metadata)} if metadata else {}
+    start = 0
     for name, tensor in ordered:
         end = start + tensor.numel() * tensor.element_size()
         header[name] = {

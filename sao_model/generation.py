@@ -45,19 +45,19 @@ def generate(
 ) -> Path:
     """Write the wav (16 bit) and its facts; UsageError for what the model cannot do, before it is loaded."""
     check(folder, config, out, overwrite=overwrite)
-    from sao_model import checkpoint, run
+    from sao_model import opened
     from sao_model.model import check_request, device
 
     where = device(config.device or _best_device())
-    found = run.resolve(folder)
-    described = checkpoint.describe(found)
+    found = opened.find(folder)
+    described = found.describe()
     config = _with_length(config, described)
     request = config.prompt, config.seconds or 0.0
     check_request(
         described.config, *request, steps=config.steps, cfg_scale=config.cfg_scale, sampler=config.sampler
     )
-    release = declared.check_use(found, config.release)
-    model = checkpoint.load(found).to(where).eval()
+    release = declared.check_use(found.folder, config.release)
+    model = found.load().to(where).eval()
     audio = model.generate(
         *request,
         steps=config.steps,
@@ -106,14 +106,14 @@ def is_made(folder: str, config: Config, out: Path) -> bool:
         facts = json.loads(out.with_suffix(".json").read_text())
     except (FileNotFoundError, ValueError):
         return False
-    from sao_model import checkpoint, run
+    from sao_model import opened
 
-    found = run.resolve(folder)
-    described = checkpoint.describe(found)
+    found = opened.find(folder)
+    described = found.describe()
     wanted = canonical(_with_length(config, described))
     assert isinstance(wanted, dict)
     wanted |= {"model_digest": _digests(described)}
-    wanted |= declared.facts_of_use(found, config.release)
+    wanted |= declared.facts_of_use(found.folder, config.release)
     return out.exists() and all(facts.get(key) == value for key, value in wanted.items())
 
 

@@ -157,6 +157,18 @@ def import_weights(
     assign(_trained(model), {**ours, **left}, where=where)
 
 
+def is_published(folder: Path) -> bool:
+    """Is it a folder of stable-audio-tools or diffusers, by what lies in it?"""
+    return any((folder / name).is_file() for name in ("model_config.json", "model_index.json"))
+
+
+def files(folder: Path) -> dict[str, Path]:
+    """The weights of a published folder, by part as diffusers calls it; one file under '' in SAT's layout."""
+    is_sat = (folder / "model_config.json").is_file()
+    names = ("",) if is_sat else published_config.PARTS
+    return {part: folder / part / _FILES[is_sat] for part in names}
+
+
 def load(folder: str | Path) -> StableAudio:
     """The model in a folder of stable-audio-tools (model_config.json) or diffusers (model_index.json).
 
@@ -164,21 +176,20 @@ def load(folder: str | Path) -> StableAudio:
     """
     folder = Path(folder)
     layout: Layout = sat if (folder / "model_config.json").is_file() else diffusers
-    if layout is diffusers and not (folder / "model_index.json").is_file():
+    if not is_published(folder):
         raise UsageError(
             f"{folder}: neither model_config.json (SAT) nor model_index.json (diffusers) is there"
         )
     config = published_config.read(folder)
-    names = ("",) if layout is sat else published_config.PARTS
-    files = {part: folder / part / _FILES[layout is sat] for part in names}
-    for path in files.values():
+    found = files(folder)
+    for path in found.values():
         if not weights.exists(path):
             raise UsageError(f"{path}: missing; download the weights too")
     log.warning("%s: if these are Stability AI's weights, the Stability AI Community License applies", folder)
     with torch.device("meta"):
         model = StableAudio(config)
     fetch_text(model)
-    foreign = {part: weights.read(path, fix=published_config.AGAIN) for part, path in files.items()}
+    foreign = {part: weights.read(path, fix=published_config.AGAIN) for part, path in found.items()}
     import_weights(model, foreign, layout, where=str(folder))
     model.terms |= dict.fromkeys(("vae", "dit", "conditioners"), TERMS)
     return model

@@ -1,7 +1,8 @@
 """What a model is made of: parameters, bytes, dtype, digest and licence terms of every part.
 
-X is a preset (tiny, stable_audio_open), a TOML file or a checkpoint folder. Nothing is loaded or downloaded:
-parts are counted on PyTorch's meta device. `digest` is the sha256 of a stored part, '' if it is not stored.
+X is a preset (tiny, stable_audio_open), a TOML file, a checkpoint, or a folder of diffusers or
+stable-audio-tools. Nothing is loaded or downloaded: parts are counted on PyTorch's meta device. `digest` is
+the sha256 of a stored part, '' if it is not stored, or in several files.
 """
 
 from __future__ import annotations
@@ -19,7 +20,11 @@ HELP = "what a model is made of: parameters, bytes, digests, terms"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("model", metavar="X", help="preset, TOML file or checkpoint folder")
+    parser.add_argument(
+        "model",
+        metavar="X",
+        help="preset, TOML file, checkpoint, or published folder",
+    )
     parser.add_argument("--json", action="store_true", help="as one JSON object")
 
 
@@ -47,10 +52,10 @@ def run(args: argparse.Namespace) -> int:
 
 def _described(name: str) -> tuple[str, dict[str, StoredPart]]:
     """Name and parts; a checkpoint says them in model.json, anything else is counted without memory."""
-    from sao_model import checkpoint, preset, run
+    from sao_model import checkpoint, opened, preset
 
     if Path(name).is_dir():
-        description = checkpoint.describe(run.resolve(name))
+        description = opened.find(name).describe()
         return description.config.name, description.parts
     import torch
 

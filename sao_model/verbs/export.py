@@ -1,0 +1,35 @@
+"""Write a model as a folder that other tools open: diffusers' StableAudioPipeline, or stable-audio-tools.
+
+DIR is a checkpoint, a training's run (its latest checkpoint), or a published folder, which is translated to
+the other layout. Only safetensors are written. The text encoder and its tokenizer go with it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+HELP = "write a model as diffusers or stable-audio-tools has it"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("dir", metavar="DIR", help="checkpoint, run, or published folder")
+    add("--to", required=True, choices=("diffusers", "stable-audio-tools"), help="whose layout")
+    add("--out", metavar="DIR", required=True, help="where it goes; must not be there yet")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Load, translate, write; say what was written, and under which terms it comes."""
+    from sao_model import exported, opened
+
+    out = Path(args.out)
+    model = opened.find(args.dir).load()
+    exported.write(model, out, args.to)
+    for path in sorted(path for path in out.rglob("*") if path.is_file()):
+        sys.stdout.write(f"{path.stat().st_size:>15,d}  {path.relative_to(out)}\n")
+    for terms in sorted(set(model.terms.values())):
+        sys.stdout.write(f"these weights come under {terms}\n")
+    sys.stdout.write(f"written to {out.absolute()}\n")
+    return 0
