@@ -13,7 +13,7 @@ from typing import Any
 from sao_data.errors import UsageError
 from sao_data.forms import Positive
 from sao_data.storage import documents
-from sao_model import codec, dit, preset, published_settings
+from sao_model import codec, dit, preset, published_settings, weights
 from sao_model.conditioners import seconds, t5
 from sao_model.preset import Conditioner, Config
 
@@ -25,9 +25,16 @@ log = logging.getLogger(__name__)
 
 def read(folder: Path) -> Config:
     """The config of a published model; UsageError for what ours cannot be, IntegrityError for cut files."""
-    config = sat_config(folder) if (folder / "model_config.json").is_file() else diffusers_config(folder)
+    config = sat_config(folder) if is_sat(folder) else diffusers_config(folder)
     preset.check(config, where=str(folder))
     return config
+
+
+def is_sat(folder: Path) -> bool:
+    """Is it to be read in stable-audio-tools' layout? The published repository holds both: that counts whose
+    weights are there."""
+    here, other = folder / "model_config.json", folder / "model_index.json"
+    return here.is_file() and (not other.is_file() or weights.exists(folder / "model.safetensors"))
 
 
 def sat_config(folder: Path) -> Config:

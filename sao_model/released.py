@@ -164,7 +164,7 @@ def is_published(folder: Path) -> bool:
 
 def files(folder: Path) -> dict[str, Path]:
     """The weights of a published folder, by part as diffusers calls it; one file under '' in SAT's layout."""
-    is_sat = (folder / "model_config.json").is_file()
+    is_sat = published_config.is_sat(folder)
     names = ("",) if is_sat else published_config.PARTS
     return {part: folder / part / _FILES[is_sat] for part in names}
 
@@ -175,7 +175,7 @@ def load(folder: str | Path) -> StableAudio:
     UsageError for a model that this one is not; IntegrityError for files that are not whole.
     """
     folder = Path(folder)
-    layout: Layout = sat if (folder / "model_config.json").is_file() else diffusers
+    layout: Layout = sat if published_config.is_sat(folder) else diffusers
     if not is_published(folder):
         raise UsageError(
             f"{folder}: neither model_config.json (SAT) nor model_index.json (diffusers) is there"

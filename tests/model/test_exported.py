@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -116,3 +117,15 @@ def test_a_published_folder_is_described_and_heard_as_it_is(
     facts = json.loads((tmp_path / "rain.json").read_text())
     assert facts["model_digest"]["dit"] == described.parts["dit"].sha256
     assert facts["release_checked"] is False  # it does not say what it was trained on
+
+
+def test_of_a_folder_that_holds_both_layouts_the_one_with_weights_is_read(tmp_path: Path) -> None:
+    """As the published repository does."""
+    if not PARITY.is_dir():
+        pytest.skip("the parity checkpoints are not on this machine")
+    for layout in ("sat", "diffusers"):
+        shutil.copytree(PARITY / layout, tmp_path / "model", dirs_exist_ok=True)
+    assert released.files(tmp_path / "model").keys() == {""}
+    (tmp_path / "model" / "model.safetensors").unlink()
+    assert released.files(tmp_path / "model").keys() == set(published_config.PARTS)
+    assert released.load(tmp_path / "model").config.dit.num_layers == 2
