@@ -245,7 +245,11 @@ def _cancel(ray: Any, running: list[Any]) -> None:
     """Interrupt tasks that nobody waits for any more, so that none works on after the lock is let go."""
     if not running:
         return
+    # Ray can abort the driver where a task ends while it is cancelled: what has ended is left alone.
+    _, running = ray.wait(running, num_returns=len(running), timeout=0)
     for reference in running:
         ray.cancel(reference)
+    if not running:
+        return
     with contextlib.suppress(ray.exceptions.RayError):
         ray.wait(running, num_returns=len(running), timeout=_CANCEL_SECONDS)
