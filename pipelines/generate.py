@@ -21,7 +21,7 @@ ALIASES = {"prompt": str, "seconds": float, "steps": int, "cfg_scale": float, "s
 def main() -> int:
     """Parse, load, wire."""
     args = parse_arguments()
-    from sao_data.commands import progress
+    from sao_data.commands import common, progress
     from sao_data.config import apply_set, parse, read_toml
     from sao_model import generation
 
@@ -29,8 +29,10 @@ def main() -> int:
     apply_set(table, args.set)
     table |= {key: getattr(args, key) for key in ALIASES if getattr(args, key) is not None}
     config = parse(generation.Config, table, where=args.config or "command line")
+    config = generation.with_seed(config)
     out = Path(args.out)
     generation.check(args.model, config, out, overwrite=args.overwrite)
+    common.note(f"seed {config.seed}")
     with closing(progress.make()) as shown:
         shown.start("generate", config.steps, "steps")
         generation.generate(args.model, config, out, lambda *_: shown.advance(1), overwrite=args.overwrite)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import secrets
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -33,7 +34,7 @@ class Config:
     seconds: float | None = None  # not given: 10, or the window if that is shorter
     steps: int = 100
     cfg_scale: float = 7.0
-    seed: int = 0
+    seed: int | None = None  # not given: drawn at random, printed and written into FILE.json
     negative_prompt: str = ""
     sampler: str = "dpmpp-2m-sde"
     device: str = ""  # "" = the GPU if there is one
@@ -44,6 +45,7 @@ def generate(
     folder: str, config: Config, out: Path, progress: Progress | None = None, *, overwrite: bool = False
 ) -> Path:
     """Write the wav (16 bit) and its facts; UsageError for what the model cannot do, before it is loaded."""
+    config = with_seed(config)
     check(folder, config, out, overwrite=overwrite)
     from sao_model import opened
     from sao_model.model import check_request, device
@@ -62,7 +64,7 @@ def generate(
         *request,
         steps=config.steps,
         cfg_scale=config.cfg_scale,
-        seed=config.seed,
+        seed=config.seed or 0,
         negative_prompt=config.negative_prompt,
         sampler=config.sampler,
         progress=progress,
@@ -83,6 +85,11 @@ def generate(
     return out
 
 
+def with_seed(config: Config) -> Config:
+    """The same with a seed, a random one where none was given."""
+    return config if config.seed is not None else replace(config, seed=secrets.randbelow(1 << 32))
+
+
 def check(folder: str, config: Config, out: Path, *, overwrite: bool = False) -> None:
     """UsageError for what is wrong whatever the model, before anything is imported or loaded."""
     if out.suffix != ".wav" or out.parent.is_file():
@@ -94,7 +101,7 @@ def check(folder: str, config: Config, out: Path, *, overwrite: bool = False) ->
             )
     if not config.prompt.strip():
         raise UsageError("prompt: empty; say what to generate, e.g. --prompt 'rain on a tin roof'")
-    if not 0 <= config.seed < 2**63:
+    if config.seed is not None and not 0 <= config.seed < 2**63:
         raise UsageError(f"seed: {config.seed}; give a number from 0 to 2^63 - 1")
     if not Path(folder).is_dir():
         raise UsageError(f"--model {folder}: no such folder; give a checkpoint, or a run that has some")
@@ -112,6 +119,8 @@ def is_made(folder: str, config: Config, out: Path) -> bool:
     described = found.describe()
     wanted = canonical(_with_length(config, described))
     assert isinstance(wanted, dict)
+    if config.seed is None:
+        del wanted["seed"]  # any will do
     wanted |= {"model_digest": _digests(described)}
     wanted |= declared.facts_of_use(found.folder, config.release)
     return out.exists() and all(facts.get(key) == value for key, value in wanted.items())

@@ -109,7 +109,7 @@ def _train_and_generate(dataset: Dataset, out: Path, shown: RunProgress) -> list
     vae, dit, sound = out / "models" / "vae", out / "models" / "dit", out / "generated.wav"
     train_vae.train(vae_config, dataset, vae, resume="auto", progress=shown)
     last = train_dit.train(dit_config, dataset, str(vae), dit, resume="auto", progress=shown)
-    asked = generation.Config(prompt=_PROMPT, seconds=_SECONDS, steps=20, device="cpu")
+    asked = generation.Config(prompt=_PROMPT, seconds=_SECONDS, steps=20, seed=0, device="cpu")
     if not generation.is_made(str(last), asked, sound):
         shown.start("generate", asked.steps, "steps")
         generation.generate(str(last), asked, sound, lambda *_: shown.advance(1), overwrite=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import shutil
 import signal
 import subprocess
@@ -168,6 +169,22 @@ def test_generate_writes_a_sound_of_the_length_asked_for_and_how_it_was_made(
     assert facts["release"] == json.loads((latest(made.dit) / "training_data.json").read_text())["release"]
     stored = hashlib.sha256((latest(made.dit) / "dit.safetensors").read_bytes()).hexdigest()
     assert facts["model_digest"]["dit"] == stored
+
+
+def test_without_a_seed_a_random_one_is_said_and_makes_the_same_sound_again(
+    made: Made, tmp_path: Path, warm_torch: Warm
+) -> None:
+    command = [word for word in made.generate(tmp_path / "a.wav") if word not in ("--seed", "7")]
+    ended = warm_torch.ran(*command, **OFFLINE)
+    assert ended.returncode == 0, ended.stderr
+    match = re.search(r"^seed (\d+)$", ended.stderr, re.MULTILINE)
+    assert match
+    assert json.loads((tmp_path / "a.json").read_text())["seed"] == int(match[1])
+    again = [word.replace("a.wav", "b.wav") for word in command]
+    ended = warm_torch.ran(*again, "--seed", match[1], **OFFLINE)
+    assert (tmp_path / "a.wav").read_bytes() == (tmp_path / "b.wav").read_bytes(), ended.stderr
+    ended = warm_torch.ran(*(word.replace("a.wav", "c.wav") for word in command), **OFFLINE)
+    assert f"seed {match[1]}\n" not in ended.stderr
 
 
 def test_a_report_credits_what_the_model_and_its_codec_have_seen(
