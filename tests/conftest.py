@@ -161,8 +161,10 @@ def _start_cluster(root: Path, folder: Path, mark: str, extra: dict[str, str]) -
     env = processes.environment(**extra, **{name: value})
     log = folder / "start.log"
     with log.open("w") as file:  # a file: its daemons inherit it and would hold a pipe open for ever
+        # in the background of a shell, as scripts start it: its processes ignore SIGINT
         started = subprocess.run(
-            [str(processes.BIN / "ray"), "start", "--head", "--num-cpus", "2", "--disable-usage-stats",
+            ["sh", "-c", "trap '' INT; exec \"$@\"", "sh", str(processes.BIN / "ray"),
+             "start", "--head", "--num-cpus", "2", "--disable-usage-stats",
              "--object-store-memory", str(_OBJECT_STORE), "--temp-dir", str(folder),
              "--dashboard-host", "127.0.0.1", "--include-log-monitor", "false", *options],
             cwd=root, env=env, stdout=file, stderr=file, timeout=600, check=False,

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import signal
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol, TypeVar
@@ -198,7 +200,16 @@ class _Proxy:
 
 def _call(unit: Callable[..., B], *arguments: Any) -> B:
     """Ray makes tasks of functions only; a unit may be any callable."""
+    _let_interrupts_in()
     return unit(*arguments)
+
+
+def _let_interrupts_in() -> None:
+    """Ray interrupts a task by SIGINT, which the workers of a cluster ignore where `ray start` was run in the
+    background of a shell: such a task would work on after its run was stopped."""
+    is_main = threading.current_thread() is threading.main_thread()
+    if is_main and signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _result(ray: Any, reference: Any) -> Any:
