@@ -18,6 +18,8 @@ from sao_data.revision import rewrite, takedown
 from sao_data.revision.selection import Wanted
 from sao_data.revision.takedown import Request
 from sao_data.rights import known_audio, takedowns
+from sao_data.screening import AuditRow, audit
+from sao_data.storage import layout, tables
 from sao_data.storage.backend import LocalStorage, Storage
 from tests.audio.test_chromaprint import melody
 from tests.made import wav_bytes
@@ -366,6 +368,25 @@ def test_checkpoints_that_saw_the_works_are_found(built: Path, tmp_path: Path) -
         training_data.exposures(dataset, ids, [tmp_path / "nowhere"])
 
 
+def _asked_of_others(storage: Storage, key: str) -> str:
+    """A screening service was asked about a work, and a recheck found it changed; the answer's name."""
+    blank = {name: "" for name in ("host", "response_sha256", "best", "reference", "note")}
+    row = AuditRow(
+        recording_id=key,
+        provider="acoustid",
+        what="asked",
+        status="sent",
+        num_hits=0,
+        score=0.0,
+        **blank,
+    )
+    tables.write(storage, layout.SCREENING, AuditRow, [row])
+    storage.write(layout.RECHECK, f"id,kind\n{key},renamed\n".encode())
+    name = audit.answer_name(row.provider, row.what)
+    storage.write(name, b"{}")
+    return name
+
+
 def test_a_dataset_that_was_never_finished_forgets_too(
     built: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -385,11 +406,16 @@ def test_a_dataset_that_was_never_finished_forgets_too(
     assert len(takedown.apply_unfinished(storage, request, write=False)) == 5
     assert not (out / "takedowns.jsonl").exists()
     assert b'"ada"' in everything(out)
+    answer = _asked_of_others(storage, "freesound:3")
     with storage.lock():
         taken = takedown.apply_unfinished(storage, request, write=True)
         assert takedown.apply_unfinished(storage, request, write=True) == ()
     assert len(taken) == 5
     assert b"Sound 3" not in everything(out)
+    assert not storage.exists(answer)
+    assert storage.read(layout.RECHECK) == b"id,kind\n"
+    storage.delete(layout.SCREENING)
+    storage.delete(layout.RECHECK)
     decoded = count_decoded(monkeypatch)
     build(chosen, out)
     assert decoded == []  # the neighbours' audio was kept
