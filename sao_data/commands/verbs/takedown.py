@@ -114,8 +114,10 @@ def _unfinished(storage: Storage, request: Request, *, apply: bool) -> None:
         return
     _say("taken down: the next ingest leaves them out")
     if storage.names(layout.SHARD_FOLDER):
-        left = "shards/, evidence/ and tables of the version being rebuilt may hold them"
-        _say(f"left to do   {left}: run the ingest")
+        _say(
+            "left to do   shards/, evidence/ and tables of the version being rebuilt may hold them: "
+            "run the ingest"
+        )
 
 
 def _show(dataset: Dataset, effect: TakedownEffect) -> None:
