@@ -48,6 +48,12 @@ def to_noise(v_BDL: Tensor, x_BDL: Tensor, t_B: Tensor) -> Tensor:
     return sigma * x_BDL + alpha * v_BDL
 
 
+def to_v(x0_BDL: Tensor, x_BDL: Tensor, t_B: Tensor) -> Tensor:
+    """The velocity that a clean estimate means: (alpha x - x0) / sigma, for t above 0."""
+    alpha, sigma = alpha_sigma(t_B)
+    return (alpha * x_BDL - x0_BDL) / sigma
+
+
 def timesteps(seed: int, num_drawn: int = 0) -> SobolEngine:
     """A source of training times, uniform and evenly spread (scrambled Sobol, as SAT draws them), that has
     already given `num_drawn`: a run resumes where it stopped. Use `draw`."""

@@ -1,88 +1,99 @@
-"""A sound from a checkpoint: FILE.wav, and FILE.json that says how it was made."""
+"""What to generate with a checkpoint: one sound as FILE.wav, or a folder of many; read and checked here,
+without PyTorch, which takes seconds to import. `making` makes them.
+"""
 
 from __future__ import annotations
 
-import json
-import math
-import os
 import secrets
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Literal
 
-import numpy as np
-import soundfile
-
-from sao_data.config import canonical
-from sao_data.errors import IntegrityError, UsageError
+from sao_data.config import Location, apply_set, parse, read_toml, resolve_locations
+from sao_data.errors import UsageError
 from sao_model import declared
+from sao_model.request import MOST_SEED, PLAIN, Guidance, Sampling, Sound, check_prompt, check_seed
+from sao_model.sounds import prompts, writing
 
-if TYPE_CHECKING:  # PyTorch takes seconds to import: whoever only asks or errs does not wait for it
-    from torch import Tensor
 
-    from sao_model import checkpoint
-    from sao_model.model import Progress
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Editing:
+    """A sound to begin with."""
 
-_SECONDS = 10.0  # of a sound for which no length was asked, or the model's window if that is shorter
+    audio: Location = ""  # its file; '' = begin with noise
+    strength: float = 0.7  # without regions: how much is made anew, from 0 (nothing) to 1 (all)
+    regions: tuple[tuple[float, float], ...] = ()  # seconds that are made anew; all else stays
+    extend: bool = False  # make anew what lies between its end and `seconds`; all else stays
+
+    def __post_init__(self) -> None:
+        if not 0 < self.strength <= 1:
+            raise UsageError(
+                f"edit.strength: {self.strength}; give more than 0 (nothing anew), up to 1 (all)"
+            )
+        if not self.audio and (self.regions or self.extend):
+            raise UsageError("edit: regions of which sound? Give edit.audio=FILE too")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
-    """One generation; the defaults are the paper's (5.1)."""
+    """What to generate; the defaults are the paper's (5.1)."""
 
     prompt: str = ""
-    seconds: float | None = None  # not given: 10, or the window if that is shorter
+    seconds: float | None = None  # not given: as long as edit.audio, or 10, or the window if that is shorter
     steps: int = 100
     cfg_scale: float = 7.0
     seed: int | None = None  # not given: drawn at random, printed and written into FILE.json
     negative_prompt: str = ""
     sampler: str = "dpmpp-2m-sde"
+    guidance: Guidance = PLAIN
+    edit: Editing = field(default_factory=Editing)
+    prompts: Location = ""  # file of prompts, one a line or .csv; --out is then a folder
+    variations: int = 1  # sounds of each prompt, with one seed after the other; --out is then a folder
+    format: Literal["wav", "flac", "ogg"] = "wav"  # of the files in a folder
+    bits: writing.Bits = "16"  # of a sample
+    beyond_window: bool = False  # experimental: longer than the model's window, continued window by window
+    batch_size: int = 8  # sounds at once on a GPU; on the CPU it is always one
+    precision: Literal["float32", "bfloat16"] = "float32"  # of the transformer
     device: str = ""  # "" = the GPU if there is one
+    credit: str = ""  # address of the attribution report, for the file's tags
     release: declared.Use = field(default_factory=declared.Use)
 
+    def __post_init__(self) -> None:
+        if self.variations < 1 or self.batch_size < 1:
+            raise UsageError(
+                f"variations {self.variations} and batch_size {self.batch_size}: want at least 1 of each"
+            )
 
-def generate(
-    folder: str, config: Config, out: Path, progress: Progress | None = None, *, overwrite: bool = False
-) -> Path:
-    """Write the wav (16 bit) and its facts; UsageError for what the model cannot do, before it is loaded."""
-    config = with_seed(config)
-    check(folder, config, out, overwrite=overwrite)
-    from sao_model import opened
-    from sao_model.model import check_request, device
+    @property
+    def is_folder(self) -> bool:
+        """Are several sounds asked for?"""
+        return bool(self.prompts) or self.variations > 1
 
-    where = device(config.device or _best_device())
-    found = opened.find(folder)
-    described = found.describe()
-    config = _with_length(config, described)
-    request = config.prompt, config.seconds or 0.0
-    check_request(
-        described.config, *request, steps=config.steps, cfg_scale=config.cfg_scale, sampler=config.sampler
-    )
-    release = declared.check_use(found.folder, config.release)
-    model = found.load().to(where).eval()
-    audio = model.generate(
-        *request,
-        steps=config.steps,
-        cfg_scale=config.cfg_scale,
-        seed=config.seed or 0,
-        negative_prompt=config.negative_prompt,
-        sampler=config.sampler,
-        progress=progress,
-    )
-    peak = write_wav(out, audio, described.config.sample_rate)
-    facts = canonical(config)
-    assert isinstance(facts, dict)
-    facts |= release | {
-        "ran_on": str(where),
-        "model": described.config.name,
-        "model_digest": _digests(described),
-        "peak": peak,
-        "scaled_by": round(1 / peak, 6) if peak > 1 else 1.0,
-    }
-    out.with_suffix(".json").write_text(
-        json.dumps(facts, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
-    )
-    return out
+    @property
+    def sampling(self) -> Sampling:
+        return Sampling(
+            steps=self.steps, cfg_scale=self.cfg_scale, sampler=self.sampler, guidance=self.guidance
+        )
+
+    @property
+    def sound(self) -> Sound:
+        """The one sound that is asked for, all of it known."""
+        assert self.seconds is not None and self.seed is not None, self  # noqa: PT018
+        return Sound(
+            prompt=self.prompt, seconds=self.seconds, seed=self.seed, negative_prompt=self.negative_prompt
+        )
+
+
+def read(file: str, assignments: list[str], given: Mapping[str, object]) -> Config:
+    """The config of a TOML file ('' for none), of --set assignments and of options, the later ones first."""
+    table = read_toml(Path(file)) if file else {}
+    for part, cls in ((table, Config), (table.get("edit"), Editing)):
+        if isinstance(part, dict):
+            resolve_locations(cls, part, Path(file).parent)
+    apply_set(table, assignments)
+    table |= {key: value for key, value in given.items() if value is not None}
+    return with_seed(parse(Config, table, where=file or "command line"))
 
 
 def with_seed(config: Config) -> Config:
@@ -90,68 +101,72 @@ def with_seed(config: Config) -> Config:
     return config if config.seed is not None else replace(config, seed=secrets.randbelow(1 << 32))
 
 
+def one_by_one(config: Config) -> list[Config]:
+    """A config for every sound that is asked for; what a line of the file does not say is as for all. Without
+    a seed of its own the n-th line has the n-th seed after the first; so have variations."""
+    lines = prompts.read(Path(config.prompts)) if config.prompts else [prompts.Asked(prompt=config.prompt)]
+    assert config.seed is not None, "with_seed first"
+    found = []
+    for number, line in enumerate(lines):
+        first = line.seed if line.seed is not None else config.seed + number * config.variations
+        one = replace(
+            config,
+            prompt=line.prompt,
+            seconds=config.seconds if line.seconds is None else line.seconds,
+            negative_prompt=(
+                config.negative_prompt if line.negative_prompt is None else line.negative_prompt
+            ),
+            prompts="",
+            variations=1,
+        )
+        found += [replace(one, seed=(first + more) & MOST_SEED) for more in range(config.variations)]
+    return found
+
+
+def paths(config: Config, each: Sequence[Config], out: Path) -> list[Path]:
+    """Where every sound goes: `out`, or into it under its number and prompt."""
+    if not config.is_folder:
+        return [out]
+    return [
+        out / prompts.file_name(number, one.prompt, f".{config.format}")
+        for number, one in enumerate(each, start=1)
+    ]
+
+
 def check(folder: str, config: Config, out: Path, *, overwrite: bool = False) -> None:
     """UsageError for what is wrong whatever the model, before anything is imported or loaded."""
-    if out.suffix != ".wav" or out.parent.is_file():
-        raise UsageError(f"--out {out}: want a name that ends in .wav, in a folder")
-    for path in (out, out.with_suffix(".json")):
-        if path.exists() and not overwrite:
-            raise UsageError(
-                f"{path}: is there already and is not overwritten; give another --out, or --overwrite"
-            )
-    if not config.prompt.strip():
-        raise UsageError("prompt: empty; say what to generate, e.g. --prompt 'rain on a tin roof'")
-    if config.seed is not None and not 0 <= config.seed < 2**63:
-        raise UsageError(f"seed: {config.seed}; give a number from 0 to 2^63 - 1")
+    if config.is_folder:
+        _check_folder(config, out)
+    else:
+        writing.check_name(out, config.bits)
+        check_free(out, overwrite=overwrite)
+        check_prompt(config.prompt)
+    check_seed(config.seed or 0)
+    if config.edit.audio and config.beyond_window:
+        raise UsageError("edit.audio and beyond_window do not go together; give one of them")
     if not Path(folder).is_dir():
         raise UsageError(f"--model {folder}: no such folder; give a checkpoint, or a run that has some")
 
 
-def is_made(folder: str, config: Config, out: Path) -> bool:
-    """Was this sound made already, by this model and these settings?"""
-    try:
-        facts = json.loads(out.with_suffix(".json").read_text())
-    except (FileNotFoundError, ValueError):
-        return False
-    from sao_model import opened
-
-    found = opened.find(folder)
-    described = found.describe()
-    wanted = canonical(_with_length(config, described))
-    assert isinstance(wanted, dict)
-    if config.seed is None:
-        del wanted["seed"]  # any will do
-    wanted |= {"model_digest": _digests(described)}
-    wanted |= declared.facts_of_use(found.folder, config.release)
-    return out.exists() and all(facts.get(key) == value for key, value in wanted.items())
+def check_free(path: Path, *, overwrite: bool) -> None:
+    """UsageError if a sound or its facts are there and are not to be written over."""
+    for there in (path, facts_path(path)):
+        if there.exists() and not overwrite:
+            raise UsageError(
+                f"{there}: is there already and is not overwritten; give another --out, or --overwrite"
+            )
 
 
-def write_wav(path: Path, audio_CT: Tensor, sample_rate: int) -> float:
-    """Publish audio as a 16-bit WAV, scaled down if its peak is above full scale; return the peak."""
-    samples_CT = audio_CT.numpy()
-    peak = float(np.abs(samples_CT).max())
-    if not math.isfinite(peak):
-        raise IntegrityError(
-            f"{path}: the model gave samples that are not finite; lower cfg_scale or use other weights"
-        )
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".tmp-{path.name}")
-    soundfile.write(temporary, (samples_CT / max(peak, 1.0)).T, sample_rate, subtype="PCM_16", format="WAV")
-    os.replace(temporary, path)
-    return peak
+def facts_path(path: Path) -> Path:
+    """Where a sound's facts lie."""
+    return path.with_suffix(".json")
 
 
-def _with_length(config: Config, described: checkpoint.Description) -> Config:
-    """The config with the length that is meant where none is given."""
-    window = described.config.num_frames / described.config.sample_rate
-    return config if config.seconds is not None else replace(config, seconds=min(_SECONDS, window))
-
-
-def _digests(described: checkpoint.Description) -> dict[str, str]:
-    return {name: part.sha256 for name, part in described.parts.items() if part.sha256}
-
-
-def _best_device() -> str:
-    import torch
-
-    return "cuda" if torch.cuda.is_available() else "cpu"
+def _check_folder(config: Config, out: Path) -> None:
+    writing.check_name(out / f"sound.{config.format}", config.bits)
+    if config.prompts and config.prompt:
+        raise UsageError("prompt and prompts: give one of them")
+    if not config.prompts:
+        check_prompt(config.prompt)
+    if out.is_file() or out.suffix.lower() in writing.SUBTYPES:
+        raise UsageError(f"--out {out}: several sounds are asked for; give a folder (format={config.format})")

@@ -1,6 +1,8 @@
-"""Conditioning as a value, its dropout in training, and classifier-free guidance (Ho & Salimans 2022).
+"""Conditioning as a value, its dropout in training, and guidance: classifier-free (Ho & Salimans 2022), with
+what others have added to it.
 
-"Nothing" is zeros: all cross-attention tokens (text and timing) zero, the global part kept.
+"Nothing" is zeros: all cross-attention tokens (text and timing) zero, the global part kept. All of it is
+arithmetic on two velocities: v, told everything, and v0, told nothing or a negative prompt.
 
     B batch   S conditioning tokens   C their width   G global conditioning   D latent channels   L latents
 """
@@ -13,11 +15,15 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from sao_model.diffusion import Velocity
+from sao_model.diffusion import Velocity, to_denoised, to_v
+from sao_model.request import PLAIN, Guidance
 
 Denoiser = Callable[
     [Tensor, Tensor, Tensor, Tensor], Tensor
 ]  # DiT: (x_BDL, t_B, cross_BSC, global_BG) -> v_BDL
+Combine = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]  # (v_BDL, v0_BDL, x_BDL, t_B) -> v_BDL
+
+_TINY = 1e-12  # no division by zero
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,20 +40,71 @@ def conditioned(dit: Denoiser, conditioning: Conditioning) -> Velocity:
 
 
 def cfg(
-    dit: Denoiser, conditioning: Conditioning, *, scale: float, negative_BSC: Tensor | None = None
+    dit: Denoiser,
+    conditioning: Conditioning,
+    *,
+    scale: float,
+    negative_BSC: Tensor | None = None,
+    config: Guidance = PLAIN,
 ) -> Velocity:
-    """Guided velocity v0 + scale (v - v0), both from one batch of two; v0 sees `negative_BSC` or zeros."""
+    """Guided velocity v0 + scale (v - v0), both from one batch of two; v0 sees `negative_BSC` or zeros.
+
+    Outside of the interval only v is evaluated. The velocity is for one run: momentum remembers.
+    """
     if scale == 1:
         return conditioned(dit, conditioning)
     null_BSC = torch.zeros_like(conditioning.cross_BSC) if negative_BSC is None else negative_BSC
     cross = torch.cat([conditioning.cross_BSC, null_BSC])
     everywhere = torch.cat([conditioning.global_BG, conditioning.global_BG])
+    alone, combine = conditioned(dit, conditioning), combination(scale, config)
+    low, high = config.interval
 
     def guided(x_BDL: Tensor, t_B: Tensor) -> Tensor:
+        if not low <= float(t_B[0]) <= high:
+            return alone(x_BDL, t_B)
         v, v0 = dit(torch.cat([x_BDL, x_BDL]), torch.cat([t_B, t_B]), cross, everywhere).chunk(2)
-        return v0 + scale * (v - v0)
+        return combine(v, v0, x_BDL, t_B)
 
     return guided
+
+
+def combination(scale: float, config: Guidance) -> Combine:
+    """What makes one velocity of two."""
+    plain: Combine = lambda v, v0, *_: v0 + scale * (v - v0)  # noqa: E731
+    combine = projected(scale, config) if config.apg else plain
+    return rescaled(combine, config.rescale) if config.rescale else combine
+
+
+def rescaled(combine: Combine, share: float) -> Combine:
+    """The guided velocity with the standard deviation of v, mixed in by `share` (arXiv 2305.08891, eq. 15 and
+    16): high scales make latents too loud."""
+
+    def combined(v_BDL: Tensor, v0_BDL: Tensor, x_BDL: Tensor, t_B: Tensor) -> Tensor:
+        guided_BDL = combine(v_BDL, v0_BDL, x_BDL, t_B)
+        ratio_B11 = _spread(v_BDL) / _spread(guided_BDL).clamp_min(_TINY)
+        return guided_BDL * (share * ratio_B11 + 1 - share)
+
+    return combined
+
+
+def projected(scale: float, config: Guidance) -> Combine:
+    """Adaptive projected guidance (arXiv 2410.02416, algorithm 1): of the difference between the two clean
+    estimates mostly what is orthogonal to the estimate, which changes content; the rest oversaturates."""
+    running: list[Tensor] = []  # the last difference, for momentum
+
+    def combined(v_BDL: Tensor, v0_BDL: Tensor, x_BDL: Tensor, t_B: Tensor) -> Tensor:
+        told_BDL = to_denoised(v_BDL, x_BDL, t_B)
+        difference = told_BDL - to_denoised(v0_BDL, x_BDL, t_B)
+        if config.apg_momentum:
+            difference = difference + config.apg_momentum * (running.pop() if running else 0)
+            running.append(difference)
+        if config.apg_norm:
+            length_B11 = difference.square().mean((1, 2), keepdim=True).sqrt()
+            difference = difference * (config.apg_norm / length_B11.clamp_min(_TINY)).clamp(max=1)
+        along = _along(difference, told_BDL)
+        return to_v(told_BDL + (scale - 1) * (difference - along + config.apg_eta * along), x_BDL, t_B)
+
+    return combined
 
 
 def drop_conditioning(
@@ -58,3 +115,13 @@ def drop_conditioning(
     chance_B = torch.rand(len(conditioning.cross_BSC), generator=generator, device=device)
     keep_B11 = (chance_B >= share).to(conditioning.cross_BSC)[:, None, None]
     return Conditioning(cross_BSC=conditioning.cross_BSC * keep_B11, global_BG=conditioning.global_BG)
+
+
+def _spread(x_BDL: Tensor) -> Tensor:
+    return x_BDL.std((1, 2), keepdim=True)
+
+
+def _along(x_BDL: Tensor, direction_BDL: Tensor) -> Tensor:
+    """The part of x that is parallel to the direction, each item by itself."""
+    dot = (x_BDL * direction_BDL).sum((1, 2), keepdim=True)
+    return dot / direction_BDL.square().sum((1, 2), keepdim=True).clamp_min(_TINY) * direction_BDL

@@ -5,22 +5,26 @@ B batch   D latent channels   L latents   S conditioning tokens   C their width 
 
 from __future__ import annotations
 
-import difflib
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import cast
 
 import torch
 from torch import Tensor, nn
 
-from sao_data.errors import UsageError
 from sao_model import codec, conditioners, diffusion, dit, guidance, samplers
 from sao_model.conditioners import t5
+from sao_model.edits import Edit
 from sao_model.guidance import Conditioning
 from sao_model.preset import Conditioner, Config
+from sao_model.request import Sampling, Sound, check
 
 Seconds = Tensor | Sequence[float]
 Progress = Callable[[int, int], None]  # (steps done, steps in all)
+Watch = Callable[[diffusion.Velocity], diffusion.Velocity]
+
+PAPER = Sampling()
 
 
 class StableAudio(nn.Module):
@@ -89,34 +93,66 @@ class StableAudio(nn.Module):
     @torch.no_grad()
     def generate(
         self,
-        prompt: str,
-        seconds: float,
+        sounds: Sequence[Sound],
+        how: Sampling = PAPER,
         *,
-        steps: int = 100,  # paper 5.1
-        cfg_scale: float = 7.0,
-        seed: int = 0,
-        negative_prompt: str = "",
-        sampler: str = "dpmpp-2m-sde",
+        edit: Edit | None = None,
         progress: Progress | None = None,
-    ) -> Tensor:
-        """Audio (2, samples), float32 on the CPU, of the length asked for. The whole window is always
-        generated: the model has learned to be silent after `seconds`."""
-        num_frames = check_request(
-            self.config, prompt, seconds, steps=steps, cfg_scale=cfg_scale, sampler=sampler
+    ) -> list[Tensor]:
+        """Audio of each sound, (2, samples), float32 on the CPU, of the length asked for; each begins with
+        `edit` if that is given. The whole window is always generated: the model has learned to be silent
+        behind the end of a sound.
+
+        On the CPU one sound after the other, where a batch gains nothing: bit for bit the same alone as among
+        others. On a GPU all together: the same up to the rounding of its kernels.
+        """
+        lengths = [check(self.config, sound) for sound in sounds]
+        together = 1 if self.device.type == "cpu" else max(len(sounds), 1)
+        watch = watched(how.steps * math.ceil(len(sounds) / together), progress)
+        latents = [
+            latent_DL
+            for at in range(0, len(sounds), together)
+            for latent_DL in self._latents(sounds[at : at + together], how, edit, watch)
+        ]
+        return [
+            self.codec.decode_in_chunks(latent_DL[None])[0, :, :num].float().cpu()
+            for latent_DL, num in zip(latents, lengths, strict=True)
+        ]
+
+    def _latents(self, sounds: Sequence[Sound], how: Sampling, edit: Edit | None, watch: Watch) -> Tensor:
+        return self.sample(
+            self.told(sounds),
+            *self.noise([sound.seed for sound in sounds]),
+            how,
+            negative_BSC=self.told_against(sounds),
+            edit=edit,
+            watch=watch,
         )
-        generator = torch.Generator().manual_seed(seed)  # CPU: a seed means the same on every device
-        noise_BDL = torch.randn(1, self.config.codec.latent_dim, self.config.num_latents, generator=generator)
-        latents_BDL = self.sample(
-            self.condition([prompt], [0.0], [seconds]),
-            noise_BDL.to(self.device),
-            lambda _: codec.noise_like(noise_BDL, generator).to(self.device),
-            steps=steps,
-            cfg_scale=cfg_scale,
-            negative=self.condition([negative_prompt], [0.0], [seconds]) if negative_prompt else None,
-            sampler=sampler,
-            progress=progress,
-        )
-        return self.codec.decode_in_chunks(latents_BDL)[0, :, :num_frames].float().cpu()
+
+    def told(self, sounds: Sequence[Sound], seconds_start: float = 0.0) -> Conditioning:
+        """The conditioning of sounds of which what is made begins at `seconds_start`."""
+        start, total = [seconds_start] * len(sounds), [sound.seconds for sound in sounds]
+        return self.condition([sound.prompt for sound in sounds], start, total)
+
+    def told_against(self, sounds: Sequence[Sound], seconds_start: float = 0.0) -> Tensor | None:
+        """Cross-attention tokens that take the place of "nothing": zeros for a sound without a negative
+        prompt; None if no sound has one. The global part stays the positive's."""
+        if not any(sound.negative_prompt for sound in sounds):
+            return None
+        negatives = [replace(sound, prompt=sound.negative_prompt) for sound in sounds]
+        has_one_B11 = self._tensor([bool(sound.prompt) for sound in negatives])[:, None, None]
+        return self.told(negatives, seconds_start).cross_BSC * has_one_B11
+
+    def noise(self, seeds: Sequence[int]) -> tuple[Tensor, samplers.StepNoise]:
+        """First noise (B, D, L) of the window and that of every step, each sound's from its own seed. Drawn
+        on the CPU: a seed means the same on every device."""
+        shape = (1, self.config.codec.latent_dim, self.config.num_latents)
+        generators = [torch.Generator().manual_seed(seed) for seed in seeds]
+
+        def draw(_: int) -> Tensor:
+            return torch.cat([torch.randn(shape, generator=each) for each in generators]).to(self.device)
+
+        return draw(-1), draw
 
     @torch.no_grad()
     def sample(
@@ -124,19 +160,26 @@ class StableAudio(nn.Module):
         conditioning: Conditioning,
         noise_BDL: Tensor,
         step_noise: samplers.StepNoise,
+        how: Sampling = PAPER,
         *,
-        steps: int,
-        cfg_scale: float,
-        negative: Conditioning | None = None,
-        sampler: str = "dpmpp-2m-sde",
-        progress: Progress | None = None,
+        negative_BSC: Tensor | None = None,
+        edit: Edit | None = None,
+        watch: Watch = lambda velocity: velocity,
     ) -> Tensor:
-        """Latents from noise. A negative prompt replaces "nothing"; the global part stays the positive's."""
-        negative_BSC = negative.cross_BSC if negative else None
-        velocity = guidance.cfg(self.dit, conditioning, scale=cfg_scale, negative_BSC=negative_BSC)
-        return samplers.SAMPLERS[sampler](
-            _with_progress(velocity, steps, progress), noise_BDL, steps, step_noise
+        """Latents (B, D, L) from noise; `watch` sees every evaluation of the velocity, one a step."""
+        velocity = watch(
+            guidance.cfg(
+                self.dit,
+                conditioning,
+                scale=how.cfg_scale,
+                negative_BSC=negative_BSC,
+                config=how.guidance,
+            )
         )
+        sampler = samplers.named(how.sampler)
+        if edit is None:
+            return sampler(velocity, noise_BDL, how.steps, step_noise)
+        return sampler(edit.hold(velocity), noise_BDL, how.steps, step_noise, edit.start())
 
     def _tensor(self, values: Seconds) -> Tensor:
         return torch.as_tensor(values, dtype=torch.float32).to(self.device)
@@ -167,57 +210,24 @@ def parts(model: StableAudio) -> dict[str, nn.Module]:
     }
 
 
-def check_request(
-    config: Config, prompt: str, seconds: float, *, steps: int, cfg_scale: float, sampler: str
-) -> int:
-    """Samples that `seconds` are; UsageError for what the model cannot do."""
-    window = config.num_frames / config.sample_rate
-    if not prompt.strip():
-        raise UsageError("prompt: empty; say what to generate, e.g. --prompt 'rain on a tin roof'")
-    if not math.isfinite(seconds) or round(seconds * config.sample_rate) < 1:
-        raise UsageError(f"seconds: {seconds} is no length; give a number above 0, at most {window:.2f}")
-    if round(seconds * config.sample_rate) > config.num_frames:
-        raise UsageError(f"seconds: {seconds} is longer than the model's window; give at most {window:.2f}")
-    if steps < 1:
-        raise UsageError(f"steps: {steps}; give at least 1 (the paper uses 100)")
-    if not math.isfinite(cfg_scale):
-        raise UsageError(f"cfg_scale: {cfg_scale}; give a number (the paper uses 7)")
-    if sampler not in samplers.SAMPLERS:
-        near = difflib.get_close_matches(sampler, samplers.SAMPLERS, n=1, cutoff=0.3)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
-        raise UsageError(f"sampler: no {sampler!r}{hint} (there are: {', '.join(samplers.SAMPLERS)})")
-    return round(seconds * config.sample_rate)
-
-
-def device(name: str) -> torch.device:
-    """The device called `name`; UsageError if this machine has none such."""
-    try:
-        wanted = torch.device(name)
-    except RuntimeError as error:
-        raise UsageError(f"device: {name!r} is none that PyTorch knows; give cpu, cuda or cuda:1") from error
-    if wanted.type == "cuda" and (wanted.index or 0) >= torch.cuda.device_count():
-        raise UsageError(
-            f"device: {name}: PyTorch sees {torch.cuda.device_count()} GPUs here; use --device cpu"
-        )
-    return wanted
-
-
 def conditioner(chosen: Conditioner) -> nn.Module:
     """Make a conditioner from its config, with random weights."""
     return cast("nn.Module", conditioners.load(chosen.plugin, where="model").build(chosen.config))
 
 
-def _with_progress(velocity: diffusion.Velocity, steps: int, progress: Progress | None) -> diffusion.Velocity:
-    """Report each evaluation (one per step)."""
-    if progress is None:
-        return velocity
+def watched(total: int, progress: Progress | None) -> Watch:
+    """Report each of `total` evaluations of a velocity."""
     done = 0
 
-    def watched(x_BDL: Tensor, t_B: Tensor) -> Tensor:
-        nonlocal done
-        v_BDL = velocity(x_BDL, t_B)
-        done += 1
-        progress(done, steps)
-        return v_BDL
+    def watch(velocity: diffusion.Velocity) -> diffusion.Velocity:
+        def evaluate(x_BDL: Tensor, t_B: Tensor) -> Tensor:
+            nonlocal done
+            v_BDL = velocity(x_BDL, t_B)
+            done += 1
+            if progress:
+                progress(done, total)
+            return v_BDL
 
-    return watched
+        return evaluate
+
+    return watch

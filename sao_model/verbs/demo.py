@@ -94,7 +94,7 @@ def _train_and_generate(dataset: Dataset, out: Path, shown: RunProgress) -> list
 
     from sao_data import config
     from sao_data.shipped import manifests_folder
-    from sao_model import generation, train_dit, train_vae
+    from sao_model import generation, making, train_dit, train_vae
 
     torch.set_num_threads(
         1
@@ -110,10 +110,8 @@ def _train_and_generate(dataset: Dataset, out: Path, shown: RunProgress) -> list
     train_vae.train(vae_config, dataset, vae, resume="auto", progress=shown)
     last = train_dit.train(dit_config, dataset, str(vae), dit, resume="auto", progress=shown)
     asked = generation.Config(prompt=_PROMPT, seconds=_SECONDS, steps=20, seed=0, device="cpu")
-    if not generation.is_made(str(last), asked, sound):
-        shown.start("generate", asked.steps, "steps")
-        generation.generate(str(last), asked, sound, lambda *_: shown.advance(1), overwrite=True)
-        shown.finish()
+    if not making.is_made(str(last), asked, sound):
+        making.generate(str(last), asked, sound, shown, overwrite=True)
     return [
         f"[bold]model[/bold]        {dit}",
         f"[bold]sound[/bold]        {sound}   [dim]“{_PROMPT}”[/dim]",

@@ -122,7 +122,7 @@ def test_every_dependency_has_a_reason() -> None:
 
 
 # Declared though nothing here imports it: fixed by the design, and named as kept beside it.
-KEPT = {"datasets", "librosa", "webdataset"}
+KEPT = {"datasets", "webdataset"}
 
 
 def test_every_dependency_is_imported_somewhere() -> None:

@@ -19,6 +19,7 @@ from sao_model.checkpoint import assign, describe, load, load_codec, load_tensor
 from sao_model.ema import Ema
 from sao_model.model import StableAudio, build
 from sao_model.preset import Config
+from sao_model.request import Sampling, Sound
 from tests import damaged
 
 
@@ -43,7 +44,8 @@ def test_what_is_loaded_is_what_was_saved(tiny: StableAudio, saved: Path) -> Non
     assert ours.keys() == theirs.keys()
     assert all(torch.equal(ours[name], theirs[name]) for name in ours)
     assert all(ours[name].requires_grad == theirs[name].requires_grad for name in ours)
-    assert torch.equal(tiny.generate("rain", 0.1, steps=2), again.generate("rain", 0.1, steps=2))
+    asked = [Sound(prompt="rain", seconds=0.1)], Sampling(steps=2)
+    assert torch.equal(tiny.generate(*asked)[0], again.generate(*asked)[0])
 
 
 def test_the_codec_loads_alone(tiny: StableAudio, saved: Path) -> None:
@@ -282,7 +284,8 @@ def test_other_precision_is_read_as_float32(tiny: StableAudio, saved: Path, kind
     assert {p.dtype for p in again.parameters()} == {torch.float32}
     ours = dict(tiny.dit.named_parameters())
     assert all(torch.equal(ours[n].to(kind).float(), p) for n, p in again.dit.named_parameters())
-    assert torch.isfinite(again.generate("rain", 0.1, steps=2)).all()
+    (audio,) = again.generate([Sound(prompt="rain", seconds=0.1)], Sampling(steps=2))
+    assert audio.isfinite().all()
 
 
 def test_what_is_not_finite_is_not_saved(tiny: StableAudio, tmp_path: Path) -> None:

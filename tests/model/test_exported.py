@@ -12,7 +12,7 @@ import soundfile
 import torch
 
 from sao_data.errors import UsageError
-from sao_model import checkpoint, exported, generation, opened, published_config, released
+from sao_model import checkpoint, exported, generation, making, opened, published_config, released
 from sao_model.model import StableAudio
 from tests.paths import SHARED
 
@@ -110,7 +110,7 @@ def test_a_published_folder_is_described_and_heard_as_it_is(
     }
     assert all(part.sha256 for name, part in described.parts.items() if name != "text_encoder")
     asked = generation.Config(prompt="rain", seconds=0.5, steps=2, seed=4, device="cpu")
-    generation.generate(str(out), asked, tmp_path / "rain.wav")
+    making.generate(str(out), asked, tmp_path / "rain.wav")
     audio, rate = soundfile.read(tmp_path / "rain.wav")
     assert (len(audio), rate) == (model.config.sample_rate // 2, model.config.sample_rate)
     assert np.abs(audio).max() > 0

@@ -1,12 +1,17 @@
+import contextlib
 import math
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
 
 from sao_data.errors import UsageError
-from sao_model import diffusion, model
+from sao_model import devices, diffusion, request, samplers
 from sao_model.model import StableAudio, build
 from sao_model.preset import Config
+from sao_model.request import Guidance, Sampling, Sound
 
 
 def test_conditioning_is_text_start_total_in_this_order(tiny: StableAudio) -> None:
@@ -46,27 +51,62 @@ def test_the_loss_of_a_silent_model_is_that_of_its_target(tiny: StableAudio) -> 
     assert loss.item() == pytest.approx(1.0, abs=0.1)
 
 
+def listening(model: StableAudio) -> StableAudio:
+    """With nothing left at its zero initialisation: text and timing matter."""
+    with torch.no_grad():
+        for parameter in model.dit.parameters():
+            parameter += 0.1 * torch.randn(parameter.shape, generator=torch.Generator().manual_seed(0))
+    return model
+
+
 def test_generation_has_the_length_asked_for_and_follows_its_seed(tiny: StableAudio) -> None:
     seen: list[tuple[int, int]] = []
-    first = tiny.generate("rain", 0.1, steps=3, seed=5, progress=lambda *step: seen.append(step))
+    sound, how = Sound(prompt="rain", seconds=0.1, seed=5), Sampling(steps=3)
+    (first,) = tiny.generate([sound], how, progress=lambda *step: seen.append(step))
     assert first.shape == (2, 4410)
     assert first.dtype == torch.float32
     assert first.isfinite().all()
     assert seen == [(1, 3), (2, 3), (3, 3)]
-    assert torch.equal(first, tiny.generate("rain", 0.1, steps=3, seed=5))
-    assert not torch.equal(first, tiny.generate("rain", 0.1, steps=3, seed=6))
+    assert torch.equal(first, tiny.generate([sound], how)[0])
+    assert not torch.equal(first, tiny.generate([replace(sound, seed=6)], how)[0])
 
 
-def test_prompt_and_negative_prompt_matter_once_the_model_listens(tiny: StableAudio) -> None:
-    with torch.no_grad():
-        for parameter in tiny.dit.parameters():
-            parameter += 0.1 * torch.randn(parameter.shape, generator=torch.Generator().manual_seed(0))
-    rain, drums, negative = (
-        tiny.generate(prompt, 0.1, steps=2, negative_prompt=no)
-        for prompt, no in (("rain", ""), ("drums", ""), ("rain", "hiss"))
+SOUNDS = (
+    Sound(prompt="rain", seconds=0.1, seed=5),
+    Sound(prompt="drums", seconds=0.15, seed=6, negative_prompt="hiss"),
+    Sound(prompt="rain", seconds=0.05, seed=5),
+)
+
+
+@pytest.mark.parametrize("sampler", samplers.SAMPLERS)
+def test_a_sound_is_the_same_alone_and_among_others(tiny: StableAudio, sampler: str) -> None:
+    """To the bit one after the other, as on the CPU; to rounding at once, as on a GPU."""
+    model, how = listening(tiny), Sampling(steps=3, sampler=sampler)
+    among = model.generate(SOUNDS, how)
+    assert [audio.shape[1] for audio in among] == [4410, 6615, 2205]
+    for sound, audio in zip(SOUNDS, among, strict=True):
+        assert torch.equal(audio, model.generate([sound], how)[0])
+    noise, step_noise = model.noise([sound.seed for sound in SOUNDS])
+    together = model.sample(
+        model.told(SOUNDS), noise, step_noise, how, negative_BSC=model.told_against(SOUNDS)
     )
-    assert not torch.allclose(rain, drums)
-    assert not torch.allclose(rain, negative)
+    for sound, latent_DL in zip(SOUNDS, together, strict=True):
+        alone = model.sample(
+            model.told([sound]), *model.noise([sound.seed]), how, negative_BSC=model.told_against([sound])
+        )
+        assert float((alone[0] - latent_DL).abs().max() / alone.abs().max()) < 1e-4
+
+
+def test_prompt_length_and_negative_prompt_matter_once_the_model_listens(tiny: StableAudio) -> None:
+    model = listening(tiny)
+    base = Sound(prompt="rain", seconds=0.1)
+    others = [
+        replace(base, prompt="drums"),
+        replace(base, negative_prompt="hiss"),
+        replace(base, seconds=0.11),
+    ]
+    first, *rest = model.generate([base, *others], Sampling(steps=2))
+    assert not any(torch.allclose(first[:, :4000], other[:, :4000]) for other in rest)
 
 
 def test_chunked_decoding_is_exact_for_the_preset(tiny: StableAudio) -> None:
@@ -83,36 +123,65 @@ def test_chunked_decoding_is_exact_for_the_preset(tiny: StableAudio) -> None:
         ({"seconds": 0.0}, "is no length"),
         ({"seconds": math.nan}, "is no length"),
         ({"seconds": 48.0}, "at most 47.55"),
-        ({"steps": 0}, "give at least 1"),
-        ({"cfg_scale": math.inf}, "give a number"),
-        ({"sampler": "dpmpp-3m-sde"}, "did you mean 'dpmpp-2m-sde'"),
+        ({"seed": -1}, "seed: -1"),
+        ({"seed": 1 << 63}, "from 0 to"),
     ],
 )
-def test_what_cannot_be_generated_is_refused(changes: dict[str, object], message: str) -> None:
-    request = {
-        "prompt": "rain",
-        "seconds": 1.0,
-        "steps": 10,
-        "cfg_scale": 7.0,
-        "sampler": "v-ddim",
-        **changes,
-    }
+def test_a_sound_that_cannot_be_made_is_refused(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(UsageError, match=message):
-        model.check_request(Config(name="big"), **request)
+        request.check(Config(name="big"), Sound(**{"prompt": "rain", "seconds": 1.0} | changes))
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: Sampling(steps=0), "give at least 1"),
+        (lambda: Sampling(cfg_scale=math.inf), "give a number"),
+        (lambda: samplers.named("dpmpp-4m-sde"), "did you mean 'dpmpp-3m-sde'"),
+        (lambda: Guidance(rescale=1.5), "guidance.rescale: 1.5"),
+        (lambda: Guidance(interval=(0.7, 0.3)), "low < high"),
+        (lambda: Guidance(apg_norm=-1), "apg_norm"),
+        (lambda: Guidance(apg_momentum=1.0), "less than 1"),
+    ],
+)
+def test_settings_that_cannot_be_heeded_are_refused(make: Callable[[], object], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        make()
 
 
 def test_the_whole_window_is_allowed() -> None:
-    config = Config(name="big")
-    given = {"steps": 1, "cfg_scale": 1.0, "sampler": "v-ddim"}
-    assert model.check_request(config, "rain", 2_097_152 / 44_100, **given) == 2_097_152
+    sound = Sound(prompt="rain", seconds=2_097_152 / 44_100)
+    assert request.check(Config(name="big"), sound) == 2_097_152
 
 
 def test_a_device_that_is_not_there_is_refused() -> None:
-    assert model.device("cpu").type == "cpu"
+    assert devices.device("cpu").type == "cpu"
     with pytest.raises(UsageError, match="use --device cpu"):
-        model.device("cuda:99")
+        devices.device("cuda:99")
     with pytest.raises(UsageError, match="none that PyTorch knows"):
-        model.device("gpu")
+        devices.device("gpu")
+
+
+def test_half_precision_is_refused_where_it_would_take_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    for has, refused in ((True, False), (False, True)):
+        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda has=has: {"avx512_bf16": has})
+        with pytest.raises(UsageError, match="AVX512-BF16") if refused else contextlib.nullcontext():
+            devices.check_precision("bfloat16", torch.device("cpu"))
+    devices.check_precision("bfloat16", torch.device("cuda"))
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (torch.OutOfMemoryError("CUDA out of memory."), UsageError),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory"), UsageError),
+        (MemoryError(), UsageError),
+        (RuntimeError("shapes differ"), RuntimeError),
+    ],
+)
+def test_too_little_memory_is_said_with_what_lowers_it(error: Exception, kind: type[Exception]) -> None:
+    with pytest.raises(kind, match=r"batch_size|shapes"), devices.memory_for("lower batch_size"):
+        raise error
 
 
 def test_equal_seeds_make_equal_models_and_leave_the_global_generator_alone(tiny_config: Config) -> None:

@@ -12,6 +12,7 @@ from torch import Tensor
 from sao_model import codec, dit, guidance, released, samplers
 from sao_model.guidance import Conditioning
 from sao_model.model import StableAudio
+from sao_model.request import Sampling
 from tests.paths import SHARED
 
 PARITY = SHARED / "parity"
@@ -127,8 +128,7 @@ def test_ten_steps_with_recorded_noise(model: StableAudio) -> None:
         model.condition([PROMPTS[0]], [0.0], [1.5]),
         io["noise"],
         lambda step: io["step_noise"][step],
-        steps=10,
-        cfg_scale=7.0,
+        Sampling(steps=10),
     )
     assert distance(latents, io["final_latents"]) < 1e-4
     with torch.no_grad():

@@ -249,7 +249,7 @@ MISTAKES: dict[str, tuple[str, list[str], int, str]] = {
     "no prompt": ("generate", ["--prompt", " "], 2, "prompt: empty; say what to generate"),
     "long": ("generate", ["--seconds", "0.03"], 2, "seconds: 0.03 is longer than the model's window"),
     "no GPU": ("generate", ["--device", "cuda"], 2, "PyTorch sees 0 GPUs here; use --device cpu"),
-    "no wav": ("generate", ["--out", "{tmp}/x.flac"], 2, "want a name that ends in .wav"),
+    "no wav": ("generate", ["--out", "{tmp}/x.mp3"], 2, "want a name that ends in .wav, .flac, .ogg"),
     "damaged": ("generate", ["--model", "{damaged}"], 5, "dit.safetensors: not the bytes that"),
     "wide training": (
         "train_vae", ["--data", "{sampling}", "--set", "release.commercial_use=true"], 2,

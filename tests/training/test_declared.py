@@ -13,7 +13,7 @@ from sao_data.dataset.reader import Dataset, open_dataset
 from sao_data.dataset.release import Release
 from sao_data.errors import IntegrityError, UsageError
 from sao_data.storage import checksums
-from sao_model import declared, generation, run, train_dit, train_vae
+from sao_model import declared, generation, making, run, train_dit, train_vae
 from tests.datasets_made import BY, SAMPLING, build, load, write_folder
 from tests.training.test_training import TINY, Silent, dit_config, vae_config
 
@@ -143,13 +143,13 @@ def test_a_codec_without_a_record_is_used_and_the_log_says_that_it_cannot_be_che
 
 
 def test_a_sound_keeps_the_release_of_its_model(dit: Path, tmp_path: Path) -> None:
-    out = generation.generate(str(dit), asked(), tmp_path / "x.wav")
+    out = making.generate(str(dit), asked(), tmp_path / "x.wav")[0].path
     facts = json.loads(out.with_suffix(".json").read_text())
     assert (facts["release"], facts["release_checked"]) == (PAPER, True)
-    assert generation.is_made(str(dit), asked(), out)
-    assert generation.is_made(str(dit), asked(commercial_use=False), out)
-    assert not generation.is_made(str(dit), asked(open_source=False), out)
-    generation.generate(
+    assert making.is_made(str(dit), asked(), out)
+    assert making.is_made(str(dit), asked(commercial_use=False), out)
+    assert not making.is_made(str(dit), asked(open_source=False), out)
+    making.generate(
         str(dit), asked(open_source=False), out, overwrite=True
     )  # no work behind it asks for that
     assert json.loads(out.with_suffix(".json").read_text())["release"] == PAPER | {"open_source": False}
@@ -158,7 +158,7 @@ def test_a_sound_keeps_the_release_of_its_model(dit: Path, tmp_path: Path) -> No
 def test_a_wider_sound_is_refused_from_the_record_alone(dit: Path, vae: Path, tmp_path: Path) -> None:
     said = r"step-00000001, its vae \(made \w+\): the generation declares commercial_use = true .*; 4 of"
     with pytest.raises(UsageError, match=said):
-        generation.generate(str(dit), asked(commercial_use=True), tmp_path / "x.wav")
+        making.generate(str(dit), asked(commercial_use=True), tmp_path / "x.wav")
     with pytest.raises(
         UsageError, match="commercial_training = true where the dataset was made for false; 4 of"
     ):
@@ -172,7 +172,7 @@ def test_weights_without_a_record_generate_and_it_is_said_that_nothing_was_check
     foreign = shutil.copytree(dit, tmp_path / "foreign")
     (foreign / "training_data.json").unlink()
     checksums.write(foreign)
-    out = generation.generate(str(foreign), asked(commercial_use=True), tmp_path / "x.wav")
+    out = making.generate(str(foreign), asked(commercial_use=True), tmp_path / "x.wav")[0].path
     facts = json.loads(out.with_suffix(".json").read_text())
     assert facts["release"] == dict.fromkeys(PAPER) | COMMERCIAL
     assert facts["release_checked"] is False
@@ -212,13 +212,13 @@ def test_a_damaged_record_is_no_missing_one(dit: Path, tmp_path: Path) -> None:
     damaged = shutil.copytree(dit, tmp_path / "damaged")
     (damaged / "training_data.json").write_text('{"release": ')
     with pytest.raises(IntegrityError, match=r"training_data\.json: not the bytes that SHA256SUMS names"):
-        generation.generate(str(damaged), asked(), tmp_path / "x.wav")
+        making.generate(str(damaged), asked(), tmp_path / "x.wav")
     checksums.write(damaged)
     with pytest.raises(IntegrityError, match=r"training_data\.json: Invalid JSON"):
-        generation.generate(str(damaged), asked(), tmp_path / "x.wav")
+        making.generate(str(damaged), asked(), tmp_path / "x.wav")
     (damaged / "training_data.json").unlink()
     with pytest.raises(IntegrityError, match=r"training_data\.json: missing, though SHA256SUMS names it"):
-        generation.generate(str(damaged), asked(), tmp_path / "x.wav")
+        making.generate(str(damaged), asked(), tmp_path / "x.wav")
 
 
 def test_the_defaults_are_the_papers() -> None:

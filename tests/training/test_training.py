@@ -20,7 +20,7 @@ from sao_data.config import Table, parse
 from sao_data.dataset.reader import Dataset, open_dataset
 from sao_data.errors import IntegrityError, Locked, UsageError
 from sao_data.storage.backend import LocalStorage
-from sao_model import checkpoint, generation, optimiser, processes, run, train_dit, train_vae
+from sao_model import checkpoint, generation, making, optimiser, processes, run, train_dit, train_vae
 from tests.datasets_made import Quiet, build, load, tone_wav, write_folder
 from tests.paths import ROOT
 from tests.warm import Warm
@@ -152,7 +152,7 @@ def test_a_checkpoint_is_a_model_that_generates(
 ) -> None:
     train_dit.train(dit_config(mini), dataset, str(vae), tmp_path / "run", resume="auto", progress=Silent())
     asked = generation.Config(prompt="a tone", seconds=0.02, steps=2, seed=0, device="cpu")
-    out = generation.generate(str(tmp_path / "run"), asked, tmp_path / "a" / "x.wav")
+    out = making.generate(str(tmp_path / "run"), asked, tmp_path / "a" / "x.wav")[0].path
     import soundfile
 
     audio, rate = soundfile.read(out)
@@ -160,19 +160,19 @@ def test_a_checkpoint_is_a_model_that_generates(
     facts = json.loads(out.with_suffix(".json").read_text())
     assert (facts["prompt"], facts["seed"], facts["model"]) == ("a tone", 0, "mini")
     assert set(facts["model_digest"]) == {"vae", "dit", "conditioners", "text_encoder"}
-    assert generation.is_made(str(tmp_path / "run"), asked, out)
-    again = generation.generate(str(tmp_path / "run"), asked, tmp_path / "y.wav")
+    assert making.is_made(str(tmp_path / "run"), asked, out)
+    again = making.generate(str(tmp_path / "run"), asked, tmp_path / "y.wav")[0].path
     assert again.read_bytes() == out.read_bytes()
     other = generation.Config(prompt="a tone", seconds=0.02, steps=2, seed=1, device="cpu")
-    assert not generation.is_made(str(tmp_path / "run"), other, out)
+    assert not making.is_made(str(tmp_path / "run"), other, out)
     with pytest.raises(UsageError, match=r"x\.wav: is there already"):
-        generation.generate(str(tmp_path / "run"), other, out)
+        making.generate(str(tmp_path / "run"), other, out)
     assert again.read_bytes() == out.read_bytes()
     window = checkpoint.describe(run.resolve(tmp_path / "run")).config
     unsaid = dataclasses.replace(asked, seconds=None)
-    generation.generate(str(tmp_path / "run"), unsaid, out, overwrite=True)
+    making.generate(str(tmp_path / "run"), unsaid, out, overwrite=True)
     assert soundfile.info(out).frames == window.num_frames  # of a model whose window is below ten seconds
-    assert generation.is_made(str(tmp_path / "run"), unsaid, out)
+    assert making.is_made(str(tmp_path / "run"), unsaid, out)
 
 
 @pytest.mark.parametrize(
@@ -191,7 +191,7 @@ def test_what_cannot_be_generated_is_said(
     table: Table = {"prompt": "x", "seconds": 0.01, "steps": 1, "device": "cpu"}
     asked = parse(generation.Config, table | changes, where="test")
     with pytest.raises(UsageError, match=message):
-        generation.generate(str(dit), asked, tmp_path / "x.wav")
+        making.generate(str(dit), asked, tmp_path / "x.wav")
     assert not list(tmp_path.iterdir())
 
 
@@ -374,7 +374,7 @@ def _fork_two(warm: Warm, script: list[object], port: int) -> Ended:
 def test_a_model_that_gives_no_numbers_publishes_nothing(dit: Path, tmp_path: Path) -> None:
     asked = generation.Config(prompt="x", seconds=0.01, steps=2, cfg_scale=1e38, device="cpu")
     with pytest.raises(IntegrityError, match="not finite"):
-        generation.generate(str(dit), asked, tmp_path / "x.wav")
+        making.generate(str(dit), asked, tmp_path / "x.wav")
     assert not list(tmp_path.iterdir())
 
 

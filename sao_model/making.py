@@ -1,0 +1,279 @@
+"""Sounds from a checkpoint: FILE.wav, and FILE.json that says how it was made; of many prompts or variations
+a folder of them, with a sheet to hear and see them side by side.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from sao_data.config import canonical
+from sao_data.storage import checksums
+from sao_model import declared, devices, edits, generation, longer, opened, samplers
+from sao_model.checkpoint import Description
+from sao_model.edits import Edit
+from sao_model.generation import Config
+from sao_model.model import StableAudio
+from sao_model.preset import Config as Shape
+from sao_model.request import check as check_sound
+from sao_model.run import RunProgress
+from sao_model.sounds import reading, sheet, writing
+from sao_model.sounds.reading import AudioIn
+from sao_model.sounds.remarks import remarks
+
+log = logging.getLogger(__name__)
+
+SHEET = sheet.FILE
+_SECONDS = 10.0  # of a sound for which no length was asked, or the model's window if that is shorter
+_LESS_MEMORY = "give --set precision=bfloat16, --set batch_size=1, or --device cpu"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SoundJob:
+    """One sound: where it goes, what it is, and what its FILE.json will say of it."""
+
+    path: Path
+    config: Config  # prompt, seconds and seed are its own
+    facts: dict[str, Any]
+    remarks: tuple[str, ...] = ()  # what is wrong with it, once it is made
+    was_there: bool = False
+
+
+def generate(
+    folder: str,
+    config: Config,
+    out: Path,
+    progress: RunProgress | None = None,
+    *,
+    overwrite: bool = False,
+    model: StableAudio | None = None,
+) -> list[SoundJob]:
+    """Write the sounds, each with its facts; UsageError for what the model cannot do, before it is loaded.
+
+    Of a folder, sounds that are there with the same facts stay: the same command goes on after a stop. `model`:
+    that of `folder`, loaded and placed before.
+    """
+    config = generation.with_seed(config)
+    generation.check(folder, config, out, overwrite=overwrite)
+    where = devices.device(config.device)
+    devices.check_precision(config.precision, where)
+    samplers.named(config.sampler)
+    found = opened.find(folder)
+    described = found.describe()
+    original = _original(config, described.config)
+    use = declared.check_use(found.folder, config.release)
+    jobs = [
+        job if overwrite else _as_it_is(job, config.is_folder)
+        for job in _jobs(config, described, original, use, out)
+    ]
+    todo = [job for job in jobs if not job.was_there]
+    made = [job for job in jobs if job.was_there]
+    if todo:
+        with devices.memory_for(_LESS_MEMORY):
+            ready = placed(found.load(), where, config.precision) if model is None else model
+            for job, audio_CT in _audio(ready, todo, original, progress):
+                made.append(_write(job, audio_CT, described, ran_on=str(where)))
+    made.sort(key=lambda job: job.path.name)
+    if config.is_folder:
+        sheet.write(out, [_shown(job) for job in made], title=described.config.name)
+    return made
+
+
+def is_made(folder: str, config: Config, out: Path) -> bool:
+    """Was this one sound made already, by this model and these settings?"""
+    found = opened.find(folder)
+    described = found.describe()
+    use = declared.facts_of_use(found.folder, config.release)
+    seed = _read_facts(out).get("seed", 0) if config.seed is None else config.seed  # any will do
+    return _is_there(_jobs(replace(config, seed=seed), described, None, use, out)[0])
+
+
+def _jobs(
+    config: Config, described: Description, original: AudioIn | None, use: dict[str, Any], out: Path
+) -> list[SoundJob]:
+    """All that is asked for, checked."""
+    each = [_with_length(one, described.config, original) for one in generation.one_by_one(config)]
+    for one in each:
+        check_sound(described.config, one.sound, beyond_window=one.beyond_window)
+        edits.check_regions(one.edit.regions, one.sound.seconds)
+    facts = [_facts(one, described, original) | use for one in each]
+    return [
+        SoundJob(path=path, config=one, facts=said)
+        for path, one, said in zip(generation.paths(config, each, out), each, facts, strict=True)
+    ]
+
+
+def _with_length(config: Config, shape: Shape, original: AudioIn | None) -> Config:
+    """The config with the length that is meant where none is given."""
+    if config.seconds is not None:
+        return config
+    if original is not None:
+        return replace(config, seconds=original.samples_CT.shape[1] / shape.sample_rate)
+    return replace(config, seconds=min(_SECONDS, shape.num_frames / shape.sample_rate))
+
+
+def _original(config: Config, shape: Shape) -> AudioIn | None:
+    """The sound to begin with."""
+    if not config.edit.audio:
+        return None
+    found = reading.read(config.edit.audio, shape.sample_rate, shape.codec.num_channels)
+    for remark in found.remarks:
+        log.warning(remark)
+    return found
+
+
+def _facts(config: Config, described: Description, original: AudioIn | None) -> dict[str, Any]:
+    """What decides how the sound is: equal facts, equal sound."""
+    facts = canonical(config)
+    assert isinstance(facts, dict)
+    del facts["batch_size"]
+    facts |= {"model": described.config.name, "model_digest": digests(described)}
+    return facts | ({"edit_audio_sha256": original.sha256} if original else {})
+
+
+def digests(described: Description) -> dict[str, str]:
+    """The sha256 of every part that is stored."""
+    return {name: part.sha256 for name, part in described.parts.items() if part.sha256}
+
+
+def _as_it_is(job: SoundJob, in_folder: bool) -> SoundJob:
+    """The job as done if its sound is there; UsageError if another one is."""
+    if in_folder and _is_there(job):
+        return replace(job, was_there=True, remarks=tuple(_read_facts(job.path)["remarks"]))
+    generation.check_free(job.path, overwrite=False)
+    return job
+
+
+def _is_there(job: SoundJob) -> bool:
+    said = _read_facts(job.path)
+    return job.path.exists() and bool(said) and all(said.get(key) == job.facts[key] for key in job.facts)
+
+
+def _read_facts(path: Path) -> dict[str, Any]:
+    try:
+        facts = json.loads(generation.facts_path(path).read_text())
+    except (FileNotFoundError, ValueError):
+        return {}
+    return facts if isinstance(facts, dict) else {}
+
+
+def _audio(
+    model: StableAudio, jobs: Sequence[SoundJob], original: AudioIn | None, progress: RunProgress | None
+) -> Iterator[tuple[SoundJob, Tensor]]:
+    """Each job with its audio, in order, as soon as it is there."""
+    config = jobs[0].config
+    together = 1 if model.device.type == "cpu" or config.beyond_window else config.batch_size
+    groups = [jobs[at : at + together] for at in range(0, len(jobs), together)]
+    steps = sum(_num_windows(model.config, group[0].config) * config.steps for group in groups)
+    if progress:
+        progress.start("generate", steps, "steps")
+
+    def advance(_done: int, _total: int) -> None:
+        if progress:
+            progress.advance(1)
+
+    for group in groups:
+        sounds, how = [job.config.sound for job in group], config.sampling
+        if config.beyond_window:
+            audio = [longer.generate(model, sounds[0], how, progress=advance)]
+        else:
+            edit = None if original is None else _edit(model, group[0].config, original)
+            audio = model.generate(sounds, how, edit=edit, progress=advance)
+        for job, audio_CT in zip(group, audio, strict=True):
+            yield job, _restored(job.config, audio_CT, original, model.config.sample_rate)
+    if progress:
+        progress.finish()
+
+
+def placed(model: StableAudio, where: torch.device, precision: str) -> StableAudio:
+    """The model ready to generate; only the transformer runs in half precision: it takes the time."""
+    model = model.to(where).eval()
+    if precision == "bfloat16":
+        model.dit.to(torch.bfloat16)
+    return model
+
+
+def _num_windows(shape: Shape, config: Config) -> int:
+    latents = -(-round(config.sound.seconds * shape.sample_rate) // shape.codec.hop)
+    return longer.num_windows(shape.num_latents, latents)
+
+
+@torch.no_grad()
+def _edit(model: StableAudio, config: Config, original: AudioIn) -> Edit:
+    """The original as latents of the whole window, and which of them stay."""
+    shape = model.config
+    known_CT = torch.from_numpy(original.samples_CT)[:, : shape.num_frames]
+    window_CT = torch.nn.functional.pad(known_CT, (0, shape.num_frames - known_CT.shape[1]))
+    clean_BDL = model.codec.encode_in_chunks(window_CT[None].to(model.device)).mean_BDL
+    regions = _regions(config, original, shape.sample_rate)
+    if not regions:
+        return Edit(clean_BDL=clean_BDL, time=config.edit.strength)
+    keep_L = edits.kept_latents(regions, shape.sample_rate, shape.codec.hop, shape.num_latents)
+    return Edit(clean_BDL=clean_BDL, keep_L=keep_L.to(model.device))
+
+
+def _regions(config: Config, original: AudioIn, sample_rate: int) -> edits.Regions:
+    """What is made anew of the original; nothing said: all of it, by its strength."""
+    end = original.samples_CT.shape[1] / sample_rate
+    behind = [(end, config.sound.seconds)] if config.edit.extend and config.sound.seconds > end else []
+    return [*config.edit.regions, *behind]
+
+
+def _restored(config: Config, audio_CT: Tensor, original: AudioIn | None, sample_rate: int) -> Tensor:
+    regions = [] if original is None else _regions(config, original, sample_rate)
+    if original is None or not regions:
+        return audio_CT
+    return edits.restored(audio_CT, torch.from_numpy(original.samples_CT), regions, sample_rate)
+
+
+def _write(job: SoundJob, audio_CT: Tensor, described: Description, *, ran_on: str) -> SoundJob:
+    """The sound with its tags, then its facts."""
+    samples_CT, shape, config = audio_CT.numpy(), described.config, job.config
+    scale = writing.write(
+        job.path, samples_CT, shape.sample_rate, bits=config.bits, tags=_tags(job, described)
+    )
+    wrong = remarks(samples_CT)
+    facts = job.facts | {
+        "ran_on": ran_on,
+        "peak": float(abs(samples_CT).max()),
+        "scaled_by": round(scale, 6),
+        "sha256": checksums.sha256(job.path),
+        "remarks": list(wrong),
+    }
+    target = generation.facts_path(job.path)
+    temporary = target.with_name(f".tmp-{target.name}")
+    temporary.write_text(json.dumps(facts, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
+    os.replace(temporary, target)
+    return replace(job, remarks=wrong)
+
+
+def _tags(job: SoundJob, described: Description) -> dict[str, str]:
+    """What the file says of itself wherever it goes."""
+    digest = digests(described).get("dit", "")
+    comment = [
+        "AI-generated",
+        f"model {described.config.name}" + (f" (dit sha256 {digest[:16]})" if digest else ""),
+        f"seed {job.config.seed}, {job.config.steps} steps, cfg_scale {job.config.cfg_scale:g}",
+        f"credits: {job.config.credit or 'sao, pipelines/report.py --checkpoint'}",
+    ]
+    return {"title": job.config.prompt, "software": "sao", "comment": "; ".join(comment)}
+
+
+def _shown(job: SoundJob) -> sheet.Entry:
+    config = job.config
+    return sheet.Entry(
+        path=job.path,
+        prompt=config.prompt,
+        negative_prompt=config.negative_prompt,
+        seed=config.seed or 0,
+        seconds=config.sound.seconds,
+        remarks=job.remarks,
+    )
