@@ -58,8 +58,8 @@ def generate(
 ) -> list[SoundJob]:
     """Write the sounds, each with its facts; UsageError for what the model cannot do, before it is loaded.
 
-    Of a folder, sounds that are there with the same facts stay: the same command goes on after a stop. `model`:
-    that of `folder`, loaded and placed before.
+    Of a folder, sounds that are there with the same facts stay: the same command goes on after a stop.
+    `model`: that of `folder`, loaded and placed before.
     """
     config = generation.with_seed(config)
     generation.check(folder, config, out, overwrite=overwrite)
