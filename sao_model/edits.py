@@ -82,20 +82,27 @@ def kept_latents(regions: Regions, sample_rate: int, hop: int, num_latents: int)
 def restored(made_CT: Tensor, original_CT: Tensor, regions: Regions, sample_rate: int) -> Tensor:
     """What was made inside the regions, the original outside, sample by sample. The fade lies inside a
     region, or, where the original has nothing there, before it."""
-    fade = round(FADE_SECONDS * sample_rate)
     num, known = made_CT.shape[-1], min(original_CT.shape[-1], made_CT.shape[-1])
     weight_T = torch.ones(num)  # of the original
-    for start, end in ((round(s * sample_rate), min(round(e * sample_rate), num)) for s, e in regions):
-        length = min(fade, (end - start) // 2)
-        down = start if start + length <= known else max(start - length, 0)
-        weight_T[start:end] = 0
-        weight_T[down : down + length] = torch.minimum(weight_T[down : down + length], _ramp(length).flip(0))
-        weight_T[down + length : start] = 0
-        if start < end <= known:
-            weight_T[end - length : end] = _ramp(length)
+    for start, end in regions:
+        first, last = round(start * sample_rate), min(round(end * sample_rate), num)
+        weight_T = torch.minimum(weight_T, _outside(first, last, num, known, sample_rate))
     weight_T[known:] = 0
     original = torch.nn.functional.pad(original_CT[:, :known], (0, num - known))
     return torch.where(weight_T == 1, original, made_CT + weight_T * (original - made_CT))
+
+
+def _outside(start: int, end: int, num: int, known: int, sample_rate: int) -> Tensor:
+    """(T,): 1 outside of a region, 0 inside, with a fade at both ends."""
+    weight_T = torch.ones(num)
+    length = min(round(FADE_SECONDS * sample_rate), (end - start) // 2)
+    down = start if start + length <= known else max(start - length, 0)
+    length_down = min(length, num - down)
+    weight_T[down:end] = 0
+    weight_T[down : down + length_down] = _ramp(length).flip(0)[:length_down]
+    if end <= known:
+        weight_T[end - length : end] = _ramp(length)
+    return weight_T
 
 
 def _ramp(length: int) -> Tensor:

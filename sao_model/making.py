@@ -93,7 +93,7 @@ def is_made(folder: str, config: Config, out: Path) -> bool:
     described = found.describe()
     use = declared.facts_of_use(found.folder, config.release)
     seed = _read_facts(out).get("seed", 0) if config.seed is None else config.seed  # any will do
-    return _is_there(_jobs(replace(config, seed=seed), described, None, use, out)[0])
+    return out.exists() and _is_said(_jobs(replace(config, seed=seed), described, None, use, out)[0])
 
 
 def _jobs(
@@ -146,15 +146,17 @@ def digests(described: Description) -> dict[str, str]:
 
 def _as_it_is(job: SoundJob, in_folder: bool) -> SoundJob:
     """The job as done if its sound is there; UsageError if another one is."""
-    if in_folder and _is_there(job):
-        return replace(job, was_there=True, remarks=tuple(_read_facts(job.path)["remarks"]))
+    if in_folder and _is_said(job):
+        there = job.path.exists()
+        return replace(job, was_there=there, remarks=tuple(_read_facts(job.path)["remarks"]))
     generation.check_free(job.path, overwrite=False)
     return job
 
 
-def _is_there(job: SoundJob) -> bool:
+def _is_said(job: SoundJob) -> bool:
+    """Do the facts beside its place say this sound?"""
     said = _read_facts(job.path)
-    return job.path.exists() and bool(said) and all(said.get(key) == job.facts[key] for key in job.facts)
+    return bool(said) and all(said.get(key) == job.facts[key] for key in job.facts)
 
 
 def _read_facts(path: Path) -> dict[str, Any]:
@@ -235,23 +237,23 @@ def _restored(config: Config, audio_CT: Tensor, original: AudioIn | None, sample
 
 
 def _write(job: SoundJob, audio_CT: Tensor, described: Description, *, ran_on: str) -> SoundJob:
-    """The sound with its tags, then its facts."""
+    """The sound with its tags; its facts come first: facts without a sound mean an unfinished one."""
     samples_CT, shape, config = audio_CT.numpy(), described.config, job.config
-    scale = writing.write(
-        job.path, samples_CT, shape.sample_rate, bits=config.bits, tags=_tags(job, described)
-    )
+    part = job.path.with_name(f".part-{job.path.name}")
+    scale = writing.write(part, samples_CT, shape.sample_rate, bits=config.bits, tags=_tags(job, described))
     wrong = remarks(samples_CT)
     facts = job.facts | {
         "ran_on": ran_on,
         "peak": float(abs(samples_CT).max()),
         "scaled_by": round(scale, 6),
-        "sha256": checksums.sha256(job.path),
+        "sha256": checksums.sha256(part),
         "remarks": list(wrong),
     }
     target = generation.facts_path(job.path)
     temporary = target.with_name(f".tmp-{target.name}")
     temporary.write_text(json.dumps(facts, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
     os.replace(temporary, target)
+    os.replace(part, job.path)
     return replace(job, remarks=wrong)
 
 

@@ -3,7 +3,9 @@ import torch
 from torch import Tensor
 
 from sao_model import guidance
+from sao_model.diffusion import to_denoised
 from sao_model.guidance import Conditioning
+from sao_model.request import Guidance
 
 
 def conditioning(batch: int = 1) -> Conditioning:
@@ -44,3 +46,51 @@ def test_dropout_zeroes_whole_rows_and_never_the_global_part(share: float) -> No
     assert ((rows == 0).all(1) | (rows == 1).all(1)).all()
     assert float((rows == 0).all(1).float().mean()) == pytest.approx(share, abs=0.015)
     assert torch.equal(dropped.global_BG, conditioning(4000).global_BG)
+
+
+def velocities(seed: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    generator = torch.Generator().manual_seed(seed)
+    v, v0, x = (torch.randn(2, 4, 50, generator=generator) for _ in range(3))
+    return v, v0, x, torch.tensor([0.3, 0.8])
+
+
+def test_rescaled_guidance_is_as_loud_as_the_unguided() -> None:
+    v, v0, x, t = velocities(1)
+    plain = guidance.combination(7.0, Guidance())(v, v0, x, t)
+    spread = lambda y: y.std((1, 2))  # noqa: E731
+    assert (spread(plain) > 5 * spread(v)).all()
+    full, half = (guidance.combination(7.0, Guidance(rescale=share))(v, v0, x, t) for share in (1.0, 0.5))
+    torch.testing.assert_close(spread(full), spread(v))
+    torch.testing.assert_close(half, 0.5 * full + 0.5 * plain)
+
+
+def test_guidance_outside_of_its_interval_evaluates_once() -> None:
+    sizes: list[int] = []
+    model = lambda x, *rest: sizes.append(len(x)) or echo(x, *rest)  # noqa: E731
+    guided = guidance.cfg(model, conditioning(), scale=7, config=Guidance(interval=(0.2, 0.8)))
+    answers = [guided(torch.zeros(1, 1, 1), torch.tensor([t])).item() for t in (0.1, 0.5, 0.9)]
+    assert sizes == [1, 2, 1]
+    assert answers == pytest.approx([210.1, 270.5, 210.9])
+
+
+def test_projected_guidance_adds_only_what_is_orthogonal_to_the_estimate() -> None:
+    v, v0, x, t = velocities(2)
+    told, nothing = (to_denoised(each, x, t) for each in (v, v0))
+    added = to_denoised(guidance.combination(7.0, Guidance(apg=True))(v, v0, x, t), x, t) - told
+    assert (added * told).sum((1, 2)).abs().max() < 1e-3 * (added.norm() * told.norm())
+    whole = to_denoised(guidance.combination(7.0, Guidance(apg=True, apg_eta=1.0))(v, v0, x, t), x, t)
+    torch.testing.assert_close(whole, told + 6 * (told - nothing), atol=1e-4, rtol=1e-4)
+
+
+def test_projected_guidance_limits_the_difference_and_remembers_it() -> None:
+    v, v0, x, t = velocities(3)
+    told, nothing = (to_denoised(each, x, t) for each in (v, v0))
+    short = guidance.combination(2.0, Guidance(apg=True, apg_eta=1.0, apg_norm=0.1))(v, v0, x, t)
+    added = to_denoised(short, x, t) - told
+    torch.testing.assert_close(
+        added.square().mean((1, 2)).sqrt(), torch.full((2,), 0.1), atol=1e-4, rtol=1e-3
+    )
+    pushed = guidance.combination(2.0, Guidance(apg=True, apg_eta=1.0, apg_momentum=-0.5))
+    first, second = (to_denoised(pushed(v, v0, x, t), x, t) - told for _ in range(2))
+    torch.testing.assert_close(first, told - nothing, atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(second, 0.5 * (told - nothing), atol=1e-4, rtol=1e-4)

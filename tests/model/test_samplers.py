@@ -34,6 +34,37 @@ def test_the_sde_sampler_gives_the_distribution_that_its_grid_allows() -> None:
     assert float(x0.std()) == pytest.approx(expected, abs=6e-3)
 
 
+def test_the_third_order_sde_sampler_on_the_same_data() -> None:
+    """Of many steps as the second order one; of ten less shrunk (figures of the reference implementation)."""
+    assert float(run("dpmpp-3m-sde", 10)[0].std()) == pytest.approx(0.435, abs=4e-3)
+    x0, _ = run("dpmpp-3m-sde", 100)
+    assert float(x0.mean()) == pytest.approx(MEAN, abs=5e-3)
+    assert float(x0.std()) == pytest.approx(0.4287, abs=6e-3)
+
+
+# What k-diffusion's sample_dpmpp_3m_sde gives, in double precision, for the estimate and the noise below.
+THIRD_ORDER = {
+    3: (0.2389114836, 0.8531217963, 0.1114547182, 0.408812051),
+    6: (0.070769559, 0.300399072, 0.3106833361, 0.1420632659),
+    10: (0.45568502, 0.4151346958, 0.2793726999, 0.312860306),
+}
+
+
+@pytest.mark.parametrize("steps", THIRD_ORDER)
+def test_the_third_order_sde_sampler_is_the_reference_implementation_s(steps: int) -> None:
+    def velocity(x: Tensor, t: Tensor) -> Tensor:
+        sigma = torch.tan(t * math.pi / 2)[:, None, None]
+        y = x * (sigma**2 + 1).sqrt() / (sigma + 1)
+        alpha = 1 / (sigma**2 + 1).sqrt()
+        return (alpha * x - torch.tanh(y) - 0.1 * torch.cos(3 * y)) / (sigma * alpha)
+
+    noise = torch.tensor([0.3, -1.2, 2.0, 0.05], dtype=torch.float64)[None, None]
+    x0 = samplers.dpmpp_3m_sde(
+        velocity, noise, steps, lambda i: torch.sin(torch.arange(4.0) * (i + 1) + i)[None, None]
+    )
+    torch.testing.assert_close(x0[0, 0], torch.tensor(THIRD_ORDER[steps]).double(), atol=2e-6, rtol=0)
+
+
 def test_few_steps_of_the_sde_sampler_shrink_more() -> None:
     assert float(run("dpmpp-2m-sde", 10)[0].std()) == pytest.approx(0.379, abs=4e-3)
 
