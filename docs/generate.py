@@ -18,7 +18,7 @@ import re
 import sys
 import types
 import typing
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +38,7 @@ DOCUMENTS = (
     "docs/licences.md",
     "docs/attribution.md",
     "docs/training.md",
+    "docs/generating.md",
     "manifests/README.md",
 )
 
@@ -244,11 +245,15 @@ def model_sizes() -> str:
 
 
 def generation_fields() -> str:
-    """Every field of a generation but the tables."""
+    """Every field of a generation but its release, those of its tables by dotted keys."""
     from sao_model import generation
 
     hints = typing.get_type_hints(generation.Config)
-    return _settings(generation.Config, [name for name, hint in hints.items() if not _is_table(hint)])
+    plain = [name for name, hint in hints.items() if not _is_table(hint)]
+    rows = [*_setting_rows(generation.Config, plain)]
+    for name in ("guidance", "edit"):
+        rows += _setting_rows(hints[name], prefix=f"{name}.")
+    return _table(("key", "type", "default", "meaning"), rows)
 
 
 PARTS: dict[str, Callable[[], str]] = {
@@ -288,13 +293,16 @@ def _meaning_of_column(name: str, column: str) -> str:
 
 
 def _settings(cls: type, names: Iterable[str] | None = None) -> str:
+    return _table(("key", "type", "default", "meaning"), _setting_rows(cls, names))
+
+
+def _setting_rows(
+    cls: type, names: Iterable[str] | None = None, prefix: str = ""
+) -> Iterator[tuple[str, ...]]:
     hints = typing.get_type_hints(cls, include_extras=True)
     fields = {field.name: field for field in dataclasses.fields(cls)}
-    rows = (
-        (f"`{name}`", _type(hints[name]), _default(fields[name]), meaning(cls, name))
-        for name in names or fields
-    )
-    return _table(("key", "type", "default", "meaning"), rows)
+    for name in names or fields:
+        yield f"`{prefix}{name}`", _type(hints[name]), _default(fields[name]), meaning(cls, name)
 
 
 def _defaults(settings: Settings) -> str:
@@ -335,7 +343,8 @@ def _type(hint: Any) -> str:
     if typing.get_origin(hint) is typing.Literal:
         return " or ".join(f"`{json.dumps(value)}`" for value in typing.get_args(hint))
     if typing.get_origin(hint) in (tuple, list):
-        return f"list of {_type(typing.get_args(hint)[0])}s"
+        inner = _type(typing.get_args(hint)[0])
+        return "list of pairs of numbers" if inner == "list of numbers" else f"list of {inner}s"
     if typing.get_origin(hint) in (dict, Mapping):
         return f"table of {_type(typing.get_args(hint)[1])}s"
     return {str: "string", int: "integer", float: "number", bool: "true or false"}[hint]

@@ -20,7 +20,9 @@ from torch import Tensor
 
 from sao_data.errors import UsageError
 from sao_model import samplers
+from sao_model.codec import Codec
 from sao_model.diffusion import Velocity, to_denoised, to_v
+from sao_model.preset import Config
 
 FADE_SECONDS = 0.02
 
@@ -55,6 +57,21 @@ class Edit:
             return to_v(keep * clean + (1 - keep) * x0_BDL, x_BDL, t_B)
 
         return held
+
+
+@torch.no_grad()
+def prepare(
+    codec: Codec, shape: Config, samples_CT: Tensor, *, strength: float, regions: Regions = ()
+) -> Edit:
+    """A sound as latents of the whole window. With regions all else stays, without all is made anew as far as
+    `strength` says."""
+    known_CT = samples_CT[:, : shape.num_frames]
+    window_CT = torch.nn.functional.pad(known_CT, (0, shape.num_frames - known_CT.shape[1]))
+    clean_BDL = codec.encode_in_chunks(window_CT[None]).mean_BDL
+    if not regions:
+        return Edit(clean_BDL=clean_BDL, time=strength)
+    keep_L = kept_latents(regions, shape.sample_rate, shape.codec.hop, shape.num_latents)
+    return Edit(clean_BDL=clean_BDL, keep_L=keep_L.to(clean_BDL))
 
 
 def check_regions(regions: Regions, seconds: float) -> None:

@@ -13,7 +13,16 @@ from typing import Literal
 from sao_data.config import Location, apply_set, parse, read_toml, resolve_locations
 from sao_data.errors import UsageError
 from sao_model import declared
-from sao_model.request import MOST_SEED, PLAIN, Guidance, Sampling, Sound, check_prompt, check_seed
+from sao_model.request import (
+    MOST_SEED,
+    PLAIN,
+    Guidance,
+    Sampling,
+    Sound,
+    check_prompt,
+    check_seed,
+    check_strength,
+)
 from sao_model.sounds import prompts, writing
 
 
@@ -27,10 +36,7 @@ class Editing:
     extend: bool = False  # make anew what lies between its end and `seconds`; all else stays
 
     def __post_init__(self) -> None:
-        if not 0 < self.strength <= 1:
-            raise UsageError(
-                f"edit.strength: {self.strength}; give more than 0 (nothing anew), up to 1 (all)"
-            )
+        check_strength(self.strength)
         if not self.audio and (self.regions or self.extend):
             raise UsageError("edit: regions of which sound? Give edit.audio=FILE too")
 

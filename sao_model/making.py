@@ -208,18 +208,12 @@ def _num_windows(shape: Shape, config: Config) -> int:
     return longer.num_windows(shape.num_latents, latents)
 
 
-@torch.no_grad()
 def _edit(model: StableAudio, config: Config, original: AudioIn) -> Edit:
-    """The original as latents of the whole window, and which of them stay."""
-    shape = model.config
-    known_CT = torch.from_numpy(original.samples_CT)[:, : shape.num_frames]
-    window_CT = torch.nn.functional.pad(known_CT, (0, shape.num_frames - known_CT.shape[1]))
-    clean_BDL = model.codec.encode_in_chunks(window_CT[None].to(model.device)).mean_BDL
-    regions = _regions(config, original, shape.sample_rate)
-    if not regions:
-        return Edit(clean_BDL=clean_BDL, time=config.edit.strength)
-    keep_L = edits.kept_latents(regions, shape.sample_rate, shape.codec.hop, shape.num_latents)
-    return Edit(clean_BDL=clean_BDL, keep_L=keep_L.to(model.device))
+    regions = _regions(config, original, model.config.sample_rate)
+    samples_CT = torch.from_numpy(original.samples_CT).to(model.device)
+    return edits.prepare(
+        model.codec, model.config, samples_CT, strength=config.edit.strength, regions=regions
+    )
 
 
 def _regions(config: Config, original: AudioIn, sample_rate: int) -> edits.Regions:

@@ -90,6 +90,12 @@ def check_prompt(prompt: str) -> None:
         raise UsageError("prompt: empty; say what to generate, e.g. --prompt 'rain on a tin roof'")
 
 
+def check_strength(strength: float) -> None:
+    """UsageError for a share of noise that is none."""
+    if not 0 < strength <= 1:
+        raise UsageError(f"edit.strength: {strength}; give more than 0 (it stays) up to 1 (all anew)")
+
+
 def check_seed(seed: int) -> None:
     """UsageError for a number that no generator takes."""
     if not 0 <= seed <= MOST_SEED:
