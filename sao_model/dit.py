@@ -164,8 +164,9 @@ class Block(nn.Module):
         x_BTW = x_BTW + self.self_attn(self.norm1(x_BTW), rotation)
         num_told = len(cross if isinstance(cross, Tensor) else cross.k)
         told, rest = x_BTW[:num_told], x_BTW[num_told:]
-        told = told + self.cross_attn(self.norm2(told), cross)
-        x_BTW = torch.cat([told, rest]) if len(rest) else told
+        if num_told:
+            told = told + self.cross_attn(self.norm2(told), cross)
+            x_BTW = torch.cat([told, rest]) if len(rest) else told
         return x_BTW + cast("Tensor", self.ff(self.norm3(x_BTW)))
 
 
