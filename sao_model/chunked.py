@@ -197,15 +197,16 @@ def run(x_BCT: Tensor, sections: Sequence[Section], progress: Progress | None = 
             progress(done, total)
 
     out_BCT = x_BCT.new_empty(0)
-    for i, x_CT in enumerate(x_BCT):
-        x_TC = x_CT.t().contiguous()
-        for tasks in stretches:
-            y_TC = x_TC[slice(*tasks[0].have)]
-            for task in tasks:
-                y_TC = _through(task, y_TC, count)
-            if not out_BCT.numel():
-                out_BCT = y_TC.new_empty(len(x_BCT), y_TC.shape[1], num_rows)
-            out_BCT[i, :, tasks[-1].pieces[0].start : tasks[-1].pieces[-1].end] = y_TC.t()
+    with torch.autocast(x_BCT.device.type, enabled=False):  # in the weights' precision, as asked
+        for i, x_CT in enumerate(x_BCT):
+            x_TC = x_CT.t().contiguous()
+            for tasks in stretches:
+                y_TC = x_TC[slice(*tasks[0].have)]
+                for task in tasks:
+                    y_TC = _through(task, y_TC, count)
+                if not out_BCT.numel():
+                    out_BCT = y_TC.new_empty(len(x_BCT), y_TC.shape[1], num_rows)
+                out_BCT[i, :, tasks[-1].pieces[0].start : tasks[-1].pieces[-1].end] = y_TC.t()
     return out_BCT
 
 

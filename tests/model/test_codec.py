@@ -108,6 +108,18 @@ def test_a_piece_that_sees_too_little_differs(deep: Codec, monkeypatch: pytest.M
         assert relative(deep.decode_in_chunks(z, chunk=8), whole) > 1e-5
 
 
+def test_chunks_keep_the_precision_of_the_weights(deep: Codec) -> None:
+    """Also where someone else's loop casts: the whole would be cast, pieces would not fit together."""
+    z = normal(1, 4, 20)
+    with torch.autocast("cpu", torch.bfloat16):
+        cast = deep.decode_in_chunks(z)
+    assert torch.equal(cast, deep.decode_in_chunks(z))
+    half = codec.fold_weight_norm(deep).bfloat16()
+    pieces = half.decode_in_chunks(z.bfloat16())
+    assert pieces.dtype == torch.bfloat16
+    assert float((pieces.float() - cast).square().mean().sqrt() / cast.square().mean().sqrt()) < 2e-2
+
+
 def test_chunks_are_counted(deep: Codec) -> None:
     seen: list[tuple[int, int]] = []
     deep.decode_in_chunks(normal(2, 4, 20), chunk=8, progress=lambda *step: seen.append(step))
