@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from pathlib import Path
 
 import torch
 
 from sao_data.errors import UsageError
 
+_CPUINFO = Path("/proc/cpuinfo")
+_BF16 = {"avx512_bf16", "amx_bf16", "bf16"}  # x86, x86, Arm
 _NO_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
 
 
@@ -37,16 +40,22 @@ def memory_for(advice: str) -> Iterator[None]:
         raise UsageError(f"out of memory: {advice}") from error
 
 
-def check_precision(precision: str, where: torch.device) -> None:
-    """UsageError for half precision on a CPU that has no instructions for it."""
-    if precision == "bfloat16" and where.type == "cpu" and not cpu_has_bfloat16():
+def check_precision(precision: str, where: torch.device, cpuinfo: Path = _CPUINFO) -> None:
+    """UsageError where bfloat16 would be emulated: on a CPU without it."""
+    if precision == "bf16" and where.type == "cpu" and not cpu_has_bf16(cpuinfo):
         raise UsageError(
-            "precision: this CPU has neither AMX nor AVX512-BF16, and would take a hundred times as long for "
-            "bfloat16 as for float32; leave precision=float32"
+            "precision: bf16, but this CPU has neither AMX nor AVX512-BF16 and would take a hundred times as "
+            "long; use precision=fp32, or a GPU"
         )
 
 
-def cpu_has_bfloat16() -> bool:
-    """Does this CPU multiply matrices of bfloat16?"""
-    has = torch.cpu.get_capabilities()
-    return bool(has.get("amx_bf16") or has.get("avx512_bf16") or has.get("bf16"))
+def cpu_has_bf16(cpuinfo: Path = _CPUINFO) -> bool:
+    """Can this processor multiply bfloat16? Without that it emulates, some hundred times slower than float32.
+    False also where the system does not say (no /proc/cpuinfo)."""
+    if not cpuinfo.exists():
+        return False
+    lines = (line.partition(":") for line in cpuinfo.read_text().splitlines())
+    flags = {
+        flag for key, _, value in lines if key.strip() in ("flags", "Features") for flag in value.split()
+    }
+    return bool(flags & _BF16)

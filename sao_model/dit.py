@@ -11,16 +11,18 @@ attention mask (padding of the text is exact zeros and takes part) and no norm b
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import cast
+from dataclasses import dataclass, replace
+from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import scaled_dot_product_attention, silu
+from torch.nn.functional import linear, scaled_dot_product_attention, silu
 from torch.utils.checkpoint import checkpoint
 
 NUM_ROTARY = 32  # channels of each head that rotate: half of 64 (paper 2.2)
 ROTARY_BASE = 10_000
+
+_COLUMNS = 3072  # of the feed-forward layer at a time on a CPU: all 12,288 leave its cache
 
 Rotation = tuple[Tensor, Tensor]  # cosines and sines, (T, R)
 
@@ -41,6 +43,25 @@ class Config:
     @property
     def head_dim(self) -> int:
         return self.width // self.num_heads
+
+
+class KeysValues(NamedTuple):
+    """Conditioning tokens as one block's cross-attention sees them: (B, key and value heads, S, H)."""
+
+    k: Tensor
+    v: Tensor
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """What the blocks need of one conditioning: made once, used at every step.
+
+    Rows beyond those of `cross` are told nothing, i.e. zeros: without biases these become zero keys and
+    values, so attention to them is exactly zero and left out.
+    """
+
+    cross: tuple[Tensor | KeysValues, ...]  # for each block: tokens (B, S, C), or what it makes of them
+    global_BW: Tensor
 
 
 class TimestepFeatures(nn.Module):
@@ -81,11 +102,16 @@ class CrossAttention(nn.Module):
         self.kv = nn.Linear(config.cross_dim, 2 * config.cross_dim, bias=False)
         self.out = nn.Linear(config.width, config.width, bias=False)
 
-    def forward(self, x_BTW: Tensor, cross_BSC: Tensor) -> Tensor:
-        q = _heads(self.q(x_BTW), self.num_heads)  # (B, N, T, H)
+    def keys_values(self, cross_BSC: Tensor) -> KeysValues:
+        """What `forward` makes of the tokens; they are the same at every step of a sampler."""
         k, v = (_heads(part, self.num_kv_heads) for part in self.kv(cross_BSC).chunk(2, dim=-1))
+        return KeysValues(k, v)
+
+    def forward(self, x_BTW: Tensor, cross: Tensor | KeysValues) -> Tensor:
+        q = _heads(self.q(x_BTW), self.num_heads)  # (B, N, T, H)
         repeats = self.num_heads // self.num_kv_heads
-        k, v = k.repeat_interleave(repeats, dim=1), v.repeat_interleave(repeats, dim=1)  # head h reads h // 2
+        pair = self.keys_values(cross) if isinstance(cross, Tensor) else cross
+        k, v = (part.repeat_interleave(repeats, dim=1) for part in pair)  # head h reads h // 2
         return cast("Tensor", self.out(_joined(scaled_dot_product_attention(q, k, v))))
 
 
@@ -99,8 +125,27 @@ class FeedForward(nn.Module):
         self.out = nn.Linear(inner, config.width)
 
     def forward(self, x_BTW: Tensor) -> Tensor:
+        plain = type(self.proj) is type(self.out) is nn.Linear  # not wrapped by an adapter
+        if plain and x_BTW.device.type == "cpu" and not torch.is_grad_enabled():
+            return self._by_columns(x_BTW)
         value, gate = self.proj(x_BTW).chunk(2, dim=-1)
         return cast("Tensor", self.out(value * silu(gate)))
+
+    def _by_columns(self, x_BTW: Tensor) -> Tensor:
+        """The same sum, some inner columns after the others."""
+        out_BTW, inner = None, self.out.in_features
+        for start in range(0, inner, _COLUMNS):
+            end = min(start + _COLUMNS, inner)
+            value, gate = slice(start, end), slice(inner + start, inner + end)
+            gated = silu(linear(x_BTW, self.proj.weight[gate], self.proj.bias[gate]), inplace=True)
+            gated *= linear(x_BTW, self.proj.weight[value], self.proj.bias[value])
+            weight = self.out.weight[:, start:end]
+            if out_BTW is None:
+                out_BTW = linear(gated, weight, self.out.bias)
+            else:
+                out_BTW += linear(gated, weight)
+        assert out_BTW is not None
+        return out_BTW
 
 
 class Block(nn.Module):
@@ -115,9 +160,13 @@ class Block(nn.Module):
         self.norm3 = nn.LayerNorm(config.width, bias=False)
         self.ff = FeedForward(config)
 
-    def forward(self, x_BTW: Tensor, cross_BSC: Tensor, rotation: Rotation) -> Tensor:
+    def forward(self, x_BTW: Tensor, cross: Tensor | KeysValues, rotation: Rotation) -> Tensor:
         x_BTW = x_BTW + self.self_attn(self.norm1(x_BTW), rotation)
-        x_BTW = x_BTW + self.cross_attn(self.norm2(x_BTW), cross_BSC)
+        num_told = len(cross if isinstance(cross, Tensor) else cross.k)
+        told, rest = x_BTW[:num_told], x_BTW[num_told:]
+        if num_told:
+            told = told + self.cross_attn(self.norm2(told), cross)
+            x_BTW = torch.cat([told, rest]) if len(rest) else told
         return x_BTW + cast("Tensor", self.ff(self.norm3(x_BTW)))
 
 
@@ -147,22 +196,49 @@ class DiT(nn.Module):
 
     def forward(self, x_BDL: Tensor, t_B: Tensor, cross_BSC: Tensor, global_BG: Tensor) -> Tensor:
         """Velocity (B, D, L) of `x_BDL` at times t in [0, 1]."""
-        assert x_BDL.shape[1] == self.config.latent_dim, x_BDL.shape
+        # Keys and values are left to the blocks, which make them anew in the backward pass (checkpointing).
+        cross = (self.embed_cross(cross_BSC),) * len(self.blocks)
+        return self.velocity(x_BDL, t_B, Told(cross=cross, global_BW=self.embed_global(global_BG)))
+
+    def told(self, cross_BSC: Tensor, global_BG: Tensor) -> Told:
+        """What `velocity` needs of a conditioning."""
+        cross_BSC, global_BG = (each.to(self.project_in.weight.dtype) for each in (cross_BSC, global_BG))
         cross_BSC = self.embed_cross(cross_BSC)
-        prefix_BW = self.embed_global(global_BG) + self.embed_time(self.features(t_B))
+        cross = tuple(cast("Block", block).cross_attn.keys_values(cross_BSC) for block in self.blocks)
+        return Told(cross=cross, global_BW=self.embed_global(global_BG))
+
+    def told_with_nothing(self, cross_BSC: Tensor, global_BG: Tensor) -> Told:
+        """The same for twice as many rows: the second half is told nothing but the global part."""
+        told = self.told(cross_BSC, global_BG)
+        return replace(told, global_BW=torch.cat([told.global_BW, told.global_BW]))
+
+    def velocity(self, x_BDL: Tensor, t_B: Tensor, told: Told) -> Tensor:
+        """Velocity (B, D, L), in the precision of `x_BDL`, at times t in [0, 1]."""
+        x_BTW, rotation = self.enter(x_BDL, t_B, told), rotary(x_BDL.shape[-1] + 1, x_BDL.device)
+        for i in range(len(self.blocks)):
+            x_BTW = self.through(i, x_BTW, told, rotation)
+        return self.leave(x_BTW).to(x_BDL.dtype)
+
+    def enter(self, x_BDL: Tensor, t_B: Tensor, told: Told) -> Tensor:
+        """Tokens (B, T, W) for the blocks: one in front (paper 2.2), then the latents."""
+        assert x_BDL.shape[1] == self.config.latent_dim, x_BDL.shape
+        assert len(x_BDL) == len(told.global_BW), (len(x_BDL), len(told.global_BW))
+        x_BDL = x_BDL.to(self.project_in.weight.dtype)
+        prefix_BW = told.global_BW + self.embed_time(self.features(t_B).to(x_BDL.dtype))
         x_BDL = self.pre_conv(x_BDL) + x_BDL
-        x_BLW = self.project_in(x_BDL.transpose(1, 2))
-        x_BTW = torch.cat([prefix_BW[:, None], x_BLW], dim=1)  # one token in front (paper 2.2)
-        rotation = rotary(x_BTW.shape[1], x_BTW.device)
-        for block in self.blocks:
-            x_BTW = self._through(block, x_BTW, cross_BSC, rotation)
+        return torch.cat([prefix_BW[:, None], self.project_in(x_BDL.transpose(1, 2))], dim=1)
+
+    def through(self, number: int, x_BTW: Tensor, told: Told, rotation: Rotation) -> Tensor:
+        """Tokens after one block."""
+        block, given = self.blocks[number], (x_BTW, told.cross[number], rotation)
+        if self.checkpointing and torch.is_grad_enabled():
+            return cast("Tensor", checkpoint(block, *given, use_reentrant=False))
+        return cast("Tensor", block(*given))
+
+    def leave(self, x_BTW: Tensor) -> Tensor:
+        """Velocity from the tokens after the last block."""
         x_BDL = self.project_out(x_BTW)[:, 1:].transpose(1, 2)
         return cast("Tensor", self.post_conv(x_BDL) + x_BDL)
-
-    def _through(self, block: nn.Module, x_BTW: Tensor, cross_BSC: Tensor, rotation: Rotation) -> Tensor:
-        if self.checkpointing and torch.is_grad_enabled():
-            return cast("Tensor", checkpoint(block, x_BTW, cross_BSC, rotation, use_reentrant=False))
-        return cast("Tensor", block(x_BTW, cross_BSC, rotation))
 
 
 def init_weights(dit: DiT) -> None:

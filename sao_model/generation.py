@@ -60,7 +60,8 @@ class Config:
     bits: writing.Bits = "16"  # of a sample
     beyond_window: bool = False  # experimental: longer than the model's window, continued window by window
     batch_size: int = 8  # sounds at once on a GPU; on the CPU it is always one
-    precision: Literal["float32", "bfloat16"] = "float32"  # of the transformer
+    step_cache: float = 0.0  # reuse most of a step whose beginning changed by less than this share; 0 = never
+    precision: Literal["fp32", "bf16"] = "fp32"  # of the transformer
     device: str = ""  # "" = the GPU if there is one
     credit: str = ""  # address of the attribution report, for the file's tags
     release: declared.Use = field(default_factory=declared.Use)
@@ -79,7 +80,11 @@ class Config:
     @property
     def sampling(self) -> Sampling:
         return Sampling(
-            steps=self.steps, cfg_scale=self.cfg_scale, sampler=self.sampler, guidance=self.guidance
+            steps=self.steps,
+            cfg_scale=self.cfg_scale,
+            sampler=self.sampler,
+            guidance=self.guidance,
+            step_cache=self.step_cache,
         )
 
     @property

@@ -11,16 +11,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from sao_model.diffusion import Velocity, to_denoised, to_v
+from sao_model.dit import Told
 from sao_model.request import PLAIN, Guidance
 
-Denoiser = Callable[
-    [Tensor, Tensor, Tensor, Tensor], Tensor
-]  # DiT: (x_BDL, t_B, cross_BSC, global_BG) -> v_BDL
+Denoiser = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]  # (x_BDL, t_B, cross_BSC, global_BG) -> v_BDL
+Evaluate = Callable[[Tensor, Tensor, Told], Tensor]  # (x_BDL, t_B, told) -> v_BDL
 Combine = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]  # (v_BDL, v0_BDL, x_BDL, t_B) -> v_BDL
 
 _TINY = 1e-12  # no division by zero
@@ -34,35 +35,47 @@ class Conditioning:
     global_BG: Tensor
 
 
+class Transformer(Protocol):
+    """What guidance needs of the DiT."""
+
+    def told(self, cross_BSC: Tensor, global_BG: Tensor) -> Told: ...
+    def told_with_nothing(self, cross_BSC: Tensor, global_BG: Tensor) -> Told: ...
+    def velocity(self, x_BDL: Tensor, t_B: Tensor, told: Told) -> Tensor: ...
+
+
 def conditioned(dit: Denoiser, conditioning: Conditioning) -> Velocity:
-    """The DiT with its conditioning filled in."""
+    """The DiT with its conditioning filled in, for training."""
     return lambda x_BDL, t_B: dit(x_BDL, t_B, conditioning.cross_BSC, conditioning.global_BG)
 
 
 def cfg(
-    dit: Denoiser,
+    dit: Transformer,
     conditioning: Conditioning,
     *,
     scale: float,
     negative_BSC: Tensor | None = None,
     config: Guidance = PLAIN,
+    evaluate: Evaluate | None = None,
 ) -> Velocity:
     """Guided velocity v0 + scale (v - v0), both from one batch of two; v0 sees `negative_BSC` or zeros.
 
-    Outside of the interval only v is evaluated. The velocity is for one run: momentum remembers.
+    What the conditioning means to the DiT is computed here, once. Outside of the interval only v is
+    evaluated. `evaluate` stands in for the DiT's velocity. The result is for one run: momentum remembers.
     """
-    if scale == 1:
-        return conditioned(dit, conditioning)
-    null_BSC = torch.zeros_like(conditioning.cross_BSC) if negative_BSC is None else negative_BSC
-    cross = torch.cat([conditioning.cross_BSC, null_BSC])
-    everywhere = torch.cat([conditioning.global_BG, conditioning.global_BG])
-    alone, combine = conditioned(dit, conditioning), combination(scale, config)
+    evaluate = evaluate or dit.velocity
+    cross_BSC, global_BG = conditioning.cross_BSC, conditioning.global_BG
+    alone, combine = dit.told(cross_BSC, global_BG), combination(scale, config)
+    if negative_BSC is None:
+        both = dit.told_with_nothing(cross_BSC, global_BG)
+    else:
+        both = dit.told(torch.cat([cross_BSC, negative_BSC]), torch.cat([global_BG, global_BG]))
     low, high = config.interval
+    everywhere = (low, high) == PLAIN.interval  # then no time is copied from the device
 
     def guided(x_BDL: Tensor, t_B: Tensor) -> Tensor:
-        if not low <= float(t_B[0]) <= high:
-            return alone(x_BDL, t_B)
-        v, v0 = dit(torch.cat([x_BDL, x_BDL]), torch.cat([t_B, t_B]), cross, everywhere).chunk(2)
+        if scale == 1 or not (everywhere or low <= float(t_B[0]) <= high):
+            return evaluate(x_BDL, t_B, alone)
+        v, v0 = evaluate(torch.cat([x_BDL, x_BDL]), torch.cat([t_B, t_B]), both).chunk(2)
         return combine(v, v0, x_BDL, t_B)
 
     return guided

@@ -47,8 +47,7 @@ def generate(model: StableAudio, sound: Sound, how: Sampling, *, progress: Progr
             watch=watch,
         )
         latents_BDL = torch.cat([latents_BDL[..., :start], made_BDL.cpu()], dim=-1)
-    audio_BCT = model.codec.decode_in_chunks(latents_BDL.to(model.device))
-    return audio_BCT[0, :, :num_frames].float().cpu()
+    return model.codec.decode_in_chunks(latents_BDL.to(model.device), num_frames)[0].float().cpu()
 
 
 def _carry(known_BDL: Tensor, window: int) -> Edit:

@@ -33,7 +33,7 @@ log = logging.getLogger(__name__)
 
 SHEET = sheet.FILE
 _SECONDS = 10.0  # of a sound for which no length was asked, or the model's window if that is shorter
-_LESS_MEMORY = "give --set precision=bfloat16, --set batch_size=1, or --device cpu"
+_LESS_MEMORY = "give --set precision=bf16, --set batch_size=1, or --device cpu"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -198,8 +198,9 @@ def _audio(
 def placed(model: StableAudio, where: torch.device, precision: str) -> StableAudio:
     """The model ready to generate; only the transformer runs in half precision: it takes the time."""
     model = model.to(where).eval()
-    if precision == "bfloat16":
+    if precision == "bf16":
         model.dit.to(torch.bfloat16)
+        model.dit.features.float()  # rounded frequencies would be other times
     return model
 
 

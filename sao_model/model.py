@@ -19,6 +19,7 @@ from sao_model.edits import Edit
 from sao_model.guidance import Conditioning
 from sao_model.preset import Conditioner, Config
 from sao_model.request import Sampling, Sound, check
+from sao_model.step_cache import StepCache
 
 Seconds = Tensor | Sequence[float]
 Progress = Callable[[int, int], None]  # (steps done, steps in all)
@@ -115,7 +116,7 @@ class StableAudio(nn.Module):
             for latent_DL in self._latents(sounds[at : at + together], how, edit, watch)
         ]
         return [
-            self.codec.decode_in_chunks(latent_DL[None])[0, :, :num].float().cpu()
+            self.codec.decode_in_chunks(latent_DL[None], num)[0].float().cpu()
             for latent_DL, num in zip(latents, lengths, strict=True)
         ]
 
@@ -167,15 +168,15 @@ class StableAudio(nn.Module):
         watch: Watch = lambda velocity: velocity,
     ) -> Tensor:
         """Latents (B, D, L) from noise; `watch` sees every evaluation of the velocity, one a step."""
-        velocity = watch(
-            guidance.cfg(
-                self.dit,
-                conditioning,
-                scale=how.cfg_scale,
-                negative_BSC=negative_BSC,
-                config=how.guidance,
-            )
+        velocity = guidance.cfg(
+            self.dit,
+            conditioning,
+            scale=how.cfg_scale,
+            negative_BSC=negative_BSC,
+            config=how.guidance,
+            evaluate=StepCache(self.dit, how.step_cache).velocity if how.step_cache else None,
         )
+        velocity = watch(velocity)
         sampler = samplers.named(how.sampler)
         if edit is None:
             return sampler(velocity, noise_BDL, how.steps, step_noise)

@@ -58,10 +58,13 @@ class Sampling:
     cfg_scale: float = 7.0
     sampler: str = "dpmpp-2m-sde"
     guidance: Guidance = PLAIN
+    step_cache: float = 0.0  # relative change below which blocks are reused; 0 = never
 
     def __post_init__(self) -> None:
         if self.steps < 1:
             raise UsageError(f"steps: {self.steps}; give at least 1 (the paper uses 100)")
+        if not 0 <= self.step_cache < 1:
+            raise UsageError(f"step_cache: {self.step_cache}; give 0 (off) or a small share, as 0.1")
         if not math.isfinite(self.cfg_scale):
             raise UsageError(f"cfg_scale: {self.cfg_scale}; give a number (the paper uses 7)")
 

@@ -4,6 +4,7 @@ from torch import Tensor
 
 from sao_model import guidance
 from sao_model.diffusion import to_denoised
+from sao_model.dit import Told
 from sao_model.guidance import Conditioning
 from sao_model.request import Guidance
 
@@ -12,31 +13,41 @@ def conditioning(batch: int = 1) -> Conditioning:
     return Conditioning(cross_BSC=torch.ones(batch, 3, 2), global_BG=torch.full((batch, 4), 2.0))
 
 
-def echo(x: Tensor, t: Tensor, cross: Tensor, everywhere: Tensor) -> Tensor:
+class Echo:
     """A model whose velocity says what it was told."""
-    return (
-        x + 10 * cross.mean((1, 2), keepdim=True) + 100 * everywhere.mean(1)[:, None, None] + t[:, None, None]
-    )
+
+    def __init__(self) -> None:
+        self.sizes: list[int] = []  # of the batches
+
+    def told(self, cross: Tensor, everywhere: Tensor) -> Told:
+        return Told(cross=(cross,), global_BW=everywhere)
+
+    def told_with_nothing(self, cross: Tensor, everywhere: Tensor) -> Told:
+        return self.told(torch.cat([cross, 0 * cross]), torch.cat([everywhere, everywhere]))
+
+    def velocity(self, x: Tensor, t: Tensor, told: Told) -> Tensor:
+        self.sizes.append(len(x))
+        (cross,) = told.cross
+        part = 100 * told.global_BW.mean(1)[:, None, None] + t[:, None, None]
+        return x + 10 * cross.mean((1, 2), keepdim=True) + part
 
 
 def test_guidance_goes_beyond_nothing_and_keeps_the_global_part() -> None:
     x, t = torch.zeros(1, 1, 1), torch.tensor([0.5])
-    assert guidance.cfg(echo, conditioning(), scale=7)(x, t).item() == 200.5 + 7 * 10
+    assert guidance.cfg(Echo(), conditioning(), scale=7)(x, t).item() == 200.5 + 7 * 10
 
 
 def test_a_negative_prompt_takes_the_place_of_nothing() -> None:
     x, t = torch.zeros(1, 1, 1), torch.tensor([0.5])
-    guided = guidance.cfg(echo, conditioning(), scale=3, negative_BSC=torch.full((1, 3, 2), -1.0))
+    guided = guidance.cfg(Echo(), conditioning(), scale=3, negative_BSC=torch.full((1, 3, 2), -1.0))
     assert guided(x, t).item() == 200.5 - 10 + 3 * 20
 
 
 def test_scale_one_evaluates_once() -> None:
-    sizes = []
-    model = lambda x, *rest: sizes.append(len(x)) or echo(x, *rest)  # noqa: E731
-    x, t = torch.zeros(1, 1, 1), torch.tensor([0.5])
+    model, x, t = Echo(), torch.zeros(1, 1, 1), torch.tensor([0.5])
     assert guidance.cfg(model, conditioning(), scale=1)(x, t).item() == 210.5
     guidance.cfg(model, conditioning(), scale=2)(x, t)
-    assert sizes == [1, 2]
+    assert model.sizes == [1, 2]
 
 
 @pytest.mark.parametrize("share", [0.0, 0.1, 1.0])
@@ -65,11 +76,10 @@ def test_rescaled_guidance_is_as_loud_as_the_unguided() -> None:
 
 
 def test_guidance_outside_of_its_interval_evaluates_once() -> None:
-    sizes: list[int] = []
-    model = lambda x, *rest: sizes.append(len(x)) or echo(x, *rest)  # noqa: E731
+    model = Echo()
     guided = guidance.cfg(model, conditioning(), scale=7, config=Guidance(interval=(0.2, 0.8)))
     answers = [guided(torch.zeros(1, 1, 1), torch.tensor([t])).item() for t in (0.1, 0.5, 0.9)]
-    assert sizes == [1, 2, 1]
+    assert model.sizes == [1, 2, 1]
     assert answers == pytest.approx([210.1, 270.5, 210.9])
 
 

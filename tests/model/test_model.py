@@ -1,4 +1,3 @@
-import contextlib
 import math
 from collections.abc import Callable
 from dataclasses import replace
@@ -160,14 +159,6 @@ def test_a_device_that_is_not_there_is_refused() -> None:
         devices.device("cuda:99")
     with pytest.raises(UsageError, match="none that PyTorch knows"):
         devices.device("gpu")
-
-
-def test_half_precision_is_refused_where_it_would_take_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
-    for has, refused in ((True, False), (False, True)):
-        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda has=has: {"avx512_bf16": has})
-        with pytest.raises(UsageError, match="AVX512-BF16") if refused else contextlib.nullcontext():
-            devices.check_precision("bfloat16", torch.device("cpu"))
-    devices.check_precision("bfloat16", torch.device("cuda"))
 
 
 @pytest.mark.parametrize(
