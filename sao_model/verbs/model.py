@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -39,15 +40,21 @@ def run(args: argparse.Namespace) -> int:
         }
         sys.stdout.write(json.dumps(table, indent=1, ensure_ascii=False) + "\n")
         return 0
-    sys.stdout.write(f"{name}\n")
+    for line in [name, *lines(parts)]:
+        sys.stdout.write(line + "\n")
+    return 0
+
+
+def lines(parts: Mapping[str, StoredPart]) -> list[str]:
+    """A line for every part, and the total."""
+    shown = []
     for key, part in parts.items():
         digest = f"sha256 {part.sha256[:12]}" if part.sha256 else "not stored"
-        sys.stdout.write(
+        shown.append(
             f"{key:14s}{part.parameters:>15,d} parameters {part.bytes / 2**20:>10,.1f} MiB  {part.dtype:10s}"
-            f"{digest}  {part.terms or 'terms not stated'}\n"
+            f"{digest}  {part.terms or 'terms not stated'}"
         )
-    sys.stdout.write(f"{'total':14s}{sum(part.parameters for part in parts.values()):>15,d} parameters\n")
-    return 0
+    return [*shown, f"{'total':14s}{sum(part.parameters for part in parts.values()):>15,d} parameters"]
 
 
 def _described(name: str) -> tuple[str, dict[str, StoredPart]]:
