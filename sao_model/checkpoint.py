@@ -26,7 +26,7 @@ import torch
 from torch import Tensor, nn
 
 from sao_data.config import canonical
-from sao_data.errors import IntegrityError, UsageError
+from sao_data.errors import IntegrityError, SaoError, UsageError
 from sao_data.forms import Count, Digest, Form, Sha256
 from sao_data.storage import checksums, documents
 from sao_model import codec, preset, recognised, weights
@@ -103,14 +103,14 @@ def save(
         config, more = _with_text(model) if "text_encoder" in only else (model.config, {})
         for name, data in {**(files or {}), **more}.items():
             (temporary / name).write_bytes(data)
-        before = describe(like).parts if like else {}
+        before = _parts_of(like) if like else {}
         for name, module in parts(model).items():
             stored = name in only and not (name == "text_encoder" and _is_fetched(config))
             path, sha256 = temporary / f"{name}.safetensors", ""
             if stored:
-                tensors_of = dict(module.named_parameters())
-                linked = like is not None and _link(tensors_of, like, before[name], path)
-                sha256 = before[name].sha256 if linked else weights.store(path, tensors_of, progress=progress)
+                held = dict(module.named_parameters())
+                sha256 = _link(held, like, before.get(name), path) if like else ""
+                sha256 = sha256 or weights.store(path, held, progress=progress)
             part = _part(module, file=path.name * stored, sha256=sha256, terms=model.terms.get(name, ""))
             described[name] = canonical(part)
         for name, values in (tensors or {}).items():
@@ -234,20 +234,29 @@ def _is_fetched(config: Config) -> bool:
     return isinstance(prompt, t5.Config) and bool(prompt.pretrained) and not prompt.stored
 
 
-def _link(tensors: Tensors, like: Path, before: StoredPart, path: Path) -> bool:
-    """Put an earlier checkpoint's file in this place, if these tensors are frozen and the file holds them."""
-    if not before.file or any(tensor.requires_grad for tensor in tensors.values()):
-        return False
+def _parts_of(like: Path) -> dict[str, StoredPart]:
+    """An earlier checkpoint's parts; none of one that was damaged since."""
+    try:
+        return describe(like).parts
+    except SaoError:
+        return {}
+
+
+def _link(tensors: Tensors, like: Path, before: StoredPart | None, path: Path) -> str:
+    """Put an earlier checkpoint's file in this place if these tensors are frozen and it holds them. Its
+    sha256, or '' if nothing was put there."""
+    if before is None or not before.file or any(tensor.requires_grad for tensor in tensors.values()):
+        return ""
     if weights.sha256(tensors) != before.sha256:
-        return False
+        return ""
     try:
         os.link(like / before.file, path)
-    except OSError:  # another file system, or one without links
-        return False
+    except OSError:  # another file system, one without links, or the file is gone
+        return ""
     if checksums.sha256(path) == before.sha256:
-        return True
+        return before.sha256
     path.unlink()  # it was damaged since
-    return False
+    return ""
 
 
 def _part(module: nn.Module, *, file: str = "", sha256: str = "", terms: str = "") -> StoredPart:
