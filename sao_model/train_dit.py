@@ -44,7 +44,7 @@ class Config:
 def train(
     config: Config, dataset: Dataset, vae: str, out: Path, *, resume: str, progress: run.RunProgress
 ) -> Path:
-    """Train into the run folder `out` with the codec in folder `vae` (opened.py); return the last checkpoint."""
+    """Train into the run folder `out` with the codec in `vae` (see opened.py); return the last checkpoint."""
     accelerator = processes.make_accelerator(config.precision)
     found = run.to_resume(out, resume)
     state = run.read_state(found, config) if found else run.LoopState()
