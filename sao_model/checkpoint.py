@@ -2,7 +2,7 @@
 
     model.json            format, config, and for each part its file, sha256, sizes, dtype and licence terms
     vae.safetensors  dit.safetensors  conditioners.safetensors
-    text_encoder.safetensors  (only if its weights are our own, not published ones)
+    text_encoder.safetensors  and its tokenizer.json, unless it is fetched by name when the model is loaded
     whatever else the writer adds: tensors (ema, optimiser) and files (training_data.json)
     SHA256SUMS            of all of these; its own sha256 is the checkpoint's digest
 
@@ -13,16 +13,12 @@ and no number that is not finite.
 from __future__ import annotations
 
 import contextlib
-import hashlib
-import itertools
 import json
 import os
-import re
 import secrets
 import shutil
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -30,25 +26,21 @@ import torch
 from torch import Tensor, nn
 
 from sao_data.config import canonical
-from sao_data.errors import IntegrityError, UsageError
+from sao_data.errors import IntegrityError, SaoError, UsageError
 from sao_data.forms import Count, Digest, Form, Sha256
 from sao_data.storage import checksums, documents
-from sao_model import codec, preset, weights
-from sao_model.model import StableAudio, build, conditioner, fetch_text, parts
+from sao_model import codec, preset, recognised, weights
+from sao_model.conditioners import t5
+from sao_model.model import StableAudio, build, fetch_text, parts
 from sao_model.preset import Config, parse, to_table
+from sao_model.weights import Tensors, TensorShape
 
 FILE = "model.json"
 FORMAT = 2  # 1 had no SHA256SUMS
 PARTS = ("vae", "dit", "conditioners", "text_encoder")
 
-_DTYPES = {
-    torch.float64: "F64", torch.float32: "F32", torch.float16: "F16", torch.bfloat16: "BF16",
-    torch.int64: "I64", torch.int32: "I32", torch.uint8: "U8", torch.bool: "BOOL",
-}  # fmt: skip
 _RESTORE = "restore it from a copy"
-_MOST_LINES = 12  # of a list of keys in a message
 
-Tensors = Mapping[str, Tensor]
 _Name = Annotated[str, Form(r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
 _File = Annotated[str, Form(r"^([A-Za-z0-9][A-Za-z0-9_-]*[.]safetensors)?$")]  # beside model.json
 
@@ -57,7 +49,7 @@ _File = Annotated[str, Form(r"^([A-Za-z0-9][A-Za-z0-9_-]*[.]safetensors)?$")]  #
 class StoredPart:
     """One part of a model as it is stored, or as it would be."""
 
-    file: _File  # '' = not stored: a published encoder, or a model that only has a config
+    file: _File  # '' = not stored: an encoder fetched by name, or a model that only has a config
     sha256: Sha256  # of the file; '' if there is none
     parameters: Count
     bytes: Count  # of the tensors
@@ -96,16 +88,36 @@ def save(
     tensors: Mapping[str, Tensors] | None = None,
     files: Mapping[str, bytes] | None = None,
     only: tuple[str, ...] = PARTS,
+    like: Path | None = None,
+    progress: Callable[[int], None] | None = None,
 ) -> None:
     """Write a checkpoint, with further `tensors` (NAME.safetensors) and `files` beside the model's own.
 
-    `only` names the parts to store: training the codec has no use for a transformer of random weights.
-    UsageError if the folder exists: a checkpoint is never overwritten.
+    `only` names the parts to store: training the codec has no use for a transformer of random weights. `like`
+    is an earlier checkpoint: frozen parts that it holds, too, become links to its files where the file system
+    can. `progress` hears how many bytes were written. UsageError if the folder exists: a checkpoint is never
+    overwritten.
     """
     with written_whole(folder) as temporary:
-        for name, data in (files or {}).items():
+        described, extras = {}, {}
+        config, more = _with_text(model) if "text_encoder" in only else (model.config, {})
+        for name, data in {**(files or {}), **more}.items():
             (temporary / name).write_bytes(data)
-        _write(model, temporary, tensors or {}, only)
+        before = _parts_of(like) if like else {}
+        for name, module in parts(model).items():
+            stored = name in only and not (name == "text_encoder" and _is_fetched(config))
+            path, sha256 = temporary / f"{name}.safetensors", ""
+            if stored:
+                held = dict(module.named_parameters())
+                sha256 = _link(held, like, before.get(name), path) if like else ""
+                sha256 = sha256 or weights.store(path, held, progress=progress)
+            part = _part(module, file=path.name * stored, sha256=sha256, terms=model.terms.get(name, ""))
+            described[name] = canonical(part)
+        for name, values in (tensors or {}).items():
+            assert name not in described, name
+            extras[name] = weights.store(temporary / f"{name}.safetensors", values)
+        table = {"format": FORMAT, "config": to_table(config), "parts": described, "extras": extras}
+        (temporary / FILE).write_text(json.dumps(table, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
         checksums.write(temporary)
 
 
@@ -133,19 +145,20 @@ def load(folder: str | Path, *, verify: bool = True) -> StableAudio:
     """The model of a checkpoint, on the CPU. `verify` reads every file once more to compare its sha256."""
     description = describe(folder)
     absent = [name for name, part in description.parts.items() if not part.file]
-    if absent and (absent != ["text_encoder"] or not _is_published(description.config)):
+    if absent and (absent != ["text_encoder"] or not _is_fetched(description.config)):
         raise UsageError(f"{folder}: holds no {' and no '.join(absent)}; give a checkpoint of train_dit.py")
     with torch.device("meta"):
         model = StableAudio(description.config)
-    if not _is_published(description.config):
-        model.text = conditioner(description.config.prompt)  # really: some of its weights are tied
-    fetch_text(model)
     for name, module in parts(model).items():
         part = description.parts[name]
         if part.file and part.parameters != sum(p.numel() for p in module.parameters()):
             raise IntegrityError(f"{folder}/{FILE}: {name} has another number of parameters; {_RESTORE}")
         if part.file:
             assign(module, _weights(folder, part, verify), where=f"{folder}/{part.file}")
+    if absent:
+        fetch_text(model)
+    elif isinstance(model.text, t5.TextConditioner) and model.text.config.stored:
+        model.text.open_tokenizer(_tokenizer(folder), where=str(folder))
     model.terms = {name: part.terms for name, part in description.parts.items() if part.terms}
     return model
 
@@ -199,41 +212,51 @@ def measure(model: StableAudio) -> dict[str, StoredPart]:
 
 
 def assign(module: nn.Module, tensors: Tensors, *, where: str) -> None:
-    """Load weights by name; UsageError lists what is missing, unexpected or of another shape, grouped."""
-    wanted = {name: tuple(parameter.shape) for name, parameter in module.named_parameters()}
-    there = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
-    problems = [
-        *_grouped("missing", wanted.keys() - there.keys()),
-        *_grouped("unexpected", there.keys() - wanted.keys()),
-        *_grouped("other shape", {key for key in wanted.keys() & there.keys() if wanted[key] != there[key]}),
-    ]
-    if problems:
-        more = [f"… and {len(problems) - _MOST_LINES} more"] if len(problems) > _MOST_LINES else []
-        lines = "\n  ".join([*problems[:_MOST_LINES], *more])
-        raise UsageError(f"{where}: weights of another model; use the config they were made with\n  {lines}")
-    on_meta = any(parameter.is_meta for parameter in module.parameters())
-    module.load_state_dict(
-        dict(tensors), strict=False, assign=on_meta
-    )  # names were checked; tied ones lie once
+    """Load weights by name, tied ones under the first of their names; UsageError lists what does not fit. A
+    module on the meta device takes the tensors themselves: a mapped file is then all the memory it needs."""
+    wanted = {name: TensorShape(tuple(p.shape)) for name, p in module.named_parameters()}
+    there = {name: TensorShape(tuple(tensor.shape)) for name, tensor in tensors.items()}
+    recognised.check(wanted, there, where=where)
+    weights.put(module, tensors)
 
 
-def _write(model: StableAudio, folder: Path, tensors: Mapping[str, Tensors], only: tuple[str, ...]) -> None:
-    described, extras = {}, {}
-    for name, module in parts(model).items():
-        stored = name in only and not (name == "text_encoder" and _is_published(model.config))
-        file = f"{name}.safetensors" if stored else ""
-        sha256 = store(folder / file, dict(module.named_parameters())) if stored else ""
-        part = _part(module, file=file, sha256=sha256, terms=model.terms.get(name, ""))
-        described[name] = canonical(part)
-    for name, values in tensors.items():
-        assert name not in described, name
-        extras[name] = store(folder / f"{name}.safetensors", values)
-    table = {"format": FORMAT, "config": to_table(model.config), "parts": described, "extras": extras}
-    (folder / FILE).write_text(json.dumps(table, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
+def _with_text(model: StableAudio) -> tuple[Config, dict[str, bytes]]:
+    """The config as it is stored, and the tokenizer's files where a published text encoder goes along."""
+    text, config = model.text, model.config
+    if not isinstance(text, t5.TextConditioner) or not text.files or not text.goes_along:
+        return config, {}
+    return replace(config, prompt=replace(config.prompt, config=t5.as_stored(text.config))), text.files
 
 
-def _is_published(config: Config) -> bool:
-    return bool(getattr(config.prompt.config, "pretrained", ""))
+def _is_fetched(config: Config) -> bool:
+    """Does the text encoder stay out of the checkpoint?"""
+    prompt = config.prompt.config
+    return isinstance(prompt, t5.Config) and bool(prompt.pretrained) and not prompt.stored
+
+
+def _parts_of(like: Path) -> dict[str, StoredPart]:
+    """An earlier checkpoint's parts; none of one that was damaged since."""
+    try:
+        return describe(like).parts
+    except SaoError:
+        return {}
+
+
+def _link(tensors: Tensors, like: Path, before: StoredPart | None, path: Path) -> str:
+    """Put an earlier checkpoint's file in this place if these tensors are frozen and it holds them. Its
+    sha256, or '' if nothing was put there."""
+    if before is None or not before.file or any(tensor.requires_grad for tensor in tensors.values()):
+        return ""
+    if weights.sha256(tensors) != before.sha256:
+        return ""
+    try:
+        os.link(like / before.file, path)
+    except OSError:  # another file system, one without links, or the file is gone
+        return ""
+    if checksums.sha256(path) == before.sha256:
+        return before.sha256
+    path.unlink()  # it was damaged since
+    return ""
 
 
 def _part(module: nn.Module, *, file: str = "", sha256: str = "", terms: str = "") -> StoredPart:
@@ -248,42 +271,6 @@ def _part(module: nn.Module, *, file: str = "", sha256: str = "", terms: str = "
     )
 
 
-def store(path: Path, tensors: Tensors, *, metadata: Mapping[str, str] | None = None) -> str:
-    """Write a safetensors file and return its sha256. Tensor by tensor: no second copy of them in memory, and
-    no file of the library's own that only its owner may read."""
-    ordered = sorted(
-        tensors.items(), key=lambda item: (-item[1].element_size(), item[0])
-    )  # so all are aligned
-    header: dict[str, Any] = {"__metadata__": dict(metadata)} if metadata else {}
-    start = 0
-    for name, tensor in ordered:
-        end = start + tensor.numel() * tensor.element_size()
-        header[name] = {
-            "dtype": _DTYPES[tensor.dtype],
-            "shape": [*tensor.shape],
-            "data_offsets": [start, end],
-        }
-        start = end
-    text = json.dumps(header).encode()
-    text += b" " * (-len(text) % 8)
-    if bad := weights.not_finite(tensors):
-        what = f"{bad} holds numbers that are not finite: not saved"
-        raise IntegrityError(f"{path.name}: {what}; {weights.ADVICE}")
-    digest = hashlib.sha256()
-    with path.open("wb") as file:
-        pieces = itertools.chain[bytes | memoryview](
-            (len(text).to_bytes(8, "little"), text), (_raw(tensor) for _, tensor in ordered)
-        )
-        for piece in pieces:
-            digest.update(piece)
-            file.write(piece)
-    return digest.hexdigest()
-
-
-def _raw(tensor: Tensor) -> memoryview:
-    return tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data
-
-
 def _check(path: Path, sha256: str, verify: bool) -> None:
     if not path.is_file():
         raise IntegrityError(f"{path}: missing, though {FILE} names it; {_RESTORE}")
@@ -291,16 +278,17 @@ def _check(path: Path, sha256: str, verify: bool) -> None:
         raise IntegrityError(f"{path}: not the bytes that {FILE} names; {_RESTORE}")
 
 
+def _tokenizer(folder: str | Path) -> dict[str, bytes]:
+    named = checksums.read(folder)
+    if t5.TOKENIZER[0] not in named:
+        raise IntegrityError(f"{folder}/{t5.TOKENIZER[0]}: missing, though {FILE} says stored; {_RESTORE}")
+    return {name: checksums.read_file(folder, name) for name in t5.TOKENIZER if name in named}
+
+
 def _weights(folder: str | Path, part: StoredPart, verify: bool) -> dict[str, Tensor]:
     path = Path(folder) / part.file
     _check(path, part.sha256, verify)
     return weights.read(path, fix=_RESTORE)
-
-
-def _grouped(what: str, keys: Iterable[str]) -> list[str]:
-    """ "missing: blocks.*.ff.out.weight (24)": keys that differ by a number only count as one line."""
-    groups = Counter(re.sub(r"(?<=\.)\d+(?=\.)", "*", key) for key in keys)
-    return [f"{what}: {key}" + (f" ({count})" if count > 1 else "") for key, count in sorted(groups.items())]
 
 
 def _sync(path: Path) -> None:

@@ -57,6 +57,10 @@ class Declared:
         assert isinstance(terms, dict)
         return {"release": config.canonical(self.release), **terms, "pretrained": self.pretrained}
 
+    def terms_of_parts(self) -> dict[str, str]:
+        """Licence of the weights that each part began with, where it is stated."""
+        return {part["part"]: part["terms"] for part in self.pretrained if part.get("terms")}
+
 
 def declare(
     release: Release,
@@ -110,6 +114,12 @@ def read(checkpoint: Path) -> dict[str, Any] | None:
     if (checkpoint / checksums.FILE).is_file() and DATA in checksums.read(checkpoint):
         raise IntegrityError(f"{path}: missing, though {checksums.FILE} names it; restore it from a copy")
     return None
+
+
+def pretrained(checkpoint: Path) -> list[dict[str, Any]]:
+    """The parts trained before, as a checkpoint names them: what it began with need not be there any more."""
+    parts: list[dict[str, Any]] = (read(checkpoint) or {}).get("pretrained", [])
+    return parts
 
 
 def _check(data: dict[str, Any] | None, release: Release, what: str, where: str) -> None:

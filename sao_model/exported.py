@@ -8,14 +8,13 @@ back by `released.load` to the same bits.
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 from typing import Any, Literal, cast
 
 from torch import Tensor
 
 from sao_data.errors import UsageError
-from sao_model import checkpoint, released
+from sao_model import checkpoint, layouts, released, weights
 from sao_model.codec import Config as CodecConfig
 from sao_model.conditioners import t5
 from sao_model.model import StableAudio
@@ -24,7 +23,6 @@ from sao_model.preset import Config
 To = Literal["diffusers", "stable-audio-tools"]
 LAYOUTS: tuple[To, ...] = ("diffusers", "stable-audio-tools")
 
-_TOKENIZER = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "spiece.model")
 _VERSION = "0.30.0"  # of diffusers, the first with this pipeline
 _CLASSES = {
     "vae": "AutoencoderOobleck",
@@ -61,24 +59,29 @@ def _published_text(model: StableAudio) -> t5.TextConditioner:
 
 def _diffusers(model: StableAudio, text: t5.TextConditioner, folder: Path) -> None:
     tables = diffusers_tables(model.config)
-    for part, tensors in released.export(model, released.diffusers).items():
+    for part, tensors in released.export(model, layouts.diffusers).items():
         _write_part(folder / part, tables[part], "diffusion_pytorch_model.safetensors", tensors)
     (folder / "scheduler").mkdir()
     _write_json(folder / "scheduler" / "scheduler_config.json", tables["scheduler"])
     _write_json(folder / "model_index.json", tables["model_index"])
     _write_encoder(text, folder / "text_encoder")
-    _write_tokenizer(text.config, folder / "tokenizer")
+    _write_tokenizer(text, folder / "tokenizer")
 
 
 def _stable_audio_tools(model: StableAudio, text: t5.TextConditioner, folder: Path) -> None:
-    local = Path(text.config.pretrained).is_dir()
-    table = stable_audio_tools_table(model.config, "t5" if local else text.config.pretrained)
+    name = _t5_name(text) if text.goes_along else text.config.pretrained
+    table = stable_audio_tools_table(model.config, name)
     _write_part(
-        folder, table, "model.safetensors", released.export(model, released.sat)[""], "model_config.json"
+        folder, table, "model.safetensors", released.export(model, layouts.sat)[""], "model_config.json"
     )
-    if local:
-        _write_encoder(text, folder / "t5")
-        _write_tokenizer(text.config, folder / "t5")
+    if text.goes_along:
+        _write_encoder(text, folder / name)
+        _write_tokenizer(text, folder / name)
+
+
+def _t5_name(text: t5.TextConditioner) -> str:
+    """Name of the text encoder's folder. Stable-audio-tools takes known names only, and fetches them."""
+    return "t5-base" if t5.shape(text.config) == t5.shape(t5.Config()) else "t5"
 
 
 def diffusers_tables(config: Config) -> dict[str, dict[str, Any]]:
@@ -195,7 +198,7 @@ def _write_part(
 ) -> None:
     folder.mkdir(exist_ok=True)
     _write_json(folder / config, table)
-    checkpoint.store(folder / name, tensors, metadata={"format": "pt"})
+    weights.store(folder / name, tensors, metadata={"format": "pt"})
 
 
 def _write_encoder(text: t5.TextConditioner, folder: Path) -> None:
@@ -204,21 +207,14 @@ def _write_encoder(text: t5.TextConditioner, folder: Path) -> None:
     _write_part(folder, table, "model.safetensors", dict(encoder.named_parameters()))
 
 
-def _write_tokenizer(config: t5.Config, folder: Path) -> None:
-    """The tokenizer's files, as they are where the encoder comes from; the cut is that of this model."""
+def _write_tokenizer(text: t5.TextConditioner, folder: Path) -> None:
+    """The tokenizer's files as they came with the encoder; the cut is that of this model."""
     folder.mkdir(exist_ok=True)
-    source = Path(config.tokenizer or config.pretrained)
-    if source.is_dir():
-        for name in _TOKENIZER:
-            if (source / name).is_file():
-                shutil.copyfile(source / name, folder / name)
-    else:
-        from transformers import AutoTokenizer
-
-        AutoTokenizer.from_pretrained(str(source)).save_pretrained(str(folder))
+    for name, data in text.files.items():
+        (folder / name).write_bytes(data)
     path = folder / "tokenizer_config.json"
-    table = json.loads(path.read_bytes()) if path.is_file() else {}
-    _write_json(path, table | {"model_max_length": config.max_tokens})
+    table = json.loads(text.files.get(path.name, b"{}"))
+    _write_json(path, table | {"model_max_length": text.config.max_tokens})
 
 
 def _write_json(path: Path, table: dict[str, Any]) -> None:

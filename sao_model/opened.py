@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 
+from sao_data.errors import UsageError
 from sao_data.storage import checksums
-from sao_model import checkpoint, published_config, released, run
+from sao_model import checkpoint, declared, published_config, recognised, released, run, weights
 from sao_model.checkpoint import Description, StoredPart
+from sao_model.codec import Codec
 from sao_model.model import StableAudio
 
 
@@ -28,12 +31,37 @@ class Opened:
         """The model, on the CPU."""
         return released.load(self.folder) if self.is_published else checkpoint.load(self.folder)
 
+    def load_codec(self) -> Codec:
+        """Only its codec, on the CPU."""
+        return (released.load_codec if self.is_published else checkpoint.load_codec)(self.folder)
+
+    def codec_digest(self) -> str:
+        """Sha256 of the codec as a checkpoint of ours stores it, whatever the layout here."""
+        if self.is_published:
+            return weights.sha256(dict(self.load_codec().named_parameters()))
+        return checkpoint.describe(self.folder).parts["vae"].sha256
+
+    def origins(self, *parts: str) -> list[dict[str, Any]]:
+        """What `pretrained` of a training_data.json says of parts that come from here: digest, terms, and at
+        the first of them what the training that made them had seen (None where it is not known)."""
+        described = self.describe().parts
+        facts: list[dict[str, Any]] = [
+            {"part": part, "sha256": described[part].sha256, "terms": described[part].terms} for part in parts
+        ]
+        facts[0]["training_data"] = declared.read(self.folder)
+        return facts
+
 
 def find(folder: str | Path) -> Opened:
-    """The model in a folder; UsageError if there is none."""
-    if released.is_published(Path(folder)):
-        return Opened(folder=Path(folder), is_published=True)
-    return Opened(folder=run.resolve(folder), is_published=False)
+    """The model in a folder; UsageError if there is none, saying what the weights there are instead."""
+    path = Path(folder)
+    if released.is_published(path):
+        return Opened(folder=path, is_published=True)
+    if not (path / checkpoint.FILE).is_file() and not run.checkpoints(path):
+        for file in sorted(path.glob("*.safetensors")):
+            if guess := recognised.looks_like(weights.shapes(file, fix=published_config.AGAIN)):
+                raise UsageError(f"{file}: no model that can be opened here; it looks like {guess}")
+    return Opened(folder=run.resolve(path), is_published=False)
 
 
 def _described(folder: Path) -> Description:
@@ -42,14 +70,15 @@ def _described(folder: Path) -> Description:
     with torch.device("meta"):
         measured = checkpoint.measure(StableAudio(config))
     files = released.files(folder)
+    digests = {path: checksums.sha256(path) for path in files.values() if path.is_file()}
     by_part = {"vae": "vae", "dit": "transformer", "conditioners": "projection_model"}
     parts = {}
     for name, part in measured.items():
         path = files.get(by_part.get(name, name), files.get(""))
-        stored = path is not None and path.is_file() and name in by_part
+        stored = path if name in by_part and path in digests else None
         parts[name] = StoredPart(
-            file=path.name if stored and path else "",
-            sha256=checksums.sha256(path) if stored and path else "",
+            file=stored.name if stored else "",
+            sha256=digests[stored] if stored else "",
             parameters=part.parameters,
             bytes=part.bytes,
             dtype=part.dtype,

@@ -16,6 +16,8 @@ from sao_model.conditioners import seconds, t5
 CONDITIONERS = ("prompt", "seconds_start", "seconds_total")  # in the order of their tokens
 
 _MOST = 1 << 20  # of any size of a model
+_ORIGIN = ("pretrained", "tokenizer", "stored", "terms", "seed")
+_NO_SHAPE = {"name", "num_latents", *(f"prompt.config.{key}" for key in _ORIGIN)}
 _MOST_OF = {"num_layers": 1024, "max_tokens": 8192, "seed": (1 << 63) - 1}
 
 
@@ -84,6 +86,25 @@ def check(config: Config, *, where: str) -> None:
     """UsageError if the parts of a model do not fit together."""
     if problems := _problems(config):
         raise UsageError(f"{where}: {'; '.join(problems)}")
+
+
+def differences(config: Config, other: Config) -> list[str]:
+    """Settings in which two models of other weights differ ("dit.num_layers 24 and 2"); their names, the
+    length of their windows and where their text encoders come from do not matter."""
+    ours, theirs = _flat(configs.canonical(config)), _flat(configs.canonical(other))
+    keys = [key for key in ours.keys() | theirs.keys() if key not in _NO_SHAPE]
+    return [
+        f"{key} {ours.get(key)} and {theirs.get(key)}"
+        for key in sorted(keys)
+        if ours.get(key) != theirs.get(key)
+    ]
+
+
+def _flat(table: Any, start: str = "") -> dict[str, Any]:
+    if not isinstance(table, dict):
+        return {start: table}
+    inner = [_flat(value, f"{start}.{key}" if start else key) for key, value in table.items()]
+    return {key: value for each in inner for key, value in each.items()}
 
 
 def to_table(config: Config) -> configs.Table:

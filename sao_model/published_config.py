@@ -5,28 +5,40 @@ or refused.
 
 from __future__ import annotations
 
+import contextlib
 import logging
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from sao_data.errors import UsageError
 from sao_data.forms import Positive
 from sao_data.storage import documents
-from sao_model import codec, dit, preset, published_settings, weights
+from sao_model import codec, dit, preset, published_settings, recognised, weights
 from sao_model.conditioners import seconds, t5
 from sao_model.preset import Conditioner, Config
 
 AGAIN = "download it again"
+_T5_BASE = {"t5-base": "Apache-2.0", "google-t5/t5-base": "Apache-2.0"}  # name -> licence
 PARTS = ("vae", "transformer", "projection_model")  # of diffusers, without the text encoder
 
 log = logging.getLogger(__name__)
 
 
-def read(folder: Path) -> Config:
-    """The config of a published model; UsageError for what ours cannot be, IntegrityError for cut files."""
+def read(folder: Path, *, text_encoder: str = "") -> Config:
+    """The config of a published model, with the T5 in the folder `text_encoder` if that is given; UsageError
+    for what ours cannot be, IntegrityError for cut files."""
     config = sat_config(folder) if is_sat(folder) else diffusers_config(folder)
-    preset.check(config, where=str(folder))
+    return finished(config, text_encoder, where=str(folder))
+
+
+def finished(config: Config, text_encoder: str, *, where: str) -> Config:
+    """The config with another text encoder, if one is given; UsageError if its parts do not fit together."""
+    if text_encoder:
+        place, most = Path(text_encoder), config.prompt.config.max_tokens
+        config = replace(config, prompt=replace(config.prompt, config=t5_config(place, place, most)))
+    preset.check(config, where=text_encoder or where)
     return config
 
 
@@ -37,10 +49,11 @@ def is_sat(folder: Path) -> bool:
     return here.is_file() and (not other.is_file() or weights.exists(folder / "model.safetensors"))
 
 
-def sat_config(folder: Path) -> Config:
+def sat_config(folder: Path, name: str = "model_config.json") -> Config:
     """Our config from stable-audio-tools' model_config.json; UsageError for what our model cannot be."""
-    where, table = _json(folder, "model_config.json")
-    published_settings.check(table, published_settings.SAT, where=where)
+    where, table = _json(folder, name)
+    with _with_guess(table):
+        published_settings.check(table, published_settings.SAT, where=where)
     model = table["model"]
     net, width = model["diffusion"]["config"], model["conditioning"]["cond_dim"]
     encoder, decoder = (model["pretransform"]["config"][side]["config"] for side in ("encoder", "decoder"))
@@ -59,9 +72,10 @@ def sat_config(folder: Path) -> Config:
             f"{where}: t5_model_name {text['t5_model_name']!r} leaves the folder; give one inside it"
         )
     local = folder / text["t5_model_name"]
-    prompt = t5.Config(pretrained=text["t5_model_name"], max_tokens=text["max_length"])
+    terms = _T5_BASE.get(text["t5_model_name"], "")
+    prompt = t5.Config(pretrained=text["t5_model_name"], max_tokens=text["max_length"], terms=terms)
     if local.is_dir():
-        prompt = _t5_config(local, local, prompt.max_tokens)
+        prompt = replace(t5_config(local, local, prompt.max_tokens), terms=terms)
     return Config(
         name=folder.name,
         sample_rate=int(table["sample_rate"]),
@@ -108,9 +122,11 @@ def _agree_in_sat(where: str, table: dict[str, Any], shape: codec.Config) -> Non
 def diffusers_config(folder: Path) -> Config:
     """Our config from the config.json of every diffusers part."""
     where, index = _json(folder, "model_index.json")
-    _warn_of(
-        published_settings.check(index, published_settings.DIFFUSERS_INDEX, where=where, others=True), where
-    )
+    with _with_guess(index):
+        unknown = published_settings.check(
+            index, published_settings.DIFFUSERS_INDEX, where=where, others=True
+        )
+    _warn_of(unknown, where)
     vae, net, numbers = (_checked(folder, part, "config.json") for part in PARTS)
     if (folder / "scheduler").is_dir():
         _checked(folder, "scheduler", "scheduler_config.json")
@@ -124,7 +140,7 @@ def diffusers_config(folder: Path) -> Config:
     _agree_in_diffusers(str(folder), vae, net, numbers)
     name = "tokenizer/tokenizer_config.json"
     tokenizer = documents.checked(_Tokenizer, _bytes(folder / name), where=str(folder / name), fix=AGAIN)
-    text = _t5_config(folder / "text_encoder", folder / "tokenizer", tokenizer["model_max_length"])
+    text = t5_config(folder / "text_encoder", folder / "tokenizer", tokenizer["model_max_length"])
     timing = _timing(numbers["conditioning_dim"], numbers["max_value"])
     return Config(
         name=folder.name,
@@ -196,6 +212,15 @@ def _checked(folder: Path, part: str, name: str) -> dict[str, Any]:
     return table
 
 
+@contextlib.contextmanager
+def _with_guess(table: dict[str, Any]) -> Iterator[None]:
+    """Say of a config that is refused what it looks like."""
+    try:
+        yield
+    except UsageError as error:
+        raise UsageError(f"{error}{recognised.config_of(table)}") from None
+
+
 def _warn_of(unknown: list[str], where: str) -> None:
     if unknown:
         log.warning(
@@ -233,7 +258,8 @@ def _timing(width: float, max_seconds: float) -> Conditioner:
     )
 
 
-def _t5_config(encoder: Path, tokenizer: Path, max_tokens: float) -> t5.Config:
+def t5_config(encoder: Path, tokenizer: Path, max_tokens: float) -> t5.Config:
+    """The config of a text encoder in a folder, of the shape that its config.json says."""
     where, shape = _json(encoder, "config.json")
     published_settings.check(shape, published_settings.T5, where=where, others=True)
     return t5.Config(
@@ -246,4 +272,5 @@ def _t5_config(encoder: Path, tokenizer: Path, max_tokens: float) -> t5.Config:
         head_dim=shape["d_kv"],
         ff_dim=shape["d_ff"],
         vocab_size=shape["vocab_size"],
+        terms=_T5_BASE.get(str(shape.get("_name_or_path", "")), ""),
     )

@@ -149,6 +149,10 @@ class Run:
     def checkpoint_folder(self, step: int) -> Path:
         return self.out / CHECKPOINTS / f"step-{step:08d}"
 
+    def latest(self) -> Path | None:
+        """The last whole checkpoint so far."""
+        return next(reversed(checkpoints(self.out)), None)
+
     def prune(self) -> None:
         """Delete the oldest checkpoints, newest committed ones stay."""
         if self._accelerator.is_main_process:
@@ -281,11 +285,6 @@ def load_training(
         named[name].copy_(value)
     average.load_state_dict(under("ema|"))
     optimiser.load_state(optim, named, under("optimiser|"))
-
-
-def origin(part: str, checkpoint: Path, sha256: str) -> dict[str, Any]:
-    """What `pretrained` says of a part trained before: its digest, and what that training had seen."""
-    return {"part": part, "sha256": sha256, "training_data": declared.read(checkpoint)}
 
 
 def generator(seed: int, step: int, rank: int) -> torch.Generator:

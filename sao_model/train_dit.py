@@ -18,8 +18,9 @@ from sao_data.dataset.reader import Dataset
 from sao_data.dataset.release import Release
 from sao_data.errors import UsageError
 from sao_data.loading.stream import Stream, StreamBatch, StreamConfig
-from sao_model import checkpoint, declared, diffusion, ema, optimiser, preset, processes, run
+from sao_model import checkpoint, declared, diffusion, ema, opened, optimiser, preset, processes, run
 from sao_model.model import StableAudio, build
+from sao_model.opened import Opened
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +29,7 @@ class Config:
 
     model: str = "stable_audio_open"  # preset or TOML file
     seed: int = 0
+    start_from: str = ""  # a whole model to fine-tune, of a checkpoint or a published folder
     batch_size: int = 256  # all processes together (64 GPUs, 4 each: paper 4.2)
     dropout: float = 0.1  # of the conditioning, for guidance (not in the paper; the published default)
     checkpointing: bool = True  # recompute blocks in the backward pass
@@ -42,13 +44,13 @@ class Config:
 def train(
     config: Config, dataset: Dataset, vae: str, out: Path, *, resume: str, progress: run.RunProgress
 ) -> Path:
-    """Train into the run folder `out` with the codec of checkpoint `vae`; return the last checkpoint."""
+    """Train into the run folder `out` with the codec in `vae` (see opened.py); return the last checkpoint."""
     accelerator = processes.make_accelerator(config.precision)
     found = run.to_resume(out, resume)
     state = run.read_state(found, config) if found else run.LoopState()
-    codec_from = run.resolve(vae)
+    codec_from = opened.find(vae)
     promise = _declare(config, dataset, codec_from, found, accelerator.is_main_process)
-    model = _model(config, codec_from, found).to(accelerator.device)
+    model = _model(config, codec_from, found, promise).to(accelerator.device)
     model.dit.checkpointing = config.checkpointing
     optim = optimiser.make(_trained(model).values(), config.optimiser)
     wrapped, optim = accelerator.prepare(model, optim)
@@ -81,7 +83,7 @@ def train(
                 here.log(step, _trained(model), rate=rate, epoch=batch.state.position / stream.num_samples)
             if here.due(step, config.pace.save_every) and accelerator.is_main_process:
                 files = run.loop_files(config, state, dataset, stream, promise)
-                _save(here.checkpoint_folder(step), model, optim, average, files)
+                _save(here.checkpoint_folder(step), model, optim, average, files, like=here.latest() or found)
                 here.prune()
     here.finish()
     accelerator.wait_for_everyone()
@@ -129,54 +131,88 @@ def _share(accelerator: Any, batch_size: int) -> slice:
     return slice(rank * batch_size // world, (rank + 1) * batch_size // world)
 
 
-def _model(config: Config, vae: Path, found: Path | None) -> StableAudio:
-    """The model to train, codec and text encoder frozen: of a checkpoint, or new from the seed."""
+def _model(config: Config, vae: Opened, found: Path | None, promise: declared.Declared) -> StableAudio:
+    """The model to train, codec and text encoder frozen: of a checkpoint, of a model to fine-tune, or new
+    from the seed."""
     if found:
         _check_same_codec(found, vae)
         model = checkpoint.load(found)
     else:
-        model = build(preset.read(config.model), seed=config.seed)
-        loaded = checkpoint.load_codec(vae)
+        shape = preset.read(config.model)
+        model = _started(config, shape) if config.start_from else build(shape, seed=config.seed)
+        loaded = vae.load_codec()
         if loaded.config != model.config.codec:
-            raise UsageError(f"--vae {vae}: another codec than model = {config.model!r}: {loaded.config}")
+            raise UsageError(
+                f"--vae {vae.folder}: another codec than model = {config.model!r}: {loaded.config}"
+            )
         model.codec = loaded
+        model.terms = promise.terms_of_parts()
     model.codec.requires_grad_(False)
     model.text.requires_grad_(False)
     return model
 
 
-def _check_same_codec(found: Path, vae: Path) -> None:
-    """A run goes on with the codec it began with: latents of another one mean something else."""
-    if checkpoint.describe(found).parts["vae"].sha256 != checkpoint.describe(vae).parts["vae"].sha256:
+def _started(config: Config, shape: preset.Config) -> StableAudio:
+    """The model to fine-tune, with the name and the window of `shape`; its weights must be of that shape."""
+    model = opened.find(config.start_from).load()
+    if differing := preset.differences(shape, model.config):
         raise UsageError(
-            f"--vae {vae}: not the codec that {found} was trained with; give that one, or another --out"
+            f"start_from {config.start_from}: another model than model = {config.model!r}: "
+            f"{'; '.join(differing[:4])}; name a model file of its shape"
+        )
+    model.config = replace(model.config, name=shape.name, num_latents=shape.num_latents)
+    return model
+
+
+def _check_same_codec(found: Path, vae: Opened) -> None:
+    """A run goes on with the codec it began with: latents of another one mean something else."""
+    if checkpoint.describe(found).parts["vae"].sha256 != vae.codec_digest():
+        raise UsageError(
+            f"--vae {vae.folder}: not the codec that {found} was trained with; give that one, or "
+            "another --out"
         )
 
 
 def _declare(
-    config: Config, dataset: Dataset, vae: Path, found: Path | None, is_main: bool
+    config: Config, dataset: Dataset, vae: Opened, found: Path | None, is_main: bool
 ) -> declared.Declared:
-    shape = checkpoint.describe(found).config if found else preset.read(config.model)
-    series, parts = config.stream.series, _pretrained(shape, vae)
+    parts = declared.pretrained(found) if found else _pretrained(config, vae)
+    series = config.stream.series
     return declared.declare(config.release, dataset, series, pretrained=parts, found=found, is_main=is_main)
 
 
-def _pretrained(shape: preset.Config, vae: Path) -> list[dict[str, Any]]:
-    """Parts that were trained before: the codec, with what it had seen, and a published text encoder."""
-    parts = [run.origin("vae", vae, checkpoint.describe(vae).parts["vae"].sha256)]
-    name = getattr(shape.prompt.config, "pretrained", "")
-    return [*parts, {"part": "text_encoder", "name": name}] if name else parts
+def _pretrained(config: Config, vae: Opened) -> list[dict[str, Any]]:
+    """Parts that were trained before: the codec, and the model to fine-tune or a published text encoder."""
+    if config.start_from:
+        start, others = opened.find(config.start_from), ("dit", "conditioners", "text_encoder")
+        if start == vae:
+            return vae.origins("vae", *others)
+        return [*vae.origins("vae"), *start.origins(*others)]
+    prompt = preset.read(config.model).prompt.config
+    if not (name := getattr(prompt, "pretrained", "")):
+        return vae.origins("vae")
+    return [
+        *vae.origins("vae"),
+        {"part": "text_encoder", "name": name, "terms": getattr(prompt, "terms", "")},
+    ]
 
 
 def _trained(model: StableAudio) -> dict[str, nn.Parameter]:
     return {name: p for name, p in model.named_parameters() if p.requires_grad}
 
 
-def _save(folder: Path, model: StableAudio, optim: Any, average: ema.Ema, files: dict[str, bytes]) -> None:
-    """A whole model with averaged weights, and beside them what a resume needs."""
+def _save(
+    folder: Path,
+    model: StableAudio,
+    optim: Any,
+    average: ema.Ema,
+    files: dict[str, bytes],
+    like: Path | None,
+) -> None:
+    """A whole model with averaged weights, and beside them what a resume needs; `like`: an earlier one."""
     tensors = {"training": run.training_tensors(_trained(model), optim.optimizer, average)}
     with average.applied(model):
-        checkpoint.save(model, folder, tensors=tensors, files=files)
+        checkpoint.save(model, folder, tensors=tensors, files=files, like=like)
 
 
 def _restore(folder: Path, model: StableAudio, optim: Any, average: ema.Ema) -> None:

@@ -19,7 +19,7 @@ from sao_data.dataset.reader import Dataset
 from sao_data.dataset.release import Release
 from sao_data.errors import UsageError
 from sao_data.loading.stream import Stream, StreamConfig
-from sao_model import checkpoint, codec, declared, ema, losses, optimiser, preset, processes, run
+from sao_model import checkpoint, codec, declared, ema, losses, opened, optimiser, preset, processes, run
 from sao_model.model import StableAudio
 
 
@@ -31,7 +31,7 @@ class Config:
     seed: int = 0
     batch_size: int = 128  # all processes together (32 GPUs, 4 each: paper 4.1)
     freeze_encoder: bool = False  # stage 2
-    start_from: str = ""  # a checkpoint whose codec to start with
+    start_from: str = ""  # a checkpoint or published folder whose codec to start with
     precision: str = "no"
     stream: StreamConfig = field(
         default_factory=lambda: StreamConfig(window_frames=65_536)
@@ -97,7 +97,7 @@ def train(config: Config, dataset: Dataset, out: Path, *, resume: str, progress:
                 here.log(step, _trained(vae), rate=rate, epoch=batch.state.position / stream.num_samples)
             if here.due(step, config.pace.save_every) and accelerator.is_main_process:
                 files = run.loop_files(config, state, dataset, stream, promise)
-                _save(here.checkpoint_folder(step), shape, vae, optim, average, files)
+                _save(here.checkpoint_folder(step), shape, vae, optim, average, files, promise)
                 here.prune()
     here.finish()
     accelerator.wait_for_everyone()
@@ -130,8 +130,10 @@ def _stream(config: Config, dataset: Dataset, accelerator: Any, state: run.LoopS
 
 def _codec(config: Config, shape: preset.Config, found: Path | None) -> codec.Codec:
     """The codec to train: of a checkpoint, or new from the seed; its encoder frozen in stage 2."""
-    if found or config.start_from:
-        vae = checkpoint.load_codec(found or run.resolve(config.start_from))
+    if found:
+        vae = checkpoint.load_codec(found)
+    elif config.start_from:
+        vae = opened.find(config.start_from).load_codec()
     else:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(config.seed)
@@ -145,16 +147,13 @@ def _codec(config: Config, shape: preset.Config, found: Path | None) -> codec.Co
 
 
 def _declare(config: Config, dataset: Dataset, found: Path | None, is_main: bool) -> declared.Declared:
-    series, parts = config.stream.series, _origins(config)
+    series, parts = config.stream.series, declared.pretrained(found) if found else _origins(config)
     return declared.declare(config.release, dataset, series, pretrained=parts, found=found, is_main=is_main)
 
 
 def _origins(config: Config) -> list[dict[str, Any]]:
     """The codec this run began with, and what that had seen (stage 2 goes on from stage 1)."""
-    if not config.start_from:
-        return []
-    start = run.resolve(config.start_from)
-    return [run.origin("vae", start, checkpoint.describe(start).parts["vae"].sha256)]
+    return opened.find(config.start_from).origins("vae") if config.start_from else []
 
 
 def _trained(vae: codec.Codec) -> dict[str, nn.Parameter]:
@@ -168,12 +167,14 @@ def _save(
     optim: Any,
     average: ema.Ema,
     files: dict[str, bytes],
+    promise: declared.Declared,
 ) -> None:
     """A checkpoint that holds the codec alone: the averaged weights, and beside them what a resume needs."""
     tensors = {"training": run.training_tensors(_trained(vae), optim.optimizer, average)}
     with torch.device("meta"):
         model = StableAudio(shape)
     model.codec = vae
+    model.terms = promise.terms_of_parts()
     with average.applied(vae):
         checkpoint.save(model, folder, tensors=tensors, files=files, only=("vae",))
 

@@ -1,8 +1,9 @@
 """Text through a frozen T5 encoder (paper 2.2; Raffel et al. 2020): 128 tokens, padding as exact zeros.
 
-Either a published encoder by name or folder, whose weights are fetched and never stored in a checkpoint, or,
-with `pretrained = ""`, a small one with random weights whose tokeniser needs no file: it tells prompts apart,
-which is all that tests and offline runs want. It is stored.
+Either a published encoder, or, with `pretrained = ""`, a small one with random weights whose tokeniser needs
+no file: it tells prompts apart, which is all that tests and offline runs want. A published one is fetched by
+name, or lies in a folder; from there it goes into checkpoints with its tokenizer, so that these work wherever
+they are taken. One that is fetched by name stays out of them, unless asked for (`sao import`).
 
     B batch   S tokens   C width
 """
@@ -12,8 +13,9 @@ from __future__ import annotations
 import hashlib
 import logging
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol, Self, cast
 
@@ -23,6 +25,8 @@ from torch import Tensor, nn
 from sao_data.errors import IntegrityError, UsageError
 from sao_data.storage import documents
 from sao_model import published_settings, weights
+
+TOKENIZER = ("tokenizer.json", "tokenizer_config.json")  # the first is needed
 
 _AGAIN = "download it again"
 _UNREADABLE = (OSError, ValueError, TypeError, LookupError, AttributeError, RuntimeError)
@@ -48,6 +52,11 @@ class Config:
     vocab_size: int = 32_128
     seed: int = 0  # of the random weights
     terms: str = ""  # licence of published weights, for `sao model`
+    stored: bool = False  # lies in this checkpoint with its tokenizer; `pretrained` says where it came from
+
+
+class NoEncoder(UsageError):
+    """A published encoder is neither in its folder nor to be fetched by its name."""
 
 
 class Tokenize(Protocol):
@@ -64,6 +73,8 @@ class TextConditioner(nn.Module):
         self.config = config
         self.encoder = _frozen(_random_encoder(config), config)
         self.tokenize: Tokenize | None = None if config.pretrained else _hashed_words(config.vocab_size)
+        self.files: dict[str, bytes] = {}  # of a published tokenizer, by their names
+        self.goes_along = not config.pretrained or config.stored  # into every checkpoint
 
     def train(self, mode: bool = True) -> Self:
         """Stay in evaluation mode: the frozen encoder never drops anything out."""
@@ -71,9 +82,18 @@ class TextConditioner(nn.Module):
 
     def fetch(self) -> None:
         """Replace the encoder by the published weights and tokeniser; nothing to do for a random one."""
+        if self.config.stored:
+            raise UsageError("prompt: stored = true is what checkpoints say of themselves; leave it out")
         if self.config.pretrained:
             self.encoder = _frozen(_pretrained_encoder(self.config), self.config)
-            self.tokenize = _pretrained_tokenizer(self.config)
+            name = self.config.tokenizer or self.config.pretrained
+            self.open_tokenizer(_tokenizer_files(name), where=name)
+            self.goes_along = Path(self.config.pretrained).is_dir()
+
+    def open_tokenizer(self, files: Mapping[str, bytes], *, where: str) -> None:
+        """Use the tokenizer in these files (`TOKENIZER`)."""
+        self.files = dict(files)
+        self.tokenize = _tokenizer(files[TOKENIZER[0]], f"{where}/{TOKENIZER[0]}", self.config.vocab_size)
 
     def forward(self, prompts: Sequence[str]) -> Tensor:
         """Text (B, S, C); positions after the end token are zero."""
@@ -103,6 +123,18 @@ def build(config: Config) -> TextConditioner:
     return TextConditioner(config)
 
 
+def shape(config: Config) -> tuple[int, ...]:
+    """Width, layers, heads, head_dim, ff_dim, vocab_size."""
+    sizes = (config.width, config.num_layers, config.num_heads, config.head_dim)
+    return (*sizes, config.ff_dim, config.vocab_size)
+
+
+def as_stored(config: Config) -> Config:
+    """The config of an encoder that lies in a checkpoint; no path of the machine it was written on stays."""
+    origin = Path(config.pretrained).name if Path(config.pretrained).is_dir() else config.pretrained
+    return replace(config, stored=True, pretrained=origin, tokenizer="")
+
+
 def _frozen(encoder: nn.Module, config: Config) -> nn.Module:
     return (encoder.half() if config.half else encoder).eval().requires_grad_(False)
 
@@ -111,7 +143,7 @@ def _random_encoder(config: Config) -> nn.Module:
     """A T5 encoder of this shape, the same for the same seed; without memory if to be fetched."""
     from transformers import T5Config, T5EncoderModel
 
-    shape = T5Config(
+    sizes = T5Config(
         vocab_size=config.vocab_size,
         d_model=config.width,
         d_kv=config.head_dim,
@@ -122,7 +154,7 @@ def _random_encoder(config: Config) -> nn.Module:
     device = torch.device("meta") if config.pretrained else torch.get_default_device()
     with torch.random.fork_rng(devices=[]), device:
         torch.default_generator.manual_seed(config.seed)
-        return cast("nn.Module", T5EncoderModel(shape))
+        return cast("nn.Module", T5EncoderModel(sizes))
 
 
 def _pretrained_encoder(config: Config) -> nn.Module:
@@ -131,14 +163,16 @@ def _pretrained_encoder(config: Config) -> nn.Module:
     where = f"prompt: pretrained = {config.pretrained!r}"
     path = Path(config.pretrained) / "model.safetensors"
     tensors = weights.read(path, fix=_AGAIN) if weights.exists(path) else None  # else its reader finds them
-    shape = _local_shape(Path(config.pretrained))
+    local = _local_shape(Path(config.pretrained))
     try:
-        if tensors is not None and shape is not None:
-            return _check_shape(_from_tensors(T5EncoderModel(shape), tensors, path), config, where)
-        encoder = T5EncoderModel.from_pretrained(config.pretrained, config=shape, dtype=torch.float32)
+        if tensors is not None and local is not None:
+            with torch.device("meta"):
+                encoder = T5EncoderModel(local)
+            return _check_shape(_from_tensors(encoder, tensors, path), config, where)
+        encoder = T5EncoderModel.from_pretrained(config.pretrained, config=local, dtype=torch.float32)
     except _UNREADABLE as error:
         fix = "give a folder with a T5 encoder, or go online once"
-        raise UsageError(f"{where}: {_first_line(error)}; {fix}") from error
+        raise NoEncoder(f"{where}: {_first_line(error)}; {fix}") from error
     return _check_shape(encoder, config, where)
 
 
@@ -155,16 +189,14 @@ def _from_tensors(encoder: nn.Module, tensors: dict[str, Tensor], path: Path) ->
     if wrong:
         what = "another shape" if there.keys() == wanted.keys() else "missing, or not known"
         raise IntegrityError(f"{path}: {len(wrong)} tensors are {what}, {wrong[0]} for one; {_AGAIN}")
-    encoder.load_state_dict(mine)
+    weights.put(encoder, mine)
     return encoder
 
 
 def _check_shape(encoder: Any, config: Config, where: str) -> nn.Module:
-    shape = encoder.config
-    found = (shape.d_model, shape.num_layers, shape.num_heads, shape.d_kv, shape.d_ff, shape.vocab_size)
-    wanted = (
-        config.width, config.num_layers, config.num_heads, config.head_dim, config.ff_dim, config.vocab_size
-    )  # fmt: skip
+    said = encoder.config
+    found = (said.d_model, said.num_layers, said.num_heads, said.d_kv, said.d_ff, said.vocab_size)
+    wanted = shape(config)
     if found != wanted:
         raise UsageError(
             f"{where}: its width, layers, heads, head_dim, ff_dim and vocab_size are {found}, not {wanted}"
@@ -189,34 +221,37 @@ def _local_shape(folder: Path) -> Any:
     return T5Config(**sizes)
 
 
-def _pretrained_tokenizer(config: Config) -> Tokenize:
-    """Of a local tokenizer.json as it stands; of a name as `transformers` knows it. The ids are equal."""
-    name = config.tokenizer or config.pretrained
-    path = Path(name) / "tokenizer.json"
-    if path.is_file():
-        return _local_tokenizer(path, config.vocab_size)
+def _tokenizer_files(name: str) -> dict[str, bytes]:
+    """A tokenizer's files: of a folder as they stand there, of a name as `transformers` knows it."""
+    if (Path(name) / TOKENIZER[0]).is_file():
+        return _read_tokenizer(Path(name))
     from transformers import AutoTokenizer
 
     try:
         tokenizer: Any = AutoTokenizer.from_pretrained(name)
     except _UNREADABLE as error:
         fix = "give a folder with tokenizer.json, or go online once"
-        raise UsageError(f"prompt: tokenizer {name!r}: {_first_line(error)}; {fix}") from error
-    tokenizer.model_max_length = 1_000_000  # we cut, and say so
-    return lambda prompts: cast("list[list[int]]", tokenizer(list(prompts))["input_ids"])
+        raise NoEncoder(f"prompt: tokenizer {name!r}: {_first_line(error)}; {fix}") from error
+    with tempfile.TemporaryDirectory() as made:
+        tokenizer.save_pretrained(made)
+        return _read_tokenizer(Path(made))
 
 
-def _local_tokenizer(path: Path, vocab_size: int) -> Tokenize:
+def _read_tokenizer(folder: Path) -> dict[str, bytes]:
+    return {name: (folder / name).read_bytes() for name in TOKENIZER if (folder / name).is_file()}
+
+
+def _tokenizer(data: bytes, where: str, vocab_size: int) -> Tokenize:
+    """That of a tokenizer.json. Its ids are those that `transformers` gives."""
     from tokenizers import Tokenizer
 
-    data = path.read_bytes()
-    documents.plain(data, where=str(path), fix=_AGAIN)
+    documents.plain(data, where=where, fix=_AGAIN)
     try:
         tokenizer: Any = Tokenizer.from_buffer(data)
     except ValueError as error:
-        raise IntegrityError(f"{path}: not a tokenizer ({_first_line(error)}); {_AGAIN}") from error
+        raise IntegrityError(f"{where}: not a tokenizer ({_first_line(error)}); {_AGAIN}") from error
     if (most := max(tokenizer.get_vocab().values(), default=-1)) >= vocab_size:
-        raise IntegrityError(f"{path}: has token {most}, the encoder knows {vocab_size}; {_AGAIN}")
+        raise IntegrityError(f"{where}: has token {most}, the encoder knows {vocab_size}; {_AGAIN}")
     tokenizer.no_truncation()  # we cut, and say so
     tokenizer.no_padding()
     return lambda prompts: [encoding.ids for encoding in tokenizer.encode_batch(list(prompts))]
