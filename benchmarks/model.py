@@ -55,7 +55,7 @@ class Sizes:
     cached: tuple[int, int, int]  # the step cache: layers, latents, steps
 
 
-FULL = Sizes(model="stable_audio_open", window=1024, short=128, cached=(6, 256, 24))
+FULL = Sizes(model="stable_audio_open", window=1024, short=128, cached=(4, 256, 12))
 QUICK = Sizes(model="tiny", window=16, short=16, cached=(2, 16, 6))
 
 
