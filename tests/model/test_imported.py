@@ -28,6 +28,7 @@ from sao_model import (
 )
 from sao_model.conditioners import t5
 from sao_model.model import StableAudio
+from sao_model.request import Sampling, Sound
 from sao_model.verbs import export as export_verb
 from sao_model.verbs import import_ as verb
 from tests.paths import SHARED
@@ -121,7 +122,8 @@ def test_a_checkpoint_is_whole_where_it_is_taken(taken: Path, tmp_path: Path) ->
     assert {"text_encoder.safetensors", "tokenizer.json", "SHA256SUMS"} <= files
     assert "theirs" not in (moved / "model.json").read_text()  # no path of where it came from
     model = checkpoint.load(moved)
-    assert torch.isfinite(model.generate("rain", 0.5, steps=1)).all()
+    (audio,) = model.generate([Sound(prompt="rain", seconds=0.5)], Sampling(steps=1))
+    assert torch.isfinite(audio).all()
     checkpoint.save(model, tmp_path / "again")
     assert (tmp_path / "again" / "SHA256SUMS").read_bytes() == (moved / "SHA256SUMS").read_bytes()
 
@@ -183,7 +185,8 @@ def test_one_file_is_taken_with_the_config_beside_it_or_given(taken: Path, tmp_p
     assert checkpoint.describe(tmp_path / "b").config.name == "stable_audio"
     assert same(checkpoint.load(tmp_path / "c"), checkpoint.load(taken / "sat"))
     with pytest.raises(
-        UsageError, match=r"(?s)another model.*another size: \(2 layers, 256 wide\), here \(24"
+        UsageError,
+        match=r"(?s)held against stable_audio_open; .*another size: \(2 layers, 256 wide\), here \(24",
     ):
         imported.load(tmp_path / "stable_audio.safetensors")
 
