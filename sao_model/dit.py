@@ -126,7 +126,7 @@ class FeedForward(nn.Module):
 
     def forward(self, x_BTW: Tensor) -> Tensor:
         plain = type(self.proj) is type(self.out) is nn.Linear  # not wrapped by an adapter
-        if plain and is_by_columns(x_BTW):
+        if plain and x_BTW.device.type == "cpu" and not torch.is_grad_enabled():
             return self._by_columns(x_BTW)
         value, gate = self.proj(x_BTW).chunk(2, dim=-1)
         return cast("Tensor", self.out(value * silu(gate)))
@@ -239,11 +239,6 @@ class DiT(nn.Module):
         """Velocity from the tokens after the last block."""
         x_BDL = self.project_out(x_BTW)[:, 1:].transpose(1, 2)
         return cast("Tensor", self.post_conv(x_BDL) + x_BDL)
-
-
-def is_by_columns(x: Tensor) -> bool:
-    """Does it pay to take the feed-forward layer in parts that stay in the cache?"""
-    return x.device.type == "cpu" and not torch.is_grad_enabled()
 
 
 def init_weights(dit: DiT) -> None:

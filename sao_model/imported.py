@@ -62,19 +62,21 @@ def _from_file(path: Path, config: str, text_encoder: str) -> StableAudio:
         raise UsageError(f"{path}: {what}")
     if re.search(r"-\d{5}-of-\d{5}\.safetensors$", path.name) or path.name.endswith(weights.INDEX):
         raise UsageError(f"{path}: one of several files that make a model; give {path.absolute().parent}")
-    return released.load_file(path, _config(path, config, text_encoder))
-
-
-def _config(path: Path, given: str, text_encoder: str) -> preset.Config:
-    """The shape of the model in a file: as given, as said beside it, or the released model's."""
     beside = path.with_name(_SAT_CONFIG)
-    said = Path(given) if given.endswith(".json") else beside
-    if given.endswith(".json") or (not given and beside.is_file()):
-        config = published_config.sat_config(said.absolute().parent, said.name)
+    if not config and not beside.is_file():
+        where = f"{path} (held against {DEFAULT}; if it is another, --config names its {_SAT_CONFIG})"
+        return released.load_file(path, _config(path, DEFAULT, text_encoder), where=where)
+    return released.load_file(path, _config(path, config or str(beside), text_encoder))
+
+
+def _config(path: Path, said: str, text_encoder: str) -> preset.Config:
+    """The shape of the model in a file, as a model_config.json, a preset or a TOML file says it."""
+    if said.endswith(".json"):
+        config = published_config.sat_config(Path(said).absolute().parent, Path(said).name)
     else:
-        config = preset.read(given or DEFAULT)
+        config = preset.read(said)
     name = path.absolute().parent.name if path.name == _SAT_WEIGHTS else path.stem
-    return published_config.finished(replace(config, name=name), text_encoder, where=given or str(path))
+    return published_config.finished(replace(config, name=name), text_encoder, where=said)
 
 
 def _in(folder: Path) -> str:

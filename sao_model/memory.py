@@ -10,7 +10,8 @@ An activation of the DiT is W T numbers a sample (width, tokens: latents + 1). A
 c t numbers (channels and length in a block), A the sum of that over the blocks of encoder and decoder, a its
 greatest value. The factors count tensors that live at once; a test holds them against PyTorch's own count.
 
-    DiT, generating          21 W T   batch of two for guidance; inside the gated layer of one block
+    DiT, generating          21 W T   batch of two for guidance; inside the gated layer of one block (13 on a
+                             CPU, where that goes in pieces)
     DiT, training            (32 L + 12) W T   L blocks keep what the backward pass needs
     … with checkpointing     (L + 32 + 12) W T   their inputs only, and one block at a time
     codec, one way           6 a   without gradients: chunks of 128 latents where it decodes for a sound,

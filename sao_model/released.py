@@ -131,13 +131,13 @@ def load(folder: str | Path, *, text_encoder: str = "") -> StableAudio:
     """
     folder = Path(folder)
     config, layout = _config(folder, text_encoder)
-    return _load(config, files(folder), layout, where=folder)
+    return _load(config, files(folder), layout, where=str(folder))
 
 
-def load_file(path: Path, config: Config) -> StableAudio:
+def load_file(path: Path, config: Config, *, where: str = "") -> StableAudio:
     """The model in one file of stable-audio-tools' layout, whatever the file's name. A text encoder in it
-    (ComfyUI writes one there) is passed over: `config` says which is used."""
-    return _load(config, {"": path}, sat, where=path)
+    (ComfyUI writes one there) is passed over: `config` says which is used. `where`: what messages call it."""
+    return _load(config, {"": path}, sat, where=where or str(path))
 
 
 def load_codec(folder: Path) -> codec.Codec:
@@ -166,18 +166,18 @@ def _config(folder: Path, text_encoder: str = "") -> tuple[Config, Layout]:
     return published_config.read(folder, text_encoder=text_encoder), layout
 
 
-def _load(config: Config, found: Mapping[str, Path], layout: Layout, *, where: Path) -> StableAudio:
+def _load(config: Config, found: Mapping[str, Path], layout: Layout, *, where: str) -> StableAudio:
     for path in found.values():
         _check_there(path)
     with torch.device("meta"):
         model = StableAudio(config)
     again = published_config.AGAIN
     shapes = {part: _own(weights.shapes(path, fix=again)) for part, path in found.items()}
-    _check(_trained(model), shapes, layout, config, str(where))
+    _check(_trained(model), shapes, layout, config, where)
     log.warning("%s: if these are Stability AI's weights, the Stability AI Community License applies", where)
     fetch_text(model)
     foreign = {part: weights.read(path, fix=again, only=shapes[part]) for part, path in found.items()}
-    _check_constants(model, foreign, layout, str(where))
+    _check_constants(model, foreign, layout, where)
     _put(_trained(model), foreign, layout, config)
     model.terms |= dict.fromkeys(("vae", "dit", "conditioners"), TERMS)
     return model

@@ -185,7 +185,8 @@ def test_one_file_is_taken_with_the_config_beside_it_or_given(taken: Path, tmp_p
     assert checkpoint.describe(tmp_path / "b").config.name == "stable_audio"
     assert same(checkpoint.load(tmp_path / "c"), checkpoint.load(taken / "sat"))
     with pytest.raises(
-        UsageError, match=r"(?s)another model.*another size: \(2 layers, 256 wide\), here \(24"
+        UsageError,
+        match=r"(?s)held against stable_audio_open; .*another size: \(2 layers, 256 wide\), here \(24",
     ):
         imported.load(tmp_path / "stable_audio.safetensors")
 
