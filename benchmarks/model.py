@@ -38,7 +38,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # run from a check
 
 from sao_model import codec, preset, released, samplers
 from sao_model.dit import DiT
-from sao_model.model import StableAudio
+from sao_model.model import StableAudioModel
 from sao_model.step_cache import StepCache
 
 THRESHOLDS = (0.05, 0.1, 0.2)  # of the step cache
@@ -93,12 +93,12 @@ def main() -> None:
     report(results, cached, args.rounds)
 
 
-def built(name: str) -> StableAudio:
+def built(name: str) -> StableAudioModel:
     """A model with random weights, none of them at the zero that training begins with."""
     tiny = preset.read("tiny")
     config = dataclasses.replace(preset.read(name), prompt=tiny.prompt)  # the text encoder is not measured
     torch.manual_seed(0)
-    model = StableAudio(config).requires_grad_(False).eval()
+    model = StableAudioModel(config).requires_grad_(False).eval()
     awake(model.dit)
     return model
 
@@ -110,7 +110,7 @@ def awake(dit: DiT) -> None:
             parameter.normal_(std=0.02)
 
 
-def exported(model: StableAudio) -> dict[str, nn.Module]:
+def exported(model: StableAudioModel) -> dict[str, nn.Module]:
     """diffusers' modules with the model's weights."""
     import diffusers
 

@@ -229,11 +229,11 @@ def model_sizes() -> str:
     import torch
 
     from sao_model import checkpoint, preset
-    from sao_model.model import StableAudio
+    from sao_model.model import StableAudioModel
 
     with torch.device("meta"):
         counted = {
-            name: checkpoint.measure(StableAudio(preset.read(name))) for name in sorted(preset.presets())
+            name: checkpoint.measure(StableAudioModel(preset.read(name))) for name in sorted(preset.presets())
         }
     rows = [
         [f"`{part}`", *(f"{parts[part].parameters:,d}" for parts in counted.values())]

@@ -31,7 +31,7 @@ from sao_data.forms import Count, Digest, Form, Sha256
 from sao_data.storage import checksums, documents
 from sao_model import codec, preset, recognised, weights
 from sao_model.conditioners import t5
-from sao_model.model import StableAudio, build, fetch_text, parts
+from sao_model.model import StableAudioModel, build, fetch_text, parts
 from sao_model.preset import Config, parse, to_table
 from sao_model.weights import Tensors, TensorShape
 
@@ -76,13 +76,13 @@ class Description:
     extras: dict[str, str]  # further tensor files: name -> sha256
 
 
-def from_preset(name: str, *, seed: int = 0) -> StableAudio:
+def from_preset(name: str, *, seed: int = 0) -> StableAudioModel:
     """A model with random weights from a preset ("tiny") or a TOML file."""
     return build(preset.read(name), seed=seed)
 
 
 def save(
-    model: StableAudio,
+    model: StableAudioModel,
     folder: str | Path,
     *,
     tensors: Mapping[str, Tensors] | None = None,
@@ -141,14 +141,14 @@ def written_whole(folder: str | Path) -> Iterator[Path]:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def load(folder: str | Path, *, verify: bool = True) -> StableAudio:
+def load(folder: str | Path, *, verify: bool = True) -> StableAudioModel:
     """The model of a checkpoint, on the CPU. `verify` reads every file once more to compare its sha256."""
     description = describe(folder)
     absent = [name for name, part in description.parts.items() if not part.file]
     if absent and (absent != ["text_encoder"] or not _is_fetched(description.config)):
         raise UsageError(f"{folder}: holds no {' and no '.join(absent)}; give a checkpoint of train_dit.py")
     with torch.device("meta"):
-        model = StableAudio(description.config)
+        model = StableAudioModel(description.config)
     for name, module in parts(model).items():
         part = description.parts[name]
         if part.file and part.parameters != sum(p.numel() for p in module.parameters()):
@@ -206,7 +206,7 @@ def describe(folder: str | Path) -> Description:
     )
 
 
-def measure(model: StableAudio) -> dict[str, StoredPart]:
+def measure(model: StableAudioModel) -> dict[str, StoredPart]:
     """Sizes of a model's parts, exact on the meta device too."""
     return {name: _part(module, terms=model.terms.get(name, "")) for name, module in parts(model).items()}
 
@@ -220,7 +220,7 @@ def assign(module: nn.Module, tensors: Tensors, *, where: str) -> None:
     weights.put(module, tensors)
 
 
-def _with_text(model: StableAudio) -> tuple[Config, dict[str, bytes]]:
+def _with_text(model: StableAudioModel) -> tuple[Config, dict[str, bytes]]:
     """The config as it is stored, and the tokenizer's files where a published text encoder goes along."""
     text, config = model.text, model.config
     if not isinstance(text, t5.TextConditioner) or not text.files or not text.goes_along:

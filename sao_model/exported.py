@@ -17,7 +17,7 @@ from sao_data.errors import UsageError
 from sao_model import checkpoint, layouts, released, weights
 from sao_model.codec import Config as CodecConfig
 from sao_model.conditioners import t5
-from sao_model.model import StableAudio
+from sao_model.model import StableAudioModel
 from sao_model.preset import Config
 
 To = Literal["diffusers", "stable-audio-tools"]
@@ -37,7 +37,7 @@ _SCHEDULER = {  # of the released model: sigma 500 to 0.3 in equal steps of its 
 }  # fmt: skip
 
 
-def write(model: StableAudio, out: Path, to: To) -> None:
+def write(model: StableAudioModel, out: Path, to: To) -> None:
     """Write the folder, whole or not at all; UsageError if it exists or the layout cannot hold the model."""
     text = _published_text(model)
     with checkpoint.written_whole(out) as folder:
@@ -47,7 +47,7 @@ def write(model: StableAudio, out: Path, to: To) -> None:
             _stable_audio_tools(model, text, folder)
 
 
-def _published_text(model: StableAudio) -> t5.TextConditioner:
+def _published_text(model: StableAudioModel) -> t5.TextConditioner:
     text = model.text
     if not isinstance(text, t5.TextConditioner) or not text.config.pretrained:
         raise UsageError(
@@ -57,7 +57,7 @@ def _published_text(model: StableAudio) -> t5.TextConditioner:
     return text
 
 
-def _diffusers(model: StableAudio, text: t5.TextConditioner, folder: Path) -> None:
+def _diffusers(model: StableAudioModel, text: t5.TextConditioner, folder: Path) -> None:
     tables = diffusers_tables(model.config)
     for part, tensors in released.export(model, layouts.diffusers).items():
         _write_part(folder / part, tables[part], "diffusion_pytorch_model.safetensors", tensors)
@@ -68,7 +68,7 @@ def _diffusers(model: StableAudio, text: t5.TextConditioner, folder: Path) -> No
     _write_tokenizer(text, folder / "tokenizer")
 
 
-def _stable_audio_tools(model: StableAudio, text: t5.TextConditioner, folder: Path) -> None:
+def _stable_audio_tools(model: StableAudioModel, text: t5.TextConditioner, folder: Path) -> None:
     name = _t5_name(text) if text.goes_along else text.config.pretrained
     table = stable_audio_tools_table(model.config, name)
     _write_part(

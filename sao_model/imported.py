@@ -12,7 +12,7 @@ from pathlib import Path
 from sao_data.errors import UsageError
 from sao_model import checkpoint, preset, published_config, recognised, released, run, weights
 from sao_model.conditioners import t5
-from sao_model.model import StableAudio
+from sao_model.model import StableAudioModel
 
 DEFAULT = "stable_audio_open"  # the preset that a file without a config is held against
 PARTS = ("vae", "dit", "conditioners")  # whose terms are those of the model
@@ -21,7 +21,7 @@ _SAT_CONFIG, _SAT_WEIGHTS = "model_config.json", "model.safetensors"
 _LAYOUTS = "a folder with model_config.json (stable-audio-tools) or model_index.json (diffusers)"
 
 
-def load(source: Path, *, config: str = "", text_encoder: str = "", terms: str = "") -> StableAudio:
+def load(source: Path, *, config: str = "", text_encoder: str = "", terms: str = "") -> StableAudioModel:
     """The model in a folder of another layout or in one file, to be saved with its text encoder.
 
     `config`: for a file, a model_config.json, a preset or a TOML file; `text_encoder`: a folder with the T5,
@@ -42,7 +42,7 @@ def load(source: Path, *, config: str = "", text_encoder: str = "", terms: str =
     return model
 
 
-def _from_folder(folder: Path, config: str, text_encoder: str) -> StableAudio:
+def _from_folder(folder: Path, config: str, text_encoder: str) -> StableAudioModel:
     if (folder / checkpoint.FILE).is_file() or run.checkpoints(folder):
         raise UsageError(
             f"{folder}: is a checkpoint or a run of sao already: there is nothing to import; give it as it "
@@ -55,7 +55,7 @@ def _from_folder(folder: Path, config: str, text_encoder: str) -> StableAudio:
     return released.load(folder, text_encoder=text_encoder)
 
 
-def _from_file(path: Path, config: str, text_encoder: str) -> StableAudio:
+def _from_file(path: Path, config: str, text_encoder: str) -> StableAudioModel:
     if not path.is_file():
         raise UsageError(f"{path}: no such file or folder; give {_LAYOUTS}, or one .safetensors file")
     if what := recognised.other_file(path):

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from sao_model.edits import Edit
-from sao_model.model import Progress, StableAudio, watched
+from sao_model.model import Progress, StableAudioModel, watched
 from sao_model.request import Sampling, Sound, check
 
 OVERLAP = 4  # the part of a window that is carried over is one in so many
@@ -26,7 +26,9 @@ def num_windows(model_latents: int, num_latents: int) -> int:
 
 
 @torch.no_grad()
-def generate(model: StableAudio, sound: Sound, how: Sampling, *, progress: Progress | None = None) -> Tensor:
+def generate(
+    model: StableAudioModel, sound: Sound, how: Sampling, *, progress: Progress | None = None
+) -> Tensor:
     """Audio (2, samples) of any length, float32 on the CPU; of its seed, as all sounds."""
     num_frames = check(model.config, sound, beyond_window=True)
     hop, window = model.config.codec.hop, model.config.num_latents

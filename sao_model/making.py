@@ -21,7 +21,7 @@ from sao_model import declared, devices, edits, generation, longer, opened, samp
 from sao_model.checkpoint import Description
 from sao_model.edits import Edit
 from sao_model.generation import Config
-from sao_model.model import StableAudio
+from sao_model.model import StableAudioModel
 from sao_model.preset import Config as Shape
 from sao_model.request import check as check_sound
 from sao_model.run import RunProgress
@@ -54,7 +54,7 @@ def generate(
     progress: RunProgress | None = None,
     *,
     overwrite: bool = False,
-    model: StableAudio | None = None,
+    model: StableAudioModel | None = None,
 ) -> list[SoundJob]:
     """Write the sounds, each with its facts; UsageError for what the model cannot do, before it is loaded.
 
@@ -168,7 +168,7 @@ def _read_facts(path: Path) -> dict[str, Any]:
 
 
 def _audio(
-    model: StableAudio, jobs: Sequence[SoundJob], original: AudioIn | None, progress: RunProgress | None
+    model: StableAudioModel, jobs: Sequence[SoundJob], original: AudioIn | None, progress: RunProgress | None
 ) -> Iterator[tuple[SoundJob, Tensor]]:
     """Each job with its audio, in order, as soon as it is there."""
     config = jobs[0].config
@@ -195,7 +195,7 @@ def _audio(
         progress.finish()
 
 
-def placed(model: StableAudio, where: torch.device, precision: str) -> StableAudio:
+def placed(model: StableAudioModel, where: torch.device, precision: str) -> StableAudioModel:
     """The model ready to generate; only the transformer runs in half precision: it takes the time."""
     model = model.to(where).eval()
     if precision == "bf16":
@@ -209,7 +209,7 @@ def _num_windows(shape: Shape, config: Config) -> int:
     return longer.num_windows(shape.num_latents, latents)
 
 
-def _edit(model: StableAudio, config: Config, original: AudioIn) -> Edit:
+def _edit(model: StableAudioModel, config: Config, original: AudioIn) -> Edit:
     regions = _regions(config, original, model.config.sample_rate)
     samples_CT = torch.from_numpy(original.samples_CT).to(model.device)
     return edits.prepare(

@@ -28,7 +28,7 @@ Watch = Callable[[diffusion.Velocity], diffusion.Velocity]
 PAPER = Sampling()
 
 
-class StableAudio(nn.Module):
+class StableAudioModel(nn.Module):
     """Codec, conditioners and DiT; training and generation are written in terms of them."""
 
     def __init__(self, config: Config) -> None:
@@ -186,22 +186,22 @@ class StableAudio(nn.Module):
         return torch.as_tensor(values, dtype=torch.float32).to(self.device)
 
 
-def build(config: Config, *, seed: int = 0) -> StableAudio:
+def build(config: Config, *, seed: int = 0) -> StableAudioModel:
     """A model with random weights, the same for the same seed; the text encoder's weights are fetched."""
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
-        model = StableAudio(config)
+        model = StableAudioModel(config)
     fetch_text(model)
     return model
 
 
-def fetch_text(model: StableAudio) -> None:
+def fetch_text(model: StableAudioModel) -> None:
     """Get the weights of a published text encoder; nothing to do for one with weights of its own."""
     if isinstance(model.text, t5.TextConditioner):
         model.text.fetch()
 
 
-def parts(model: StableAudio) -> dict[str, nn.Module]:
+def parts(model: StableAudioModel) -> dict[str, nn.Module]:
     """The parts that are counted and stored, by the names that `sao model` shows."""
     return {
         "vae": model.codec,

@@ -13,7 +13,7 @@ from sao_data.storage import checksums
 from sao_model import checkpoint, declared, published_config, recognised, released, run, weights
 from sao_model.checkpoint import Description, StoredPart
 from sao_model.codec import Codec
-from sao_model.model import StableAudio
+from sao_model.model import StableAudioModel
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,7 +27,7 @@ class Opened:
         """Config, and size, digest and terms of every part; nothing is loaded."""
         return _described(self.folder) if self.is_published else checkpoint.describe(self.folder)
 
-    def load(self) -> StableAudio:
+    def load(self) -> StableAudioModel:
         """The model, on the CPU."""
         return released.load(self.folder) if self.is_published else checkpoint.load(self.folder)
 
@@ -68,7 +68,7 @@ def _described(folder: Path) -> Description:
     """Of a published folder: digests are those of the files that hold the parts, '' where several do."""
     config = published_config.read(folder)
     with torch.device("meta"):
-        measured = checkpoint.measure(StableAudio(config))
+        measured = checkpoint.measure(StableAudioModel(config))
     files = released.files(folder)
     digests = {path: checksums.sha256(path) for path in files.values() if path.is_file()}
     by_part = {"vae": "vae", "dit": "transformer", "conditioners": "projection_model"}

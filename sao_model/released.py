@@ -19,7 +19,7 @@ from sao_data.errors import UsageError
 from sao_model import codec, published_config, recognised, weights
 from sao_model.dit import NUM_ROTARY, ROTARY_BASE
 from sao_model.layouts import Layout, diffusers, sat, their_shape
-from sao_model.model import StableAudio, fetch_text
+from sao_model.model import StableAudioModel, fetch_text
 from sao_model.preset import Config
 from sao_model.weights import TensorShape
 
@@ -38,7 +38,7 @@ _CONSTANT = re.compile(
 _COMFY_TEXT = "text_encoders."
 
 
-def export(model: StableAudio, layout: Layout) -> Foreign:
+def export(model: StableAudioModel, layout: Layout) -> Foreign:
     """A model's weights in another layout, with the constant tensors that are stored there."""
     foreign: Foreign = {}
     for name, parameter in _trained(model).named_parameters():
@@ -64,7 +64,7 @@ def wanted(module: nn.Module, layout: Layout, num_blocks: int) -> dict[str, Tens
 
 
 def import_weights(
-    model: StableAudio, foreign: Mapping[str, Mapping[str, Tensor]], layout: Layout, *, where: str
+    model: StableAudioModel, foreign: Mapping[str, Mapping[str, Tensor]], layout: Layout, *, where: str
 ) -> None:
     """Load weights that lie in another layout, as float32; UsageError lists what does not fit."""
     shapes = {part: _shapes_of(tensors) for part, tensors in foreign.items()}
@@ -84,7 +84,7 @@ def _check(
 
 
 def _check_constants(
-    model: StableAudio, foreign: Mapping[str, Mapping[str, Tensor]], layout: Layout, where: str
+    model: StableAudioModel, foreign: Mapping[str, Mapping[str, Tensor]], layout: Layout, where: str
 ) -> None:
     """UsageError if a tensor that is no parameter here is not what is computed in its place."""
     for part, name, expected in _constants(model, layout):
@@ -123,7 +123,7 @@ def files(folder: Path) -> dict[str, Path]:
     return {part: folder / part / _FILES[is_sat] for part in names}
 
 
-def load(folder: str | Path, *, text_encoder: str = "") -> StableAudio:
+def load(folder: str | Path, *, text_encoder: str = "") -> StableAudioModel:
     """The model in a folder of stable-audio-tools (model_config.json) or diffusers (model_index.json), with
     the T5 in the folder `text_encoder` instead of the one that it names, if that is given.
 
@@ -134,7 +134,7 @@ def load(folder: str | Path, *, text_encoder: str = "") -> StableAudio:
     return _load(config, files(folder), layout, where=str(folder))
 
 
-def load_file(path: Path, config: Config, *, where: str = "") -> StableAudio:
+def load_file(path: Path, config: Config, *, where: str = "") -> StableAudioModel:
     """The model in one file of stable-audio-tools' layout, whatever the file's name. A text encoder in it
     (ComfyUI writes one there) is passed over: `config` says which is used. `where`: what messages call it."""
     return _load(config, {"": path}, sat, where=where or str(path))
@@ -166,11 +166,11 @@ def _config(folder: Path, text_encoder: str = "") -> tuple[Config, Layout]:
     return published_config.read(folder, text_encoder=text_encoder), layout
 
 
-def _load(config: Config, found: Mapping[str, Path], layout: Layout, *, where: str) -> StableAudio:
+def _load(config: Config, found: Mapping[str, Path], layout: Layout, *, where: str) -> StableAudioModel:
     for path in found.values():
         _check_there(path)
     with torch.device("meta"):
-        model = StableAudio(config)
+        model = StableAudioModel(config)
     again = published_config.AGAIN
     shapes = {part: _own(weights.shapes(path, fix=again)) for part, path in found.items()}
     _check(_trained(model), shapes, layout, config, where)
@@ -205,12 +205,12 @@ def _shapes_of(tensors: Mapping[str, Tensor]) -> dict[str, TensorShape]:
     return {name: TensorShape(tuple(tensor.shape)) for name, tensor in tensors.items()}
 
 
-def _trained(model: StableAudio) -> nn.ModuleDict:
+def _trained(model: StableAudioModel) -> nn.ModuleDict:
     """All but the text encoder, which both layouts keep apart."""
     return nn.ModuleDict({"codec": model.codec, "conditioners": model.conditioners, "dit": model.dit})
 
 
-def _constants(model: StableAudio, layout: Layout) -> list[tuple[str, str, Tensor]]:
+def _constants(model: StableAudioModel, layout: Layout) -> list[tuple[str, str, Tensor]]:
     """What the others store and we compute: zero biases of layer norms, rotary frequencies."""
     found = []
     for name, parameter in _trained(model).named_parameters():

@@ -19,7 +19,7 @@ from sao_data.dataset.release import Release
 from sao_data.errors import UsageError
 from sao_data.loading.stream import Stream, StreamBatch, StreamConfig
 from sao_model import checkpoint, declared, diffusion, ema, opened, optimiser, preset, processes, run
-from sao_model.model import StableAudio, build
+from sao_model.model import StableAudioModel, build
 from sao_model.opened import Opened
 
 
@@ -93,7 +93,7 @@ def train(
 
 def _loss(
     wrapped: nn.Module,
-    model: StableAudio,
+    model: StableAudioModel,
     batch: StreamBatch,
     t_B: Tensor,
     generator: torch.Generator,
@@ -131,7 +131,7 @@ def _share(accelerator: Any, batch_size: int) -> slice:
     return slice(rank * batch_size // world, (rank + 1) * batch_size // world)
 
 
-def _model(config: Config, vae: Opened, found: Path | None, promise: declared.Declared) -> StableAudio:
+def _model(config: Config, vae: Opened, found: Path | None, promise: declared.Declared) -> StableAudioModel:
     """The model to train, codec and text encoder frozen: of a checkpoint, of a model to fine-tune, or new
     from the seed."""
     if found:
@@ -152,7 +152,7 @@ def _model(config: Config, vae: Opened, found: Path | None, promise: declared.De
     return model
 
 
-def _started(config: Config, shape: preset.Config) -> StableAudio:
+def _started(config: Config, shape: preset.Config) -> StableAudioModel:
     """The model to fine-tune, with the name and the window of `shape`; its weights must be of that shape."""
     model = opened.find(config.start_from).load()
     if differing := preset.differences(shape, model.config):
@@ -197,13 +197,13 @@ def _pretrained(config: Config, vae: Opened) -> list[dict[str, Any]]:
     ]
 
 
-def _trained(model: StableAudio) -> dict[str, nn.Parameter]:
+def _trained(model: StableAudioModel) -> dict[str, nn.Parameter]:
     return {name: p for name, p in model.named_parameters() if p.requires_grad}
 
 
 def _save(
     folder: Path,
-    model: StableAudio,
+    model: StableAudioModel,
     optim: Any,
     average: ema.Ema,
     files: dict[str, bytes],
@@ -215,6 +215,6 @@ def _save(
         checkpoint.save(model, folder, tensors=tensors, files=files, like=like)
 
 
-def _restore(folder: Path, model: StableAudio, optim: Any, average: ema.Ema) -> None:
+def _restore(folder: Path, model: StableAudioModel, optim: Any, average: ema.Ema) -> None:
     tensors = checkpoint.load_tensors(folder, "training")
     run.load_training(tensors, _trained(model), optim.optimizer, average)

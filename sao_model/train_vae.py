@@ -20,7 +20,7 @@ from sao_data.dataset.release import Release
 from sao_data.errors import UsageError
 from sao_data.loading.stream import Stream, StreamConfig
 from sao_model import checkpoint, codec, declared, ema, losses, opened, optimiser, preset, processes, run
-from sao_model.model import StableAudio
+from sao_model.model import StableAudioModel
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -172,7 +172,7 @@ def _save(
     """A checkpoint that holds the codec alone: the averaged weights, and beside them what a resume needs."""
     tensors = {"training": run.training_tensors(_trained(vae), optim.optimizer, average)}
     with torch.device("meta"):
-        model = StableAudio(shape)
+        model = StableAudioModel(shape)
     model.codec = vae
     model.terms = promise.terms_of_parts()
     with average.applied(vae):

@@ -73,11 +73,11 @@ def _described(name: str) -> tuple[Config, dict[str, StoredPart]]:
         return description.config, description.parts
     import torch
 
-    from sao_model.model import StableAudio
+    from sao_model.model import StableAudioModel
 
     config = preset.read(name)
     with torch.device("meta"):
-        model = StableAudio(config)
+        model = StableAudioModel(config)
     return config, checkpoint.measure(model)
 
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from sao_model import preset
-from sao_model.model import StableAudio, build
+from sao_model.model import StableAudioModel, build
 
 
 @pytest.fixture(scope="session")
@@ -14,6 +14,6 @@ def tiny_config() -> preset.Config:
 
 
 @pytest.fixture
-def tiny(tiny_config: preset.Config) -> StableAudio:
+def tiny(tiny_config: preset.Config) -> StableAudioModel:
     torch.set_num_threads(1)
     return build(tiny_config, seed=3)

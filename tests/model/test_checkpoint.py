@@ -17,7 +17,7 @@ from sao_data.storage import checksums
 from sao_model import checkpoint
 from sao_model.checkpoint import assign, describe, load, load_codec, load_tensors, save
 from sao_model.ema import Ema
-from sao_model.model import StableAudio, build
+from sao_model.model import StableAudioModel, build
 from sao_model.preset import Config
 from sao_model.request import Sampling, Sound
 from tests import damaged
@@ -37,7 +37,7 @@ def saved(stored: Path, tmp_path: Path) -> Path:
     return shutil.copytree(stored, tmp_path / "ckpt")
 
 
-def test_what_is_loaded_is_what_was_saved(tiny: StableAudio, saved: Path) -> None:
+def test_what_is_loaded_is_what_was_saved(tiny: StableAudioModel, saved: Path) -> None:
     again = load(saved)
     assert again.config == tiny.config
     ours, theirs = dict(tiny.named_parameters()), dict(again.named_parameters())
@@ -48,14 +48,16 @@ def test_what_is_loaded_is_what_was_saved(tiny: StableAudio, saved: Path) -> Non
     assert torch.equal(tiny.generate(*asked)[0], again.generate(*asked)[0])
 
 
-def test_the_codec_loads_alone(tiny: StableAudio, saved: Path) -> None:
+def test_the_codec_loads_alone(tiny: StableAudioModel, saved: Path) -> None:
     codec = load_codec(saved)
     z = torch.randn(1, 8, 4, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
         assert torch.equal(codec.decode(z), tiny.codec.decode(z))
 
 
-def test_every_kind_of_tensor_is_stored_as_safetensors_reads_it(tiny: StableAudio, tmp_path: Path) -> None:
+def test_every_kind_of_tensor_is_stored_as_safetensors_reads_it(
+    tiny: StableAudioModel, tmp_path: Path
+) -> None:
     kinds = [
         torch.float64,
         torch.float32,
@@ -75,14 +77,14 @@ def test_every_kind_of_tensor_is_stored_as_safetensors_reads_it(tiny: StableAudi
         assert torch.equal(again[name], tensor)
 
 
-def test_no_temporary_is_left_and_nothing_is_overwritten(tiny: StableAudio, saved: Path) -> None:
+def test_no_temporary_is_left_and_nothing_is_overwritten(tiny: StableAudioModel, saved: Path) -> None:
     assert [path.name for path in saved.parent.iterdir()] == ["ckpt"]
     with pytest.raises(UsageError, match="not overwritten"):
         save(tiny, saved)
 
 
 def test_a_write_that_fails_leaves_nothing(
-    tiny: StableAudio, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tiny: StableAudioModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(checkpoint, "_sync", lambda _: (_ for _ in ()).throw(OSError("disk full")))
     with pytest.raises(OSError, match="disk full"):
@@ -90,13 +92,13 @@ def test_a_write_that_fails_leaves_nothing(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_equal_models_give_equal_files(tiny: StableAudio, saved: Path, tmp_path: Path) -> None:
+def test_equal_models_give_equal_files(tiny: StableAudioModel, saved: Path, tmp_path: Path) -> None:
     save(tiny, tmp_path / "again")
     for path in saved.iterdir():
         assert path.read_bytes() == (tmp_path / "again" / path.name).read_bytes()
 
 
-def test_averages_and_files_travel_along(tiny: StableAudio, tmp_path: Path) -> None:
+def test_averages_and_files_travel_along(tiny: StableAudioModel, tmp_path: Path) -> None:
     average = Ema(tiny.dit)
     average.update(tiny.dit)
     save(tiny, tmp_path / "ckpt", tensors={"ema": average.state_dict()}, files={"training_data.json": b"{}"})
@@ -108,7 +110,7 @@ def test_averages_and_files_travel_along(tiny: StableAudio, tmp_path: Path) -> N
         load_tensors(tmp_path / "ckpt", "optimiser")
 
 
-def test_a_codec_alone_is_no_whole_model(tiny: StableAudio, tmp_path: Path) -> None:
+def test_a_codec_alone_is_no_whole_model(tiny: StableAudioModel, tmp_path: Path) -> None:
     save(tiny, tmp_path / "vae", only=("vae",))
     assert sorted(path.name for path in (tmp_path / "vae").iterdir()) == [
         "SHA256SUMS",
@@ -120,7 +122,7 @@ def test_a_codec_alone_is_no_whole_model(tiny: StableAudio, tmp_path: Path) -> N
         load(tmp_path / "vae")
 
 
-def test_terms_stay_with_the_weights(tiny: StableAudio, tmp_path: Path) -> None:
+def test_terms_stay_with_the_weights(tiny: StableAudioModel, tmp_path: Path) -> None:
     tiny.terms = {"vae": "CC-BY-4.0"}
     save(tiny, tmp_path / "a")
     save(load(tmp_path / "a"), tmp_path / "b")
@@ -159,7 +161,7 @@ def test_another_format_is_refused(saved: Path) -> None:
         load(saved)
 
 
-def test_weights_of_another_model_are_listed_in_groups(tiny: StableAudio) -> None:
+def test_weights_of_another_model_are_listed_in_groups(tiny: StableAudioModel) -> None:
     weights = dict(tiny.dit.named_parameters())
     changed = {key: p.detach() for key, p in weights.items() if not key.endswith("ff.out.weight")}
     changed["blocks.0.norm4.weight"] = torch.zeros(1)
@@ -273,7 +275,7 @@ def test_a_forged_checkpoint_is_refused_in_one_line(saved: Path, name: str) -> N
 
 
 @pytest.mark.parametrize("kind", [torch.float16, torch.bfloat16, torch.float64])
-def test_other_precision_is_read_as_float32(tiny: StableAudio, saved: Path, kind: torch.dtype) -> None:
+def test_other_precision_is_read_as_float32(tiny: StableAudioModel, saved: Path, kind: torch.dtype) -> None:
     rewrite(lambda x: x.to(kind))(saved)
     with pytest.raises(IntegrityError, match=r"if the change is meant, run `(sha256sum .*)`") as error:
         load(saved)
@@ -288,7 +290,7 @@ def test_other_precision_is_read_as_float32(tiny: StableAudio, saved: Path, kind
     assert audio.isfinite().all()
 
 
-def test_what_is_not_finite_is_not_saved(tiny: StableAudio, tmp_path: Path) -> None:
+def test_what_is_not_finite_is_not_saved(tiny: StableAudioModel, tmp_path: Path) -> None:
     with torch.no_grad():
         broken = build(tiny.config)
         next(iter(broken.dit.parameters())).view(-1)[0] = float("nan")

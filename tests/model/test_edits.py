@@ -10,7 +10,7 @@ from sao_data.errors import UsageError
 from sao_model import edits, longer, samplers
 from sao_model.diffusion import alpha_sigma
 from sao_model.edits import Edit
-from sao_model.model import StableAudio
+from sao_model.model import StableAudioModel
 from sao_model.request import Sampling, Sound
 
 RATE = 1000
@@ -135,7 +135,7 @@ def test_the_strength_says_how_much_noise_is_added(name: str) -> None:
     assert likeness[-1] < 0.1
 
 
-def test_a_longer_sound_is_made_window_by_window(tiny: StableAudio) -> None:
+def test_a_longer_sound_is_made_window_by_window(tiny: StableAudioModel) -> None:
     """Each window is told where it stands; what was made stays as it is, and there is no click."""
     window = tiny.config.num_frames / tiny.config.sample_rate
     sound, how = Sound(prompt="rain", seconds=2.5 * window, seed=1), Sampling(steps=2)

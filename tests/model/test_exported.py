@@ -13,7 +13,7 @@ import torch
 
 from sao_data.errors import UsageError
 from sao_model import checkpoint, exported, generation, making, opened, published_config, released
-from sao_model.model import StableAudio
+from sao_model.model import StableAudioModel
 from tests.paths import SHARED
 
 PARITY = SHARED / "parity"
@@ -23,7 +23,7 @@ OTHER = {"diffusers": "sat", "stable-audio-tools": "diffusers"}
 @pytest.fixture(scope="module", params=exported.LAYOUTS)
 def both(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> tuple[StableAudio, Path]:
+) -> tuple[StableAudioModel, Path]:
     """A published model in the other layout, and what is written of it."""
     if not PARITY.is_dir():
         pytest.skip("the parity checkpoints are not on this machine")
@@ -33,7 +33,7 @@ def both(
     return model, out
 
 
-def test_read_back_it_is_the_same_model_bit_for_bit(both: tuple[StableAudio, Path]) -> None:
+def test_read_back_it_is_the_same_model_bit_for_bit(both: tuple[StableAudioModel, Path]) -> None:
     model, out = both
     again = released.load(out)
     ours, theirs = dict(model.named_parameters()), dict(again.named_parameters())
@@ -45,7 +45,7 @@ def test_read_back_it_is_the_same_model_bit_for_bit(both: tuple[StableAudio, Pat
     assert torch.equal(model.text(prompts), again.text(prompts))
 
 
-def test_it_says_what_the_published_files_say(both: tuple[StableAudio, Path]) -> None:
+def test_it_says_what_the_published_files_say(both: tuple[StableAudioModel, Path]) -> None:
     """The same settings, but for what only their writer knows."""
     _, out = both
     published = PARITY / ("diffusers" if (out / "model_index.json").is_file() else "sat")
@@ -78,20 +78,22 @@ def test_diffusers_opens_it_and_makes_the_same_velocity(tmp_path: Path) -> None:
     assert ids == model.text.tokenize(["a dog barks"])[0]
 
 
-def test_a_model_whose_prompts_no_other_tool_can_read_is_refused(tiny: StableAudio, tmp_path: Path) -> None:
+def test_a_model_whose_prompts_no_other_tool_can_read_is_refused(
+    tiny: StableAudioModel, tmp_path: Path
+) -> None:
     with pytest.raises(UsageError, match="no other tool has a tokenizer"):
         exported.write(tiny, tmp_path / "model", "diffusers")
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_folder_that_is_there_is_not_written_over(both: tuple[StableAudio, Path]) -> None:
+def test_a_folder_that_is_there_is_not_written_over(both: tuple[StableAudioModel, Path]) -> None:
     model, out = both
     with pytest.raises(UsageError, match="exists and is not overwritten"):
         exported.write(model, out, "diffusers")
 
 
 def test_an_export_that_fails_leaves_nothing(
-    both: tuple[StableAudio, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    both: tuple[StableAudioModel, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model, _ = both
     monkeypatch.setattr(checkpoint, "_sync", lambda _: (_ for _ in ()).throw(OSError("disk full")))
@@ -101,7 +103,7 @@ def test_an_export_that_fails_leaves_nothing(
 
 
 def test_a_published_folder_is_described_and_heard_as_it_is(
-    both: tuple[StableAudio, Path], tmp_path: Path
+    both: tuple[StableAudioModel, Path], tmp_path: Path
 ) -> None:
     model, out = both
     described = opened.find(out).describe()

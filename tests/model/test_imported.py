@@ -27,7 +27,7 @@ from sao_model import (
     weights,
 )
 from sao_model.conditioners import t5
-from sao_model.model import StableAudio
+from sao_model.model import StableAudioModel
 from sao_model.request import Sampling, Sound
 from sao_model.verbs import export as export_verb
 from sao_model.verbs import import_ as verb
@@ -68,7 +68,7 @@ def give(source: Path, layout: str, out: Path) -> None:
     assert export_verb.run(parser.parse_args([str(source), "--to", TO[layout], "--out", str(out)])) == 0
 
 
-def same(ours: StableAudio, theirs: StableAudio) -> bool:
+def same(ours: StableAudioModel, theirs: StableAudioModel) -> bool:
     """Equal to the bit, and hearing prompts alike."""
     left, right = dict(ours.named_parameters()), dict(theirs.named_parameters())
     prompts = ["rain on a tin roof", "a" * 200]
@@ -198,7 +198,7 @@ def test_without_a_network_the_text_encoder_has_to_be_named(tmp_path: Path) -> N
         codec=codec.Config(width=4, multiples=(1,), strides=(4,), latent_dim=4),
         dit=dit.Config(latent_dim=4, width=768, num_layers=1, num_heads=12),
     )
-    save_file(released.export(StableAudio(config), layouts.sat)[""], tmp_path / "model.safetensors")
+    save_file(released.export(StableAudioModel(config), layouts.sat)[""], tmp_path / "model.safetensors")
     table = exported.stable_audio_tools_table(config, "t5-base")
     (tmp_path / "model_config.json").write_text(json.dumps(table))
     with pytest.raises(UsageError, match=r"pretrained = 't5-base': .*or name the folder: --text-encoder DIR"):
@@ -250,7 +250,7 @@ def _fields(config: t5.Config) -> dict[str, object]:
     return {name: getattr(config, name) for name in config.__dataclass_fields__}
 
 
-def _with_prompt(model: StableAudio, config: t5.Config) -> object:
+def _with_prompt(model: StableAudioModel, config: t5.Config) -> object:
     import dataclasses
 
     return dataclasses.replace(model.config, prompt=dataclasses.replace(model.config.prompt, config=config))

@@ -14,7 +14,7 @@ import torch
 from torch.profiler import ProfilerActivity, profile
 
 from sao_model import checkpoint, codec, dit, exported, losses, memory, preset, released
-from sao_model.model import StableAudio
+from sao_model.model import StableAudioModel
 from sao_model.verbs import model as verb
 from tests.paths import ROOT, SHARED
 
@@ -61,7 +61,7 @@ def wide(tmp_path_factory: pytest.TempPathFactory) -> Path:
         seconds_start=small.config.seconds_start,
         seconds_total=small.config.seconds_total,
     )
-    model = StableAudio(shape)
+    model = StableAudioModel(shape)
     model.text = small.text
     out = tmp_path_factory.mktemp("wide")
     checkpoint.save(model, out / "ours")

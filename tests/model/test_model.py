@@ -8,12 +8,12 @@ import torch
 
 from sao_data.errors import UsageError
 from sao_model import devices, diffusion, request, samplers
-from sao_model.model import StableAudio, build
+from sao_model.model import StableAudioModel, build
 from sao_model.preset import Config
 from sao_model.request import Guidance, Sampling, Sound
 
 
-def test_conditioning_is_text_start_total_in_this_order(tiny: StableAudio) -> None:
+def test_conditioning_is_text_start_total_in_this_order(tiny: StableAudioModel) -> None:
     told = tiny.condition(["rain", "drums"], [0.0, 7.0], [10.0, 20.0])
     assert told.cross_BSC.shape == (2, 32 + 2, 128)
     torch.testing.assert_close(told.cross_BSC[:, :32], tiny.text(["rain", "drums"]))
@@ -23,7 +23,7 @@ def test_conditioning_is_text_start_total_in_this_order(tiny: StableAudio) -> No
     torch.testing.assert_close(told.global_BG, torch.cat([start[:, 0], total[:, 0]], dim=-1))
 
 
-def test_training_reduces_the_loss_and_reaches_the_conditioners(tiny: StableAudio) -> None:
+def test_training_reduces_the_loss_and_reaches_the_conditioners(tiny: StableAudioModel) -> None:
     latents = torch.randn(4, 8, 16, generator=torch.Generator().manual_seed(0))
     trained = [*tiny.dit.parameters(), *tiny.conditioners.parameters()]
     optimiser, losses = torch.optim.AdamW(trained, lr=6e-3), []
@@ -40,7 +40,7 @@ def test_training_reduces_the_loss_and_reaches_the_conditioners(tiny: StableAudi
     assert all(p.grad is None for p in [*tiny.codec.parameters(), *tiny.text.parameters()])
 
 
-def test_the_loss_of_a_silent_model_is_that_of_its_target(tiny: StableAudio) -> None:
+def test_the_loss_of_a_silent_model_is_that_of_its_target(tiny: StableAudioModel) -> None:
     """v = 0: E v² = cos² + sin² = 1 for unit data."""
     with torch.no_grad():
         tiny.dit.project_out.weight.zero_()
@@ -50,7 +50,7 @@ def test_the_loss_of_a_silent_model_is_that_of_its_target(tiny: StableAudio) -> 
     assert loss.item() == pytest.approx(1.0, abs=0.1)
 
 
-def listening(model: StableAudio) -> StableAudio:
+def listening(model: StableAudioModel) -> StableAudioModel:
     """With nothing left at its zero initialisation: text and timing matter."""
     with torch.no_grad():
         for parameter in model.dit.parameters():
@@ -58,7 +58,7 @@ def listening(model: StableAudio) -> StableAudio:
     return model
 
 
-def test_generation_has_the_length_asked_for_and_follows_its_seed(tiny: StableAudio) -> None:
+def test_generation_has_the_length_asked_for_and_follows_its_seed(tiny: StableAudioModel) -> None:
     seen: list[tuple[int, int]] = []
     sound, how = Sound(prompt="rain", seconds=0.1, seed=5), Sampling(steps=3)
     (first,) = tiny.generate([sound], how, progress=lambda *step: seen.append(step))
@@ -78,7 +78,7 @@ SOUNDS = (
 
 
 @pytest.mark.parametrize("sampler", samplers.SAMPLERS)
-def test_a_sound_is_the_same_alone_and_among_others(tiny: StableAudio, sampler: str) -> None:
+def test_a_sound_is_the_same_alone_and_among_others(tiny: StableAudioModel, sampler: str) -> None:
     """To the bit one after the other, as on the CPU; to rounding at once, as on a GPU."""
     model, how = listening(tiny), Sampling(steps=3, sampler=sampler)
     among = model.generate(SOUNDS, how)
@@ -96,7 +96,7 @@ def test_a_sound_is_the_same_alone_and_among_others(tiny: StableAudio, sampler: 
         assert float((alone[0] - latent_DL).abs().max() / alone.abs().max()) < 1e-4
 
 
-def test_prompt_length_and_negative_prompt_matter_once_the_model_listens(tiny: StableAudio) -> None:
+def test_prompt_length_and_negative_prompt_matter_once_the_model_listens(tiny: StableAudioModel) -> None:
     model = listening(tiny)
     base = Sound(prompt="rain", seconds=0.1)
     others = [
@@ -108,7 +108,7 @@ def test_prompt_length_and_negative_prompt_matter_once_the_model_listens(tiny: S
     assert not any(torch.allclose(first[:, :4000], other[:, :4000]) for other in rest)
 
 
-def test_chunked_decoding_is_exact_for_the_preset(tiny: StableAudio) -> None:
+def test_chunked_decoding_is_exact_for_the_preset(tiny: StableAudioModel) -> None:
     z = torch.randn(1, 8, 120, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
         whole, pieces = tiny.codec.decode(z), tiny.codec.decode_in_chunks(z, chunk=64)

@@ -6,7 +6,7 @@ import torch
 from sao_data.errors import UsageError
 from sao_model import preset
 from sao_model.conditioners import t5
-from sao_model.model import StableAudio
+from sao_model.model import StableAudioModel
 
 
 def test_every_shipped_preset_is_a_model() -> None:
@@ -15,7 +15,7 @@ def test_every_shipped_preset_is_a_model() -> None:
         config = preset.read(name)
         assert config.name == name
         with torch.device("meta"):
-            assert StableAudio(config).dit.config == config.dit
+            assert StableAudioModel(config).dit.config == config.dit
 
 
 def test_the_big_preset_is_the_default_config() -> None:

@@ -12,7 +12,7 @@ from safetensors.torch import save_file
 
 from sao_data.errors import UsageError
 from sao_model import checkpoint, imported, layouts, opened, recognised, released
-from sao_model.model import StableAudio
+from sao_model.model import StableAudioModel
 from sao_model.weights import TensorShape
 
 # What is in a file, and what is said of it. Names as these projects have them, sizes made up.
@@ -123,7 +123,7 @@ def test_files_that_are_no_safetensors_are_refused_with_the_way_out(name: str, t
             imported.load(tmp_path)
 
 
-def test_the_recipe_makes_what_is_read(tiny: StableAudio, tmp_path: Path) -> None:
+def test_the_recipe_makes_what_is_read(tiny: StableAudioModel, tmp_path: Path) -> None:
     tensors = released.export(tiny, layouts.sat)[""]
     torch.save({"state_dict": tensors, "epoch": 3}, tmp_path / "IN")
     code = re.search(r'-c "(.*)"', recognised.RECIPE)
@@ -134,7 +134,7 @@ def test_the_recipe_makes_what_is_read(tiny: StableAudio, tmp_path: Path) -> Non
     assert all(torch.equal(again[name], tensors[name]) for name in tensors)
 
 
-def test_a_report_groups_names_and_counts(tiny: StableAudio) -> None:
+def test_a_report_groups_names_and_counts(tiny: StableAudioModel) -> None:
     foreign = released.export(tiny, layouts.sat)
     dit = "model.model.transformer.layers"
     for layer in range(3):
@@ -159,7 +159,7 @@ def test_a_long_list_is_cut_and_counted() -> None:
         recognised.check({}, there, where="x")
 
 
-def test_a_checkpoint_of_another_size_says_both(tiny: StableAudio, tmp_path: Path) -> None:
+def test_a_checkpoint_of_another_size_says_both(tiny: StableAudioModel, tmp_path: Path) -> None:
     checkpoint.save(tiny, tmp_path / "ckpt")
     table = json.loads((tmp_path / "ckpt" / "model.json").read_text())
     shapes = {name: TensorShape(tuple(p.shape)) for name, p in tiny.dit.named_parameters()}

@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 
 from sao_data.errors import SaoError, UsageError
 from sao_model import published_config, released
-from sao_model.model import StableAudio, build
+from sao_model.model import StableAudioModel, build
 from sao_model.preset import Config
 from sao_model.released import Layout
 from tests import damaged
@@ -20,14 +20,14 @@ from tests.paths import SHARED
 
 
 @pytest.mark.parametrize("layout", [released.sat, released.diffusers])
-def test_there_and_back(tiny: StableAudio, tiny_config: Config, layout: Layout) -> None:
+def test_there_and_back(tiny: StableAudioModel, tiny_config: Config, layout: Layout) -> None:
     other = build(tiny_config, seed=9)
     released.import_weights(other, released.export(tiny, layout), layout, where="test")
     ours, theirs = dict(tiny.named_parameters()), dict(other.named_parameters())
     assert all(torch.equal(ours[name], theirs[name]) for name in ours)
 
 
-def test_half_precision_is_taken_in_as_float32(tiny: StableAudio) -> None:
+def test_half_precision_is_taken_in_as_float32(tiny: StableAudioModel) -> None:
     half = {
         part: {k: t.half() for k, t in ts.items()} for part, ts in released.export(tiny, released.sat).items()
     }
@@ -35,14 +35,14 @@ def test_half_precision_is_taken_in_as_float32(tiny: StableAudio) -> None:
     assert {p.dtype for p in tiny.dit.parameters()} == {torch.float32}
 
 
-def test_a_bias_of_a_norm_that_is_not_zero_is_not_dropped_silently(tiny: StableAudio) -> None:
+def test_a_bias_of_a_norm_that_is_not_zero_is_not_dropped_silently(tiny: StableAudioModel) -> None:
     foreign = released.export(tiny, released.diffusers)
     foreign["transformer"]["transformer_blocks.1.norm2.bias"] += 1
     with pytest.raises(UsageError, match="is not zero"):
         released.import_weights(tiny, foreign, released.diffusers, where="test")
 
 
-def test_missing_and_unexpected_names_are_said(tiny: StableAudio) -> None:
+def test_missing_and_unexpected_names_are_said(tiny: StableAudioModel) -> None:
     foreign = released.export(tiny, released.sat)
     del foreign[""]["model.model.transformer.project_in.weight"]
     foreign[""]["model.model.surprise"] = torch.zeros(1)

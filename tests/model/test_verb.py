@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from sao_model import checkpoint
-from sao_model.model import StableAudio
+from sao_model.model import StableAudioModel
 from sao_model.verbs import model as verb
 
 
@@ -34,7 +34,7 @@ def test_the_big_model_in_numbers(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_a_checkpoint_shows_its_digests(
-    tiny: StableAudio, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tiny: StableAudioModel, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     checkpoint.save(tiny, tmp_path / "ckpt")
     table = json.loads(shown(capsys, str(tmp_path / "ckpt"), "--json"))

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor, nn
 
 from sao_model import checkpoint, guidance, released, samplers
-from sao_model.model import StableAudio
+from sao_model.model import StableAudioModel
 
 diffusers = pytest.importorskip("diffusers", reason="diffusers (a test oracle) is not installed")
 pytest.importorskip("torchsde", reason="torchsde (diffusers' scheduler needs it) is not installed")
@@ -17,7 +17,7 @@ torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="module")
-def model() -> StableAudio:
+def model() -> StableAudioModel:
     """The tiny preset with nothing left at its zero initialisation."""
     model = checkpoint.from_preset("tiny", seed=1)
     generator = torch.Generator().manual_seed(2)
@@ -28,7 +28,7 @@ def model() -> StableAudio:
 
 
 @pytest.fixture(scope="module")
-def theirs(model: StableAudio) -> dict[str, nn.Module]:
+def theirs(model: StableAudioModel) -> dict[str, nn.Module]:
     shape, net = model.config.codec, model.config.dit
     from diffusers.pipelines.stable_audio import StableAudioProjectionModel
 
@@ -67,7 +67,7 @@ def normal(*shape: int, seed: int) -> Tensor:
     return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
 
 
-def test_codec(model: StableAudio, theirs: dict[str, nn.Module]) -> None:
+def test_codec(model: StableAudioModel, theirs: dict[str, nn.Module]) -> None:
     wav_BCT = 0.3 * normal(2, 2, 16 * model.config.codec.hop, seed=3)
     z_BDL = normal(2, model.config.codec.latent_dim, 16, seed=4)
     with torch.no_grad():
@@ -78,7 +78,7 @@ def test_codec(model: StableAudio, theirs: dict[str, nn.Module]) -> None:
         assert distance(model.codec.decode(z_BDL), theirs["vae"].decode(z_BDL).sample) < 1e-5
 
 
-def test_seconds(model: StableAudio, theirs: dict[str, nn.Module]) -> None:
+def test_seconds(model: StableAudioModel, theirs: dict[str, nn.Module]) -> None:
     seconds_B = torch.tensor([0.0, 0.1, 47.0, 600.0])
     with torch.no_grad():
         other = theirs["projection_model"](None, seconds_B.clone(), seconds_B.clone())
@@ -88,13 +88,13 @@ def test_seconds(model: StableAudio, theirs: dict[str, nn.Module]) -> None:
     assert distance(total, other.seconds_end_hidden_states) < 1e-6
 
 
-def inputs(model: StableAudio) -> tuple[Tensor, Tensor, guidance.Conditioning]:
+def inputs(model: StableAudioModel) -> tuple[Tensor, Tensor, guidance.Conditioning]:
     with torch.no_grad():
         conditioning = model.condition(["rain on a roof", "drum loop, 120 bpm"], [0.0, 3.0], [2.0, 40.0])
     return normal(2, model.config.dit.latent_dim, 40, seed=5), torch.tensor([0.1855, 0.9]), conditioning
 
 
-def test_transformer(model: StableAudio, theirs: dict[str, nn.Module]) -> None:
+def test_transformer(model: StableAudioModel, theirs: dict[str, nn.Module]) -> None:
     from diffusers.models.embeddings import get_1d_rotary_pos_embed
 
     x_BDL, t_B, conditioning = inputs(model)
@@ -113,7 +113,7 @@ def test_transformer(model: StableAudio, theirs: dict[str, nn.Module]) -> None:
     assert distance(v, other) < 3e-6
 
 
-def test_sampler_with_their_noise(model: StableAudio) -> None:
+def test_sampler_with_their_noise(model: StableAudioModel) -> None:
     """Their scheduler's Brownian tree, recorded at each step, drives our sampler to the same latents."""
     _, _, both = inputs(model)
     conditioning = guidance.Conditioning(cross_BSC=both.cross_BSC[:1], global_BG=both.global_BG[:1])

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from sao_model import codec, dit, guidance, released, samplers
 from sao_model.guidance import Conditioning
-from sao_model.model import StableAudio
+from sao_model.model import StableAudioModel
 from sao_model.request import Sampling
 from tests.paths import SHARED
 
@@ -23,7 +23,7 @@ PROMPTS = ["a dog barking in the rain", "128 BPM tech house drum loop", ""]
 
 
 @pytest.fixture(scope="module", params=["sat", "diffusers"])
-def model(request: pytest.FixtureRequest) -> StableAudio:
+def model(request: pytest.FixtureRequest) -> StableAudioModel:
     return released.load(PARITY / request.param)
 
 
@@ -36,7 +36,7 @@ def distance(ours: Tensor, theirs: Tensor) -> float:
     return float((ours.double() - theirs.double()).abs().max() / theirs.double().abs().max())
 
 
-def test_the_encoder_its_posterior_and_the_divergence(model: StableAudio) -> None:
+def test_the_encoder_its_posterior_and_the_divergence(model: StableAudioModel) -> None:
     io = recorded("vae_encode")
     with torch.no_grad():
         posterior = model.codec.encode(io["wav"])
@@ -46,7 +46,7 @@ def test_the_encoder_its_posterior_and_the_divergence(model: StableAudio) -> Non
     assert distance(posterior.kl(), io["kl"]) < 1e-5
 
 
-def test_the_decoder(model: StableAudio) -> None:
+def test_the_decoder(model: StableAudioModel) -> None:
     io = recorded("vae_decode")
     with torch.no_grad():
         assert distance(model.codec.decode(io["latents"]), io["wav"]) < 1e-5
@@ -59,14 +59,14 @@ def test_the_decoder_with_its_weight_norms_folded() -> None:
         assert distance(folded.decode(io["latents"]), io["wav"]) < 1e-5
 
 
-def test_seconds_as_tokens(model: StableAudio) -> None:
+def test_seconds_as_tokens(model: StableAudioModel) -> None:
     io = recorded("seconds")
     with torch.no_grad():
         for name in ("start", "total"):
             assert distance(model.conditioners[f"seconds_{name}"](io["seconds"]), io[name]) < 1e-6
 
 
-def test_text_as_tokens(model: StableAudio) -> None:
+def test_text_as_tokens(model: StableAudioModel) -> None:
     io = recorded("text")
     ids_BS, mask_BS = model.text.tokens(PROMPTS)
     assert torch.equal(ids_BS, io["input_ids"])
@@ -74,7 +74,7 @@ def test_text_as_tokens(model: StableAudio) -> None:
     assert distance(model.text(PROMPTS), io["prompt_embeds"]) < 1e-5
 
 
-def test_the_transformer_and_every_layer_on_the_way(model: StableAudio) -> None:
+def test_the_transformer_and_every_layer_on_the_way(model: StableAudioModel) -> None:
     io, seen = recorded("dit"), {}
     watched = {
         "cross_embed": "embed_cross", "timestep_features": "features", "timestep_embed": "embed_time",
@@ -105,7 +105,7 @@ def test_rotary_positions() -> None:
     assert distance(sin, io["rope_sin"]) < 1e-6
 
 
-def test_guidance(model: StableAudio) -> None:
+def test_guidance(model: StableAudioModel) -> None:
     io = recorded("dit")
     conditioning = Conditioning(cross_BSC=io["cross"], global_BG=io["glob"])
     with torch.no_grad():
@@ -122,7 +122,7 @@ def test_the_grid_of_noise_levels(theirs: str, steps: int) -> None:
     assert distance(times[: len(reference)], reference) < 1e-6
 
 
-def test_ten_steps_with_recorded_noise(model: StableAudio) -> None:
+def test_ten_steps_with_recorded_noise(model: StableAudioModel) -> None:
     io = recorded("generate_diffusers")
     latents = model.sample(
         model.condition([PROMPTS[0]], [0.0], [1.5]),
@@ -136,7 +136,7 @@ def test_ten_steps_with_recorded_noise(model: StableAudio) -> None:
     assert distance(audio, io["audio"]) < 1e-4
 
 
-def test_exports_are_what_was_loaded(model: StableAudio) -> None:
+def test_exports_are_what_was_loaded(model: StableAudioModel) -> None:
     again = released.export(model, released.sat)[""]
     stored = load_file(PARITY / "sat" / "model.safetensors")
     assert {key: tuple(t.shape) for key, t in again.items()} == {
