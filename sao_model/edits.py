@@ -98,13 +98,15 @@ def kept_latents(regions: Regions, sample_rate: int, hop: int, num_latents: int)
 
 def restored(made_CT: Tensor, original_CT: Tensor, regions: Regions, sample_rate: int) -> Tensor:
     """What was made inside the regions, the original outside, sample by sample. The fade lies inside a
-    region, or, where the original has nothing there, before it."""
+    region, or, where the original has nothing there, before it. What was made is scaled to full scale where
+    it exceeds it, so that the original need not be."""
     num, known = made_CT.shape[-1], min(original_CT.shape[-1], made_CT.shape[-1])
     weight_T = torch.ones(num)  # of the original
     for start, end in regions:
         first, last = round(start * sample_rate), min(round(end * sample_rate), num)
         weight_T = torch.minimum(weight_T, _outside(first, last, num, known, sample_rate))
     weight_T[known:] = 0
+    made_CT = made_CT / made_CT[:, weight_T < 1].abs().max().clamp_min(1)
     original = torch.nn.functional.pad(original_CT[:, :known], (0, num - known))
     return torch.where(weight_T == 1, original, made_CT + weight_T * (original - made_CT))
 

@@ -48,13 +48,21 @@ def test_a_latent_is_made_anew_if_a_region_touches_it(regions: edits.Regions, ke
 
 
 def test_outside_of_the_regions_the_original_is_back_to_the_sample() -> None:
-    original, made = torch.rand(2, 2000), torch.rand(2, 2000) + 5
+    original, made = torch.rand(2, 2000), torch.rand(2, 2000) - 1
     whole = edits.restored(made, original, [(0.2, 0.5), (1.0, 1.3)], RATE)
     inside = torch.zeros(2000, dtype=torch.bool)
     inside[200:500], inside[1000:1300] = True, True
     assert torch.equal(whole[:, ~inside], original[:, ~inside])
     fade = round(edits.FADE_SECONDS * RATE)
     assert torch.equal(whole[:, 200 + fade : 500 - fade], made[:, 200 + fade : 500 - fade])
+
+
+def test_what_is_too_loud_is_scaled_and_the_original_is_not() -> None:
+    original, made = torch.full((1, 2000), 0.9), torch.full((1, 2000), -3.0)
+    made[:, 1500:] = 100.0  # outside of the region: it is not heard
+    whole = edits.restored(made, original, [(0.2, 1.0)], RATE)
+    assert float(whole.abs().max()) == 1
+    assert torch.equal(whole[:, 1000:], original[:, 1000:])
 
 
 def test_there_is_no_click_at_the_seams() -> None:
