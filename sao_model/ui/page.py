@@ -41,6 +41,7 @@ class _Parts:
     """The components that events touch."""
 
     fields: dict[str, Any]  # by the names of form.FIELDS
+    begin: Any  # the fold around the sound to begin with
     file: Any
     editor: Any
     original: Any  # state: OriginalSound, or None
@@ -64,7 +65,7 @@ def build(shape: Shape, maker: Maker, heard: Heard) -> gr.Blocks:
         gr.HTML(cards.heading(shape.name, maker.out), **_PLAIN)
         with gr.Row():
             with gr.Column(scale=5, min_width=320):
-                fields, file, editor = _fields(window)
+                fields, begin, file, editor = _fields(window)
                 with gr.Row():
                     generate = gr.Button("Generate", variant="primary", elem_id="generate", scale=3)
                     stop = gr.Button("Stop", interactive=False, elem_id="stop", scale=1, min_width=90)
@@ -80,6 +81,7 @@ def build(shape: Shape, maker: Maker, heard: Heard) -> gr.Blocks:
         gr.HTML(cards.heard(heard), elem_id="heard", **_PLAIN)
         parts = _Parts(
             fields=fields,
+            begin=begin,
             file=file,
             editor=editor,
             original=gr.State(None),
@@ -128,8 +130,8 @@ def theme() -> gr.themes.Base:
     )
 
 
-def _fields(window: float) -> tuple[dict[str, Any], Any, Any]:
-    """What is typed and chosen, by the names of form.FIELDS; the upload and its waveform."""
+def _fields(window: float) -> tuple[dict[str, Any], Any, Any, Any]:
+    """What is typed, by the names of form.FIELDS; the fold of the upload, the upload, its waveform."""
     usual, found = Defaults(), {}
     step = 0.1 if window >= 5 else 0.01
     longest = max(step, int(window / step) * step)
@@ -151,7 +153,7 @@ def _fields(window: float) -> tuple[dict[str, Any], Any, Any]:
             label="Seed", placeholder="empty: a random one", max_lines=1, elem_id="seed", min_width=180
         )
         found["variations"] = gr.Slider(1, 16, 1, step=1, label="Variations", min_width=180, buttons=[])
-    with gr.Accordion("A sound to begin with", open=False, elem_id="begin"):
+    with gr.Accordion("A sound to begin with", open=False, elem_id="begin") as begin:
         file, editor = _sound_to_begin_with(found, usual)
     with gr.Accordion("More settings", open=False):
         with gr.Row():
@@ -174,7 +176,7 @@ def _fields(window: float) -> tuple[dict[str, Any], Any, Any]:
                 [("16", "16"), ("24", "24"), ("floating point (WAV)", "float")],
                 value="16", label="Bits a sample", min_width=140,
             )  # fmt: skip
-    return found, file, editor
+    return found, begin, file, editor
 
 
 def _sound_to_begin_with(found: dict[str, Any], usual: Defaults) -> tuple[Any, Any]:
@@ -236,7 +238,7 @@ class _Events:
         )
         chosen.change(lambda text: form.REGIONS if text.strip() else gr.skip(), chosen, way, **_QUIET)
         chosen.change(None, js=_DRAW, **_QUIET)
-        again = [parts.original, parts.file, parts.editor, parts.status, *parts.typed]
+        again = [parts.original, parts.file, parts.editor, parts.begin, parts.status, *parts.typed]
         for sounds in (parts.result, parts.history):
             sounds.click(self._again, None, again, **_QUIET).then(None, js=_DRAW, **_QUIET)
 
@@ -294,11 +296,11 @@ class _Events:
         return OriginalSound(path=path, seconds=seconds), shown
 
     def _again(self, event: gr.EventData) -> tuple[Any, ...]:
-        """The settings of a sound: state, file, editor, status, then what was typed."""
+        """The settings of a sound: state, file, editor, fold, status, then what was typed."""
         made = history.named(self._maker.out, str(event.name))
         if made is None:
             words = cards.message(f"{event.name}: is not there any more", is_wrong=True)
-            return gr.skip(), gr.skip(), gr.skip(), words, *(gr.skip() for _ in form.FIELDS)
+            return gr.skip(), gr.skip(), gr.skip(), gr.skip(), words, *(gr.skip() for _ in form.FIELDS)
         typed = form.typed_again(made.facts)
         sha256 = str(made.facts.get("edit_audio_sha256", ""))
         path = history.original(self._maker.out, sha256)
@@ -307,8 +309,8 @@ class _Events:
             words = cards.message(
                 f"{made.name}: the sound it began with is not there any more", is_wrong=True
             )
-        begun: tuple[Any, ...] = (None, None, "")
+        begun: tuple[Any, ...] = (None, None, "", gr.skip())
         if path is not None:
             original, shown = self._opened(path)
-            begun = original, str(path), shown
+            begun = original, str(path), shown, gr.update(open=True)
         return *begun, words, *(typed[name] for name in form.FIELDS)

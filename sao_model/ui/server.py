@@ -19,13 +19,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
 
-from sao_data.errors import UsageError
 from sao_model.preset import Config as Shape
-from sao_model.ui import cards, history, page
+from sao_model.ui import address, cards, history, page
 from sao_model.ui.heard import Heard
 from sao_model.ui.maker import Maker
 
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _POLICY = (
     "default-src 'self' data: blob: 'unsafe-inline' 'unsafe-eval'; connect-src 'self' data: blob:; "
     "frame-ancestors 'none'; form-action 'self'; base-uri 'self'"
@@ -35,28 +33,15 @@ _SECONDS_TO_CLOSE = 2
 
 def serve(shape: Shape, maker: Maker, heard: Heard, listening: socket.socket, report: Path | None) -> None:
     """Answer until a signal comes; then end what is being made, and let the signal do what it does."""
-    host, port = listening.getsockname()[:2]
-    app = application(shape, maker, heard, report, only_loopback=host in LOOPBACK)
+    app = application(shape, maker, heard, report, only_loopback=address.is_loopback(listening))
     settings = uvicorn.Config(
         app, log_level="critical", lifespan="on", timeout_graceful_shutdown=_SECONDS_TO_CLOSE
     )
-    server = _Server(settings, f"http://{f'[{host}]' if ':' in host else host}:{port}")
+    server = _Server(settings, address.url(listening))
     try:
         server.run(sockets=[listening])
     finally:
         maker.close()
-
-
-def listen(host: str, port: int) -> socket.socket:
-    """A socket on that address; UsageError if it cannot be had."""
-    try:
-        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
-        listening = socket.create_server((host, port), family=family)
-    except OSError as error:
-        raise UsageError(
-            f"--host {host} --port {port}: {error.strerror or error}; give another --port (0: any free one)"
-        ) from error
-    return listening
 
 
 def application(
@@ -77,19 +62,21 @@ def application(
     )  # fmt: skip
     closed = _with_policy(app)
     # A page elsewhere whose name is made to lead here (DNS rebinding) comes with its own name.
-    return TrustedHostMiddleware(closed, allowed_hosts=[*LOOPBACK, "[::1]"]) if only_loopback else closed
+    return (
+        TrustedHostMiddleware(closed, allowed_hosts=[*address.LOOPBACK, "[::1]"]) if only_loopback else closed
+    )
 
 
 class _Server(uvicorn.Server):  # type: ignore[misc]  # untyped where the extra is not installed
     """Says its address once it answers."""
 
-    def __init__(self, config: uvicorn.Config, address: str) -> None:
+    def __init__(self, config: uvicorn.Config, url: str) -> None:
         super().__init__(config)
-        self._address = address
+        self._url = url
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
-        sys.stdout.write(f"{self._address}\n")
+        sys.stdout.write(f"{self._url}\n")
         sys.stdout.flush()
 
 

@@ -36,10 +36,8 @@ def run(args: argparse.Namespace) -> int:
     from sao_data.commands import common
     from sao_data.errors import UsageError
     from sao_model import devices, opened
-    from sao_model.ui import heard
+    from sao_model.ui import address, heard
 
-    if not 0 <= args.port <= 65_535:
-        raise UsageError(f"--port {args.port}: give 0 (any free one) to 65535")
     if not Path(args.model).is_dir():
         raise UsageError(f"{args.model}: no such folder; give a checkpoint, or a run that has some")
     found = opened.find(args.model)
@@ -51,12 +49,12 @@ def run(args: argparse.Namespace) -> int:
     if out.exists() and not out.is_dir():
         raise UsageError(f"--out {out}: not a folder; give one")
     _check_extra()
+    listening = address.listen(args.host, args.port)
+    if not address.is_loopback(listening):
+        common.note(f"--host {args.host}: whoever reaches this machine can use the page; it has no password")
     from sao_model.ui import server
     from sao_model.ui.maker import Maker
 
-    listening = server.listen(args.host, args.port)
-    if args.host not in server.LOOPBACK:
-        common.note(f"--host {args.host}: whoever reaches this machine can use the page; it has no password")
     out.mkdir(parents=True, exist_ok=True)
     maker = Maker(args.model, out, device=args.device, precision=args.precision)
     server.serve(described.config, maker, known, listening, report)

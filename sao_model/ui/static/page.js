@@ -105,5 +105,12 @@
   document.addEventListener("play", (event) => {
     for (const other of document.querySelectorAll("audio")) if (other !== event.target) other.pause();
   }, true);
+  /* a folded part of the page is only put there once it is opened */
+  new MutationObserver(() => {
+    const fresh = document.querySelector(".sao-editor:not([data-drawn])");
+    if (!fresh || !field()) return;
+    fresh.dataset.drawn = "";
+    window.saoDraw();
+  }).observe(document, { childList: true, subtree: true });
   window.saoDraw = () => requestAnimationFrame(() => requestAnimationFrame(draw));
 })();
