@@ -17,7 +17,7 @@ _SUMMARY = "summary.json"  # of a report: its dataset in numbers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Training:
+class PastTraining:
     """One training behind the weights."""
 
     what: str  # the model, or which part of it
@@ -41,7 +41,7 @@ class Report:
 class Heard:
     """All that is known, and what is not."""
 
-    trainings: tuple[Training, ...]
+    trainings: tuple[PastTraining, ...]
     not_covered: tuple[str, ...]
     command: str  # that makes the report
     report: Report | None = None
@@ -72,10 +72,10 @@ def check_report(folder: Path) -> None:
         )
 
 
-def _trainings(data: Mapping[str, Any], what: str) -> Iterator[Training]:
+def _trainings(data: Mapping[str, Any], what: str) -> Iterator[PastTraining]:
     path = Path(training_data.FILE)
     shards = data["shards"]
-    yield Training(
+    yield PastTraining(
         what=what,
         dataset=data["dataset"],
         version=data["version"],
@@ -100,7 +100,7 @@ def _not_covered(data: Mapping[str, Any], of: str) -> Iterator[str]:
             yield f"{name}: trained before, by others or without a record; nothing is known"
 
 
-def _report(folder: Path, trainings: tuple[Training, ...]) -> Report:
+def _report(folder: Path, trainings: tuple[PastTraining, ...]) -> Report:
     check_report(folder)
     try:
         facts = json.loads((folder / _SUMMARY).read_text(encoding="utf-8"))
