@@ -15,11 +15,11 @@ from sao_data.errors import Stopped
 from sao_model import devices, generation, making, opened
 from sao_model.generation import Config
 from sao_model.making import SoundJob
-from sao_model.model import StableAudio
+from sao_model.model import StableAudioModel
 from sao_model.ui import history
 
 _BETWEEN = 0.3  # s, from one look at the progress to the next
-_LESS_MEMORY = "make fewer variations at once, or start the page with --device cpu"
+_LESS_MEMORY = "ask for fewer variations at once, or start the page with --device cpu"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,7 +86,7 @@ class Maker:
         self.device = device
         self.precision = precision
         self._folder = folder
-        self._model: StableAudio | None = None
+        self._model: StableAudioModel | None = None
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="generate")
         self._watched: dict[str, _Watch] = {}  # by who asked
 

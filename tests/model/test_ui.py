@@ -19,7 +19,7 @@ import pytest
 
 from sao_data.errors import Stopped, UsageError
 from sao_model import checkpoint, generation, making
-from sao_model.model import StableAudio
+from sao_model.model import StableAudioModel
 from sao_model.sounds import reading
 from sao_model.ui import address, cards, form, heard, history, regions
 from sao_model.ui.maker import Maker, Update
@@ -218,7 +218,7 @@ def test_cards_escape_what_people_type() -> None:
     assert cards.sounds([], empty="nothing & none").count("nothing &amp; none") == 1
 
 
-def test_a_maker_makes_one_after_the_other(tiny: StableAudio, tmp_path: Path) -> None:
+def test_a_maker_makes_one_after_the_other(tiny: StableAudioModel, tmp_path: Path) -> None:
     checkpoint.save(tiny, tmp_path / "ckpt")
     maker = Maker(str(tmp_path / "ckpt"), tmp_path / "ui", device="cpu")
     config = form.config(TYPED, None, 1.0)
@@ -271,7 +271,7 @@ def parsed(*arguments: str) -> argparse.Namespace:
 
 
 def test_usual_errors_come_before_gradio(
-    tiny: StableAudio, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tiny: StableAudioModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name, *_: None)
     ckpt = tmp_path / "ckpt"
@@ -307,7 +307,10 @@ def test_a_port_is_free_or_that_is_said() -> None:
 
 
 def test_without_a_password_a_wider_address_is_warned_of(
-    tiny: StableAudio, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tiny: StableAudioModel,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     checkpoint.save(tiny, tmp_path / "ckpt")
     served: list[bool] = []
