@@ -122,6 +122,12 @@ def pretrained(checkpoint: Path) -> list[dict[str, Any]]:
     return parts
 
 
+def files(checkpoint: Path) -> dict[str, bytes]:
+    """The file about the works behind some weights, by its name, for a copy of them elsewhere."""
+    path = checkpoint / DATA
+    return {} if read(checkpoint) is None else {DATA: path.read_bytes()}
+
+
 def _check(data: dict[str, Any] | None, release: Release, what: str, where: str) -> None:
     """Hold a release against every training behind some weights."""
     for place, terms in _histories(data, where):

@@ -21,6 +21,8 @@ def device(name: str) -> torch.device:
         wanted = torch.device(name or ("cuda" if torch.cuda.is_available() else "cpu"))
     except RuntimeError as error:
         raise UsageError(f"device: {name!r} is none that PyTorch knows; give cpu, cuda or cuda:1") from error
+    if wanted.type not in ("cpu", "cuda"):
+        raise UsageError(f"device: {name}: only cpu and cuda are known to work; give one of them")
     if wanted.type == "cuda" and (wanted.index or 0) >= torch.cuda.device_count():
         raise UsageError(
             f"device: {name}: PyTorch sees {torch.cuda.device_count()} GPUs here; use --device cpu"
@@ -41,7 +43,9 @@ def memory_for(advice: str) -> Iterator[None]:
 
 
 def check_precision(precision: str, where: torch.device, cpuinfo: Path = _CPUINFO) -> None:
-    """UsageError where bfloat16 would be emulated: on a CPU without it."""
+    """UsageError for a precision that is not known, and for bf16 on a CPU that would emulate it."""
+    if precision not in ("fp32", "bf16"):
+        raise UsageError(f"precision: {precision!r}; give fp32 or bf16")
     if precision == "bf16" and where.type == "cpu" and not cpu_has_bf16(cpuinfo):
         raise UsageError(
             "precision: bf16, but this CPU has neither AMX nor AVX512-BF16 and would take a hundred times as "

@@ -8,6 +8,7 @@ back by `released.load` to the same bits.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -37,10 +38,13 @@ _SCHEDULER = {  # of the released model: sigma 500 to 0.3 in equal steps of its 
 }  # fmt: skip
 
 
-def write(model: StableAudioModel, out: Path, to: To) -> None:
-    """Write the folder, whole or not at all; UsageError if it exists or the layout cannot hold the model."""
+def write(model: StableAudioModel, out: Path, to: To, *, files: Mapping[str, bytes] | None = None) -> None:
+    """Write the folder, whole or not at all, and further `files` into it; UsageError if it exists or the
+    layout cannot hold the model."""
     text = _published_text(model)
     with checkpoint.written_whole(out) as folder:
+        for name, data in (files or {}).items():
+            (folder / name).write_bytes(data)
         if to == "diffusers":
             _diffusers(model, text, folder)
         else:

@@ -25,6 +25,8 @@ from sao_model.request import (
 )
 from sao_model.sounds import prompts, writing
 
+_MOST_NAME = 200  # bytes of a file name: others are made of it
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Editing:
@@ -139,7 +141,7 @@ def paths(config: Config, each: Sequence[Config], out: Path) -> list[Path]:
     if not config.is_folder:
         return [out]
     return [
-        out / prompts.file_name(number, one.prompt, f".{config.format}")
+        out / prompts.file_name(number, one.prompt, f".{config.format}", len(each))
         for number, one in enumerate(each, start=1)
     ]
 
@@ -152,7 +154,13 @@ def check(folder: str, config: Config, out: Path, *, overwrite: bool = False) ->
         writing.check_name(out, config.bits)
         check_free(out, overwrite=overwrite)
         check_prompt(config.prompt)
+        _check_place(out)
     check_seed(config.seed or 0)
+    for text in (config.prompt, config.negative_prompt, config.credit):
+        if not text.isprintable():
+            raise UsageError(f"{text!r}: holds a character that is none of a text; leave it out")
+    if config.edit.audio and out.exists() and out.samefile(config.edit.audio):
+        raise UsageError(f"--out {out}: is edit.audio, which would be lost; give another --out")
     if config.edit.audio and config.beyond_window:
         raise UsageError("edit.audio and beyond_window do not go together; give one of them")
     if not Path(folder).is_dir():
@@ -173,11 +181,30 @@ def facts_path(path: Path) -> Path:
     return path.with_suffix(".json")
 
 
+def _check_place(out: Path) -> None:
+    """UsageError where no file can be written, before one is made."""
+    if len(out.name.encode()) > _MOST_NAME:
+        raise UsageError(f"--out {out.name[:40]}…: a name of {len(out.name)} characters; give a shorter one")
+    for path in (out, facts_path(out)):
+        if path.is_dir():
+            raise UsageError(f"{path}: is a folder; give another --out")
+    _check_parents(out)
+
+
+def _check_parents(out: Path) -> None:
+    blocked = next((folder for folder in out.absolute().parents if folder.is_file()), None)
+    if blocked:
+        raise UsageError(f"--out {out}: {blocked} is a file, not a folder; give another --out")
+
+
 def _check_folder(config: Config, out: Path) -> None:
     writing.check_name(out / f"sound.{config.format}", config.bits)
     if config.prompts and config.prompt:
         raise UsageError("prompt and prompts: give one of them")
     if not config.prompts:
         check_prompt(config.prompt)
+    _check_parents(out)
+    if not str(out) or out == Path():
+        raise UsageError("--out: several sounds are asked for; give a folder for them")
     if out.is_file() or out.suffix.lower() in writing.SUBTYPES:
         raise UsageError(f"--out {out}: several sounds are asked for; give a folder (format={config.format})")

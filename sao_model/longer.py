@@ -12,6 +12,7 @@ import math
 import torch
 from torch import Tensor
 
+from sao_data.config import digest
 from sao_model.edits import Edit
 from sao_model.model import Progress, StableAudioModel, watched
 from sao_model.request import Sampling, Sound, check
@@ -42,7 +43,7 @@ def generate(
         seconds_start = float(start * hop // model.config.sample_rate)
         made_BDL = model.sample(
             model.told([sound], seconds_start),
-            *model.noise([sound.seed + number]),
+            *model.noise([_seed(sound.seed, number)]),
             how,
             negative_BSC=model.told_against([sound], seconds_start),
             edit=edit and edit.to(model.device),
@@ -50,6 +51,11 @@ def generate(
         )
         latents_BDL = torch.cat([latents_BDL[..., :start], made_BDL.cpu()], dim=-1)
     return model.codec.decode_in_chunks(latents_BDL.to(model.device), num_frames)[0].float().cpu()
+
+
+def _seed(seed: int, number: int) -> int:
+    """Of a window: the sound's own for the first, none that another sound has for the others."""
+    return int(digest("window", seed, number)[:15], 16) if number else seed
 
 
 def _carry(known_BDL: Tensor, window: int) -> Edit:

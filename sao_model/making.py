@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from sao_data.config import canonical
+from sao_data.errors import UsageError
 from sao_data.storage import checksums
 from sao_model import declared, devices, edits, generation, longer, opened, samplers
 from sao_model.checkpoint import Description
@@ -32,6 +33,7 @@ from sao_model.sounds.remarks import remarks
 log = logging.getLogger(__name__)
 
 SHEET = sheet.FILE
+_MOST_TITLE = 500  # characters: readers of WAV find no tags at all where they are longer than some 2,000
 _SECONDS = 10.0  # of a sound for which no length was asked, or the model's window if that is shorter
 _LESS_MEMORY = "give --set precision=bf16, --set batch_size=1, or --device cpu"
 
@@ -63,9 +65,11 @@ def generate(
     """
     config = generation.with_seed(config)
     generation.check(folder, config, out, overwrite=overwrite)
+    if config.is_folder and not overwrite:
+        sheet.check_free(out)
     where = devices.device(config.device)
     devices.check_precision(config.precision, where)
-    samplers.named(config.sampler)
+    samplers.named(config.sampling.sampler)
     found = opened.find(folder)
     described = found.describe()
     original = _original(config, described.config)
@@ -81,7 +85,8 @@ def generate(
             ready = placed(found.load(), where, config.precision) if model is None else model
             for job, audio_CT in _audio(ready, todo, original, progress):
                 made.append(_write(job, audio_CT, described, ran_on=str(where)))
-    made.sort(key=lambda job: job.path.name)
+    order = [job.path for job in jobs]
+    made.sort(key=lambda job: order.index(job.path))
     if config.is_folder:
         sheet.write(out, [_shown(job) for job in made], title=described.config.name)
     return made
@@ -93,7 +98,7 @@ def is_made(folder: str, config: Config, out: Path) -> bool:
     described = found.describe()
     use = declared.facts_of_use(found.folder, config.release)
     seed = _read_facts(out).get("seed", 0) if config.seed is None else config.seed  # any will do
-    return out.exists() and _is_said(_jobs(replace(config, seed=seed), described, None, use, out)[0])
+    return _is_whole(out) and _is_said(_jobs(replace(config, seed=seed), described, None, use, out)[0])
 
 
 def _jobs(
@@ -104,6 +109,7 @@ def _jobs(
     for one in each:
         check_sound(described.config, one.sound, beyond_window=one.beyond_window)
         edits.check_regions(one.edit.regions, one.sound.seconds)
+        _check_extension(one, original, described.config)
     facts = [_facts(one, described, original) | use for one in each]
     return [
         SoundJob(path=path, config=one, facts=said)
@@ -111,12 +117,29 @@ def _jobs(
     ]
 
 
+def _check_extension(config: Config, original: AudioIn | None, shape: Shape) -> None:
+    """UsageError where nothing lies behind the end of the sound that is to go on."""
+    if config.edit.extend and original is not None:
+        end = original.samples_CT.shape[1] / shape.sample_rate
+        if config.sound.seconds <= end:
+            raise UsageError(f"edit.extend: the sound ends at {end:.2f} s; give more --seconds than that")
+
+
 def _with_length(config: Config, shape: Shape, original: AudioIn | None) -> Config:
     """The config with the length that is meant where none is given."""
     if config.seconds is not None:
         return config
     if original is not None:
-        return replace(config, seconds=original.samples_CT.shape[1] / shape.sample_rate)
+        seconds, window = (
+            original.samples_CT.shape[1] / shape.sample_rate,
+            shape.num_frames / shape.sample_rate,
+        )
+        if seconds > window:
+            raise UsageError(
+                f"{config.edit.audio}: {seconds:.2f} s, longer than the model's window; give --seconds of at "
+                f"most {window:.2f} for its beginning"
+            )
+        return replace(config, seconds=seconds)
     return replace(config, seconds=min(_SECONDS, shape.num_frames / shape.sample_rate))
 
 
@@ -147,10 +170,15 @@ def digests(described: Description) -> dict[str, str]:
 def _as_it_is(job: SoundJob, in_folder: bool) -> SoundJob:
     """The job as done if its sound is there; UsageError if another one is."""
     if in_folder and _is_said(job):
-        there = job.path.exists()
+        there = _is_whole(job.path)
         return replace(job, was_there=there, remarks=tuple(_read_facts(job.path)["remarks"]))
     generation.check_free(job.path, overwrite=False)
     return job
+
+
+def _is_whole(path: Path) -> bool:
+    """Is the sound there that its facts speak of? Not so where a run was killed between the two."""
+    return path.is_file() and _read_facts(path).get("sha256") == checksums.sha256(path)
 
 
 def _is_said(job: SoundJob) -> bool:
@@ -172,7 +200,8 @@ def _audio(
 ) -> Iterator[tuple[SoundJob, Tensor]]:
     """Each job with its audio, in order, as soon as it is there."""
     config = jobs[0].config
-    together = 1 if model.device.type == "cpu" or config.beyond_window else config.batch_size
+    alone = model.device.type == "cpu" or config.beyond_window or config.step_cache
+    together = 1 if alone else config.batch_size
     groups = [jobs[at : at + together] for at in range(0, len(jobs), together)]
     steps = sum(_num_windows(model.config, group[0].config) * config.steps for group in groups)
     if progress:
@@ -197,11 +226,11 @@ def _audio(
 
 def placed(model: StableAudioModel, where: torch.device, precision: str) -> StableAudioModel:
     """The model ready to generate; only the transformer runs in half precision: it takes the time."""
-    model = model.to(where).eval()
-    if precision == "bf16":
+    if precision == "bf16":  # before it goes to a device that may not hold more
+        frequencies = model.dit.features.weight.detach().clone()
         model.dit.to(torch.bfloat16)
-        model.dit.features.float()  # rounded frequencies would be other times
-    return model
+        model.dit.features.weight.data = frequencies  # rounded ones would be other times
+    return model.to(where).eval()
 
 
 def _num_windows(shape: Shape, config: Config) -> int:
@@ -261,7 +290,8 @@ def _tags(job: SoundJob, described: Description) -> dict[str, str]:
         f"seed {job.config.seed}, {job.config.steps} steps, cfg_scale {job.config.cfg_scale:g}",
         f"credits: {job.config.credit or 'sao, pipelines/report.py --checkpoint'}",
     ]
-    return {"title": job.config.prompt, "software": "sao", "comment": "; ".join(comment)}
+    title = job.config.prompt[:_MOST_TITLE]
+    return {"comment": "; ".join(comment), "software": "sao", "title": title}
 
 
 def _shown(job: SoundJob) -> sheet.Entry:

@@ -1,6 +1,6 @@
 """What a model needs in memory, for generating and for training, computed from its config.
 
-With P numbers in the parts that are trained, F in frozen ones, b bytes a number (4; 2 in bfloat16):
+With P numbers in the parts that are trained, F in frozen ones, b bytes a number (4; 2 for the DiT's in bfloat16):
 
     weights      b (P + F)
     training     4 P each for weights, gradients and the moving average, 8 P for AdamW's two moments;
@@ -81,8 +81,8 @@ def needs(config: Config, parameters: Mapping[str, int]) -> Needs:
     activations = {"encode": encode, "dit": checkpointed, "dit_without_checkpointing": without}
     samples = codec_training(config.codec, _FRAMES)
     return Needs(
-        generate=_generating(config, trained + frozen, 4),
-        generate_bf16=_generating(config, trained + frozen, 2),
+        generate=_generating(config, trained + frozen, 0),
+        generate_bf16=_generating(config, trained + frozen, parameters["dit"]),
         train_dit=_training(trained, frozen, activations, max(encode, checkpointed)),
         train_vae=_training(parameters["vae"], 0, {"codec": samples}, samples),
     )
@@ -127,10 +127,11 @@ def lines(found: Needs) -> list[str]:
     ]
 
 
-def _generating(config: Config, parameters: int, size: int) -> Generating:
-    net = dit_generating(config.dit, config.num_latents, size=size)
-    decode = codec_one_way(config.codec, min(CHUNK, config.num_latents), size=size)
-    weights = size * parameters
+def _generating(config: Config, parameters: int, rounded: int) -> Generating:
+    """`rounded`: parameters that are held in bfloat16, the DiT's or none; the codec has float32."""
+    net = dit_generating(config.dit, config.num_latents, size=2 if rounded else 4)
+    decode = codec_one_way(config.codec, min(CHUNK, config.num_latents))
+    weights = 4 * parameters - 2 * rounded
     return Generating(weights=weights, dit=net, decode=decode, total=weights + max(net, decode))
 
 

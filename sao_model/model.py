@@ -108,7 +108,8 @@ class StableAudioModel(nn.Module):
         others. On a GPU all together: the same up to the rounding of its kernels.
         """
         lengths = [check(self.config, sound) for sound in sounds]
-        together = 1 if self.device.type == "cpu" else max(len(sounds), 1)
+        alone = self.device.type == "cpu" or how.step_cache  # what is reused is decided for all of a batch
+        together = 1 if alone else max(len(sounds), 1)
         watch = watched(how.steps * math.ceil(len(sounds) / together), progress)
         latents = [
             latent_DL

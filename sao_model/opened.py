@@ -76,12 +76,20 @@ def _described(folder: Path) -> Description:
     for name, part in measured.items():
         path = files.get(by_part.get(name, name), files.get(""))
         stored = path if name in by_part and path in digests else None
+        types = _types(stored) if stored else []
         parts[name] = StoredPart(
             file=stored.name if stored else "",
             sha256=digests[stored] if stored else "",
             parameters=part.parameters,
-            bytes=part.bytes,
-            dtype=part.dtype,
+            bytes=part.parameters * types[0].itemsize if len(types) == 1 else part.bytes,
+            dtype="+".join(str(each).removeprefix("torch.") for each in types) or part.dtype,
             terms=released.TERMS if name in by_part else part.terms,
         )
     return Description(config=config, parts=parts, extras={})
+
+
+def _types(path: Path) -> list[torch.dtype]:
+    """The types of a file's numbers, from its header; IntegrityError if that is not whole."""
+    named = {"F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
+    found = {shape.dtype for shape in weights.shapes(path, fix=published_config.AGAIN).values()}
+    return [named[name] for name in sorted(found) if name in named]

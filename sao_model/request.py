@@ -95,8 +95,8 @@ def check_prompt(prompt: str) -> None:
 
 def check_strength(strength: float) -> None:
     """UsageError for a share of noise that is none."""
-    if not 0 < strength <= 1:
-        raise UsageError(f"edit.strength: {strength}; give more than 0 (it stays) up to 1 (all anew)")
+    if not 0.001 <= strength <= 1:
+        raise UsageError(f"edit.strength: {strength}; give 0.001 (it stays) to 1 (all anew)")
 
 
 def check_seed(seed: int) -> None:

@@ -19,7 +19,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from sao_data.errors import UsageError
-from sao_model import checkpoint, devices, edits, making, opened
+from sao_model import checkpoint, declared, devices, edits, making, opened
 from sao_model.edits import Edit, Regions
 from sao_model.model import PAPER, Progress, StableAudioModel
 from sao_model.preset import Config
@@ -31,8 +31,10 @@ _SECONDS = 10.0
 class StableAudio:
     """A model that is ready: on its device, in evaluation mode."""
 
-    def __init__(self, model: StableAudioModel) -> None:
+    def __init__(self, model: StableAudioModel, heard: dict[str, bytes] | None = None) -> None:
+        """`heard`: the file about the works behind the weights, to be kept with them."""
         self.model = model.eval()
+        self._heard = heard or {}
 
     @classmethod
     def from_pretrained(cls, folder: str | Path, *, device: str = "", precision: str = "fp32") -> StableAudio:
@@ -44,7 +46,8 @@ class StableAudio:
         """
         where = devices.device(device)
         devices.check_precision(precision, where)
-        return cls(making.placed(opened.find(folder).load(), where, precision))
+        found = opened.find(folder)
+        return cls(making.placed(found.load(), where, precision), declared.files(found.folder))
 
     @property
     def config(self) -> Config:
@@ -86,6 +89,10 @@ class StableAudio:
         nothing, to 1, all), or only `regions`, pairs of seconds, which may reach behind its end. `progress`
         is called with (steps done, steps in all). UsageError for what cannot be made.
         """
+        if isinstance(prompts, str):
+            raise UsageError("generate_many: takes several prompts; give a list, or call generate")
+        if regions and audio_CT is None:
+            raise UsageError("regions: of which sound? Give audio_CT too")
         length = self._length(seconds, audio_CT)
         first = secrets.randbelow(1 << 32) if seed is None else seed
         sounds = [
@@ -111,15 +118,20 @@ class StableAudio:
     def decode(self, latents_BDL: Tensor) -> Tensor:
         """Audio (B, C, L * hop) of latents (B, D, L), neither clamped nor scaled."""
         num = self.config.codec.latent_dim
-        if latents_BDL.dim() != 3 or latents_BDL.shape[1] != num:
+        if latents_BDL.dim() != 3 or latents_BDL.shape[1] != num or not latents_BDL.numel():
             raise UsageError(f"latents: of the shape {tuple(latents_BDL.shape)}; want (batch, {num}, length)")
-        return self.model.codec.decode_in_chunks(latents_BDL.to(self.model.device))
+        return self.model.codec.decode_in_chunks(latents_BDL.float().to(self.model.device))
 
     def save_pretrained(self, folder: str | Path) -> None:
-        """Write a checkpoint that `from_pretrained` reads; UsageError if the folder exists."""
-        checkpoint.save(self.model, folder)
+        """Write a checkpoint that `from_pretrained` reads, with what is known of the works behind it.
+        UsageError if the folder exists, or if the weights were rounded to bf16."""
+        if self.model.dit.project_in.weight.dtype != torch.float32:
+            raise UsageError("the weights are rounded to bf16; load them with precision='fp32' to save them")
+        checkpoint.save(self.model, folder, files=self._heard)
 
     def _edit(self, audio_CT: Tensor, seconds: float, strength: float, regions: Regions) -> Edit:
+        if audio_CT.dim() == 3:
+            raise UsageError(f"audio_CT: of the shape {tuple(audio_CT.shape)}; want (channels, samples)")
         check_strength(strength)
         edits.check_regions(regions, seconds)
         samples_CT = self._audio(audio_CT)
@@ -132,7 +144,7 @@ class StableAudio:
 
     def _audio(self, audio: Tensor) -> Tensor:
         num = self.config.codec.num_channels
-        if audio.dim() < 2 or audio.shape[-2] != num:
+        if audio.dim() not in (2, 3) or audio.shape[-2] != num or not audio.shape[-1]:
             raise UsageError(f"audio: of the shape {tuple(audio.shape)}; want ({num} channels, samples)")
         if not bool(torch.isfinite(audio).all()):
             raise UsageError("audio: holds samples that are not finite")

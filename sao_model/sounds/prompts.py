@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import math
 import re
 import unicodedata
@@ -10,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sao_data.errors import UsageError
+from sao_model.request import MOST_SEED
 
 _MOST_NAME = 40  # characters of a prompt in a file's name
 
@@ -35,35 +37,43 @@ def read(path: Path) -> list[Asked]:
         raise UsageError(f"prompts: {path}: no such file; one prompt a line, or a .csv") from error
     except (UnicodeDecodeError, IsADirectoryError) as error:
         raise UsageError(f"prompts: {path}: no text in UTF-8; save it as that") from error
-    lines = text.splitlines()
     if path.suffix.lower() == ".csv":
-        asked = _table(path, lines)
+        asked = _table(path, text)
     else:
-        asked = [Asked(prompt=line.strip()) for line in lines if line.strip()]
+        asked = [Asked(prompt=line.strip()) for line in text.split("\n") if line.strip()]
     if not asked:
         raise UsageError(f"prompts: {path}: no prompts in it; one a line, or a .csv with the column prompt")
     return asked
 
 
-def file_name(number: int, prompt: str, suffix: str) -> str:
-    """ "003-rain-on-a-tin-roof.wav": sorts as asked, and says what it is, on any file system."""
+def file_name(number: int, prompt: str, suffix: str, num: int = 1) -> str:
+    """ "003-rain-on-a-tin-roof.wav": the third of `num` sorts as asked, and says what it is, on any file
+    system."""
     plain = unicodedata.normalize("NFKD", prompt).encode("ascii", "ignore").decode().lower()
     slug = re.sub(r"[^a-z0-9]+", "-", plain)[:_MOST_NAME].strip("-")
-    return f"{number:03d}-{slug}{suffix}" if slug else f"{number:03d}{suffix}"
+    place = f"{number:0{max(3, len(str(num)))}d}"
+    return f"{place}-{slug}{suffix}" if slug else f"{place}{suffix}"
 
 
-def _table(path: Path, lines: list[str]) -> list[Asked]:
-    rows = csv.DictReader(lines)
-    columns = rows.fieldnames or []
-    unknown = [name for name in columns if name not in COLUMNS]
-    if "prompt" not in columns or unknown:
-        what = f"no column {unknown[0]!r} is known" if unknown else "the column prompt is missing"
-        raise UsageError(f"prompts: {path}: {what}; columns are {', '.join(COLUMNS)}")
-    return [_asked(f"prompts: {path}:{rows.line_num}", row) for row in rows]
+def _table(path: Path, text: str) -> list[Asked]:
+    rows = csv.DictReader(io.StringIO(text, newline=""), strict=True)
+    try:
+        columns = list(rows.fieldnames or [])
+        unknown = [name for name in columns if name not in COLUMNS or columns.count(name) > 1]
+        if "prompt" not in columns or unknown:
+            what = f"no column {unknown[0]!r} is known" if unknown else "the column prompt is missing"
+            raise UsageError(f"prompts: {path}: {what}; columns are {', '.join(COLUMNS)}, each once")
+        return [_asked(f"prompts: {path}:{rows.line_num}", row) for row in rows]
+    except csv.Error as error:
+        raise UsageError(
+            f"prompts: {path}:{rows.line_num}: {error}; close quotes, or save it again"
+        ) from error
 
 
 def _asked(where: str, row: dict[str, str | None]) -> Asked:
-    said = {key: (value or "").strip() for key, value in row.items() if key}
+    if None in row:
+        raise UsageError(f"{where}: more cells than columns; put a prompt with a comma in quotes")
+    said = {key: (value or "").strip() for key, value in row.items()}
     if not said["prompt"]:
         raise UsageError(f"{where}: empty prompt; say what to generate, or delete the line")
     try:
@@ -71,6 +81,8 @@ def _asked(where: str, row: dict[str, str | None]) -> Asked:
         seed = int(said["seed"]) if said.get("seed") else None
     except ValueError as error:
         raise UsageError(f"{where}: {error}; seconds are a number, a seed is a whole one") from error
+    if seed is not None and not 0 <= seed <= MOST_SEED:
+        raise UsageError(f"{where}: seed {seed}; give a number from 0 to 2^63 - 1")
     if seconds is not None and not math.isfinite(seconds):
         raise UsageError(f"{where}: seconds {seconds}; give a number")
     return Asked(

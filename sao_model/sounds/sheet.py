@@ -14,9 +14,11 @@ from urllib.parse import quote
 import soundfile
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from sao_data.errors import UsageError
 from sao_model.sounds import pictures
 
 FILE = "index.html"
+MARK = '<meta name="generator" content="sao contact sheet">'
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +31,13 @@ class Entry:
     seed: int
     seconds: float
     remarks: tuple[str, ...]
+
+
+def check_free(folder: Path) -> None:
+    """UsageError if a page of somebody else lies where the sheet goes."""
+    path = folder / FILE
+    if path.exists() and MARK not in path.read_text(encoding="utf-8", errors="replace"):
+        raise UsageError(f"{path}: is no contact sheet, and is not overwritten; give another --out")
 
 
 def write(folder: Path, entries: Sequence[Entry], *, title: str) -> Path:

@@ -35,7 +35,7 @@ def config(
     window: float,
     *,
     device: str = "",
-    precision: Any = "float32",
+    precision: Any = "fp32",
 ) -> generation.Config:
     """The config; UsageError for what cannot be. `window`: the longest sound in seconds."""
     edit = generation.Editing() if original is None else _editing(typed, original)

@@ -80,7 +80,7 @@ class Maker:
         out: Path,
         *,
         device: str = "",
-        precision: Literal["float32", "bfloat16"] = "float32",
+        precision: Literal["fp32", "bf16"] = "fp32",
     ) -> None:
         self.out = out
         self.device = device

@@ -22,11 +22,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Load, translate, write; say what was written, and under which terms it comes."""
-    from sao_model import exported, opened
+    from sao_model import declared, exported, opened
 
     out = Path(args.out)
-    model = opened.find(args.dir).load()
-    exported.write(model, out, args.to)
+    found = opened.find(args.dir)
+    model = found.load()
+    exported.write(model, out, args.to, files=declared.files(found.folder))
     for path in sorted(path for path in out.rglob("*") if path.is_file()):
         sys.stdout.write(f"{path.stat().st_size:>15,d}  {path.relative_to(out)}\n")
     for terms in sorted(set(model.terms.values())):

@@ -25,8 +25,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--device", default="", help="cpu, cuda or cuda:1 (default: the GPU if there is one)")
     add(
         "--precision",
-        choices=("float32", "bfloat16"),
-        default="float32",
+        choices=("fp32", "bf16"),
+        default="fp32",
         help="of the transformer (default: float32)",
     )
 
