@@ -206,14 +206,16 @@ def prefix_behind(patch: pytest.MonkeyPatch, _: StableAudioModel) -> None:
     patch.setattr(dit.DiT, "leave", lambda s, x: leave(s, x.roll(1, dims=1)))
 
 
-def bias_of_the_input(model: StableAudioModel) -> None:
-    layer = model.dit.project_in
-    layer.bias = nn.Parameter(torch.full(layer.weight.shape[:1], 0.01))
+def biased(name: str) -> Mistake:
+    """Every layer of the transformer whose name ends so has a bias."""
 
+    def change(model: StableAudioModel) -> None:
+        layers = [layer for key, layer in model.dit.named_modules() if f".{key}".endswith(f".{name}")]
+        assert layers, name
+        for layer in layers:
+            layer.bias = nn.Parameter(0.01 * torch.ones(len(layer.weight)).cumsum(0) / len(layer.weight))
 
-def bias_in_norms(model: StableAudioModel) -> None:
-    for norm in modules(model.dit, nn.LayerNorm):
-        norm.bias = nn.Parameter(torch.full_like(norm.weight, 0.01))
+    return on(change)
 
 
 def epsilon_of_norms(model: StableAudioModel) -> None:

@@ -62,14 +62,15 @@ def text_only(inner: nn.Module, cross: Tensor) -> Tensor:
     return torch.cat([inner(cross[:, :-2]), cross[:, -2:]], dim=1)
 
 
-def with_bias(inner: nn.Module, cross: Tensor) -> Tensor:
-    hidden = inner[0](cross) + 0.1
-    return inner[2](silu(hidden))
-
-
 def only_text_left_out(self: dit.DiT, cross: Tensor, everywhere: Tensor) -> tuple[Tensor, Tensor]:
     return torch.cat([0 * cross[:, :-2], cross[:, -2:]], dim=1), everywhere
 
+
+NO_BIAS = (
+    "project_in", "project_out", "pre_conv", "post_conv", "self_attn.qkv", "self_attn.out", "cross_attn.q",
+    "cross_attn.kv", "cross_attn.out", "embed_global.0", "embed_global.2", "embed_cross.0", "embed_cross.2",
+    "norm1", "norm2", "norm3",
+)  # fmt: skip
 
 MISTAKES: dict[str, dict[str, m.Mistake]] = {
     "encoded": {
@@ -139,7 +140,7 @@ MISTAKES: dict[str, dict[str, m.Mistake]] = {
     },
     "told_against": {
         "a negative prompt without seconds": m.instead(
-            StableAudioModel, "told", lambda model, sounds, _: model.condition([sounds[0].prompt], [0.0], [0.0])
+            StableAudioModel, "told", lambda model, each, _: model.condition([each[0].prompt], [0.0], [0.0])
         ),
     },
     "velocity": {
@@ -159,12 +160,11 @@ MISTAKES: dict[str, dict[str, m.Mistake]] = {
         "no first convolution": m.wrapped("pre_conv", lambda inner, x: 0 * x),
         "no last convolution": m.wrapped("post_conv", lambda inner, x: 0 * x),
         "norm before the output": m.wrapped("project_out", lambda inner, x: inner(normalised(x))),
-        "bias of the input": m.on(m.bias_of_the_input),
+        **{f"bias of {name}": m.biased(name) for name in NO_BIAS},
         "cross-attention before self-attention": m.block("csf"),
         "feed-forward before cross-attention": m.block("sfc"),
         "norm behind each part": m.block("scf", norm_after=True),
         "epsilon 1e-6 of the norms": m.on(m.epsilon_of_norms),
-        "bias of the norms": m.on(m.bias_in_norms),
         "attention not scaled": sdpa(scale=1.0),
         "attention scaled by the width": sdpa(scale=256**-0.5),
         "queries and keys normalised": m.attention(
@@ -175,7 +175,6 @@ MISTAKES: dict[str, dict[str, m.Mistake]] = {
         "cross-attention with rotary positions": m.cross_attention(rotated=True),
         "only the text embedded": m.wrapped("embed_cross", text_only),
         "tokens not embedded": m.wrapped("embed_cross", lambda _, x: x),
-        "embedding of tokens with a bias": m.wrapped("embed_cross", with_bias),
         "rotary: all 64 channels": m.instead(dit, "NUM_ROTARY", 64),
         "rotary: 16 channels": m.instead(dit, "NUM_ROTARY", 16),
         "rotary: base 20,000": m.instead(dit, "ROTARY_BASE", 20_000),
