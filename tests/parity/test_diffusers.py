@@ -1,132 +1,119 @@
-"""Our pages against diffusers' own code: our random weights, exported to its names, give the same numbers."""
+"""Our pages against diffusers' own code: our random weights, exported to its names, give the same numbers.
+
+Two sizes: the preset "tiny", and a middle one of the real strides. Samplers run their steps with their
+transformer, ours with ours; compared is what the transformers are fed at each step, and the end.
+Not compared is "dpmpp-3m-sde": diffusers has a third order step only with another weight of its curvature;
+tests/model/test_samplers.py holds ours against figures of k-diffusion.
+"""
+
+from collections.abc import Callable
 
 import pytest
 import torch
-from torch import Tensor, nn
 
-from sao_model import checkpoint, guidance, released, samplers
-from sao_model.model import StableAudioModel
+from sao_model import guidance, preset, samplers
+from sao_model.guidance import Conditioning
+from tests.parity import oracle
+from tests.parity.recording import normal
 
-diffusers = pytest.importorskip("diffusers", reason="diffusers (a test oracle) is not installed")
-pytest.importorskip("torchsde", reason="torchsde (diffusers' scheduler needs it) is not installed")
 pytestmark = [
     pytest.mark.filterwarnings("ignore::FutureWarning"),  # theirs: old-style weight norm
+    pytest.mark.filterwarnings("ignore:__array__:DeprecationWarning"),  # theirs: their general solver
     pytest.mark.filterwarnings("ignore::UserWarning"),  # theirs: the end points of the Brownian tree
 ]
 torch.set_num_threads(1)
 
+NUM_LATENTS = 16
 
-@pytest.fixture(scope="module")
-def model() -> StableAudioModel:
-    """The tiny preset with nothing left at its zero initialisation."""
-    model = checkpoint.from_preset("tiny", seed=1)
-    generator = torch.Generator().manual_seed(2)
+
+@pytest.fixture(scope="module", params=["tiny", "middle"])
+def pair(request: pytest.FixtureRequest) -> oracle.Both:
+    config = preset.read("tiny") if request.param == "tiny" else oracle.middle()
+    return oracle.both(request.param, config)
+
+
+@torch.no_grad()
+def test_codec(pair: oracle.Both) -> None:
+    shape = pair.ours.config.codec
+    wav_BCT = 0.3 * normal(2, 2, 6 * shape.hop, seed=3)
+    ours, theirs = pair.ours.codec.encode(wav_BCT), pair.vae.encode(wav_BCT).latent_dist
+    pair.check("mean", ours.mean_BDL, theirs.mean, 1e-5)
+    pair.check("standard deviation", ours.std_BDL, theirs.std, 1e-5)
+    generators = [torch.Generator().manual_seed(8) for _ in range(2)]
+    pair.check("sample", ours.sample(generators[0]), theirs.sample(generators[1]), 1e-5)
+    pair.check("divergence", ours.kl(), theirs.kl(), 1e-5)
+    z_BDL = normal(2, shape.latent_dim, 6, seed=4)
+    pair.check("decoded", pair.ours.codec.decode(z_BDL), pair.vae.decode(z_BDL).sample, 1e-5)
+
+
+@torch.no_grad()
+def test_seconds(pair: oracle.Both) -> None:
+    seconds_B = torch.tensor([0.0, 0.1, 10.5, 47.0, 512.0, 600.0])
+    theirs = pair.projection(None, seconds_B.clone(), seconds_B.clone())
+    start, total = (pair.ours.conditioners[f"seconds_{name}"](seconds_B) for name in ("start", "total"))
+    pair.check("start", start, theirs.seconds_start_hidden_states, 1e-6)
+    pair.check("total", total, theirs.seconds_end_hidden_states, 1e-6)
+
+
+def told(pair: oracle.Both, batch: int) -> Conditioning:
+    prompts = ["rain on a roof", "drum loop, 120 bpm, with a bass line and some bells"]  # both are padded
     with torch.no_grad():
-        for parameter in [*model.codec.parameters(), *model.dit.parameters()]:
-            parameter += 0.05 * torch.randn(parameter.shape, generator=generator)
-    return model
+        both = pair.ours.condition(prompts, [0.0, 3.0], [2.0, 40.0])
+    rows = torch.arange(batch) % 2
+    return Conditioning(cross_BSC=both.cross_BSC[rows], global_BG=both.global_BG[rows])
 
 
-@pytest.fixture(scope="module")
-def theirs(model: StableAudioModel) -> dict[str, nn.Module]:
-    shape, net = model.config.codec, model.config.dit
-    from diffusers.pipelines.stable_audio import StableAudioProjectionModel
-
-    modules = {
-        "vae": diffusers.AutoencoderOobleck(
-            encoder_hidden_size=2 * shape.latent_dim,
-            downsampling_ratios=list(shape.strides),
-            channel_multiples=list(shape.multiples),
-            decoder_channels=shape.width,
-            decoder_input_channels=shape.latent_dim,
-        ),
-        "transformer": diffusers.StableAudioDiTModel(
-            sample_size=64,
-            in_channels=net.latent_dim,
-            out_channels=net.latent_dim,
-            num_layers=net.num_layers,
-            num_attention_heads=net.num_heads,
-            num_key_value_attention_heads=net.cross_dim // 64,
-            cross_attention_dim=net.cross_dim,
-            cross_attention_input_dim=net.cross_dim,
-            global_states_input_dim=net.global_dim,
-        ),
-        "projection_model": StableAudioProjectionModel(net.cross_dim, net.cross_dim, 0, 512),
-    }
-    for part, tensors in released.export(model, released.diffusers).items():
-        modules[part].load_state_dict(tensors)
-    return modules
+@torch.no_grad()
+def test_velocity(pair: oracle.Both) -> None:
+    """Two sounds at each of five times."""
+    t_B = torch.tensor([0.0, 0.1855, 0.5, 0.9987, 1.0]).repeat_interleave(2)
+    x_BDL, conditioning = normal(10, pair.ours.config.dit.latent_dim, NUM_LATENTS, seed=5), told(pair, 10)
+    plain = guidance.conditioned(pair.ours.dit, conditioning)(x_BDL, t_B)
+    theirs = pair.velocity(x_BDL, t_B, conditioning)
+    guided = guidance.cfg(pair.ours.dit, conditioning, scale=7)(x_BDL, t_B)
+    their_guided = pair.guided(conditioning, 7)(x_BDL, t_B)
+    for at in range(0, 10, 2):
+        rows, t = slice(at, at + 2), float(t_B[at])
+        pair.check(f"velocity at {t:.4f}", plain[rows], theirs[rows], 3e-6)
+        pair.check(f"guided at {t:.4f}", guided[rows], their_guided[rows], 2e-5)
 
 
-def distance(ours: Tensor, other: Tensor) -> float:
-    assert ours.shape == other.shape, (ours.shape, other.shape)
-    return float((ours.double() - other.double()).abs().max() / other.double().abs().max())
+@torch.no_grad()
+def compare(
+    pair: oracle.Both,
+    name: str,
+    theirs: Callable[..., oracle.Run],
+    tolerance: float,
+    noise_of: Callable[[oracle.Run], samplers.StepNoise],
+) -> None:
+    conditioning = told(pair, 1)
+    noise_BDL = normal(1, pair.ours.config.dit.latent_dim, NUM_LATENTS, seed=6)
+    other, ours = theirs(pair.guided(conditioning, 7), noise_BDL, 10), oracle.Run()
+    velocity = ours.watched(guidance.cfg(pair.ours.dit, conditioning, scale=7))
+    ours.end = samplers.SAMPLERS[name](velocity, noise_BDL, 10, noise_of(other))
+    assert len(ours.fed) == len(other.fed) == 10
+    fed = torch.stack(ours.fed), torch.stack(other.fed)
+    for step in range(10):
+        pair.check(f"{name}, step {step}", fed[0][step], fed[1][step], tolerance)
+    pair.check(f"{name}, end", ours.end, other.end, tolerance)
 
 
-def normal(*shape: int, seed: int) -> Tensor:
-    return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
+@pytest.mark.parametrize(
+    ("name", "theirs"),
+    [("dpmpp-2m-sde", "their_2m_sde"), ("dpmpp-2m", "their_2m"), ("v-ddim", "their_ddim")],
+)
+def test_every_step_with_the_same_noise(name: str, theirs: str, pair: oracle.Both) -> None:
+    compare(pair, name, getattr(oracle, theirs), 1e-4, lambda run: lambda step: run.noise[step])
 
 
-def test_codec(model: StableAudioModel, theirs: dict[str, nn.Module]) -> None:
-    wav_BCT = 0.3 * normal(2, 2, 16 * model.config.codec.hop, seed=3)
-    z_BDL = normal(2, model.config.codec.latent_dim, 16, seed=4)
-    with torch.no_grad():
-        posterior, other = model.codec.encode(wav_BCT), theirs["vae"].encode(wav_BCT).latent_dist
-        assert distance(posterior.mean_BDL, other.mean) < 1e-5
-        assert distance(posterior.std_BDL, other.std) < 1e-5
-        assert distance(posterior.kl(), other.kl()) < 1e-5
-        assert distance(model.codec.decode(z_BDL), theirs["vae"].decode(z_BDL).sample) < 1e-5
+@pytest.mark.parametrize("pair", ["tiny"], indirect=True)
+def test_steps_with_a_brownian_tree_of_the_same_seed(pair: oracle.Both) -> None:
+    """Not their noise but our own tree, asked at our own levels: a last bit of these may move the noise."""
+    from diffusers.schedulers.scheduling_dpmsolver_sde import BrownianTreeNoiseSampler
 
+    def noise_of(run: oracle.Run) -> samplers.StepNoise:
+        levels = samplers.sigmas(10)
+        tree = BrownianTreeNoiseSampler(run.end, sigma_min=0.3, sigma_max=500.0, seed=oracle.SEED)
+        return lambda step: tree(levels[step], levels[step + 1])
 
-def test_seconds(model: StableAudioModel, theirs: dict[str, nn.Module]) -> None:
-    seconds_B = torch.tensor([0.0, 0.1, 47.0, 600.0])
-    with torch.no_grad():
-        other = theirs["projection_model"](None, seconds_B.clone(), seconds_B.clone())
-        start = model.conditioners["seconds_start"](seconds_B)
-        total = model.conditioners["seconds_total"](seconds_B)
-    assert distance(start, other.seconds_start_hidden_states) < 1e-6
-    assert distance(total, other.seconds_end_hidden_states) < 1e-6
-
-
-def inputs(model: StableAudioModel) -> tuple[Tensor, Tensor, guidance.Conditioning]:
-    with torch.no_grad():
-        conditioning = model.condition(["rain on a roof", "drum loop, 120 bpm"], [0.0, 3.0], [2.0, 40.0])
-    return normal(2, model.config.dit.latent_dim, 40, seed=5), torch.tensor([0.1855, 0.9]), conditioning
-
-
-def test_transformer(model: StableAudioModel, theirs: dict[str, nn.Module]) -> None:
-    from diffusers.models.embeddings import get_1d_rotary_pos_embed
-
-    x_BDL, t_B, conditioning = inputs(model)
-    with torch.no_grad():
-        v = guidance.conditioned(model.dit, conditioning)(x_BDL, t_B)
-        other = theirs["transformer"](
-            x_BDL,
-            t_B,
-            conditioning.cross_BSC,
-            conditioning.global_BG[:, None],
-            rotary_embedding=get_1d_rotary_pos_embed(
-                32, x_BDL.shape[-1] + 1, use_real=True, repeat_interleave_real=False
-            ),
-            return_dict=False,
-        )[0]
-    assert distance(v, other) < 3e-6
-
-
-def test_sampler_with_their_noise(model: StableAudioModel) -> None:
-    """Their scheduler's Brownian tree, recorded at each step, drives our sampler to the same latents."""
-    _, _, both = inputs(model)
-    conditioning = guidance.Conditioning(cross_BSC=both.cross_BSC[:1], global_BG=both.global_BG[:1])
-    velocity = guidance.cfg(model.dit, conditioning, scale=3)
-    noise_BDL, recorded = normal(1, model.config.dit.latent_dim, 40, seed=6), []
-    scheduler = diffusers.CosineDPMSolverMultistepScheduler(solver_type="midpoint")
-    scheduler.set_timesteps(10)
-    x = noise_BDL * scheduler.init_noise_sigma
-    with torch.no_grad():
-        for t in scheduler.timesteps:
-            v = velocity(scheduler.scale_model_input(x, t), t.expand(1))
-            tree, i = scheduler.noise_sampler, scheduler.step_index
-            x = scheduler.step(v, t, x, generator=torch.Generator().manual_seed(7)).prev_sample
-            recorded.append((tree or scheduler.noise_sampler)(scheduler.sigmas[i], scheduler.sigmas[i + 1]))
-        ours = samplers.dpmpp_2m_sde(velocity, noise_BDL, 10, lambda step: recorded[step])
-    assert distance(ours, x) < 1e-4
+    compare(pair, "dpmpp-2m-sde", oracle.their_2m_sde, 2e-3, noise_of)
