@@ -157,7 +157,7 @@ def check(folder: str, config: Config, out: Path, *, overwrite: bool = False) ->
         _check_place(out)
     check_seed(config.seed or 0)
     for text in (config.prompt, config.negative_prompt, config.credit):
-        if not text.isprintable():
+        if any(c == "\0" or "\ud800" <= c <= "\udfff" for c in text):
             raise UsageError(f"{text!r}: holds a character that is none of a text; leave it out")
     if config.edit.audio and out.exists() and out.samefile(config.edit.audio):
         raise UsageError(f"--out {out}: is edit.audio, which would be lost; give another --out")

@@ -290,7 +290,7 @@ def _tags(job: SoundJob, described: Description) -> dict[str, str]:
         f"seed {job.config.seed}, {job.config.steps} steps, cfg_scale {job.config.cfg_scale:g}",
         f"credits: {job.config.credit or 'sao, pipelines/report.py --checkpoint'}",
     ]
-    title = job.config.prompt[:_MOST_TITLE]
+    title = "".join(c if c.isprintable() else " " for c in job.config.prompt[:_MOST_TITLE])
     return {"comment": "; ".join(comment), "software": "sao", "title": title}
 
 

@@ -1,6 +1,6 @@
 """What a model needs in memory, for generating and for training, computed from its config.
 
-With P numbers in the parts that are trained, F in frozen ones, b bytes a number (4; 2 for the DiT's in bfloat16):
+With P numbers in the parts that are trained, F in frozen ones, b bytes a number (4; 2 for a DiT in bf16):
 
     weights      b (P + F)
     training     4 P each for weights, gradients and the moving average, 8 P for AdamW's two moments;

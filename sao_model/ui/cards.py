@@ -56,7 +56,7 @@ def heading(name: str, folder: Path) -> str:
 
 def waveform(path: Path) -> bytes:
     """A sound's waveform as an SVG, black on nothing: the page colours it."""
-    samples_TC, _ = soundfile.read(path, dtype="fp32", always_2d=True)
+    samples_TC, _ = soundfile.read(path, dtype="float32", always_2d=True)
     line = pictures.waveform(samples_TC.T)
     return (
         '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 600 80" preserveAspectRatio="none">'
@@ -66,7 +66,7 @@ def waveform(path: Path) -> bytes:
 
 def mel(path: Path) -> bytes:
     """A sound's mel spectrogram as a PNG."""
-    samples_TC, rate = soundfile.read(path, dtype="fp32", always_2d=True)
+    samples_TC, rate = soundfile.read(path, dtype="float32", always_2d=True)
     return pictures.mel(samples_TC.T, rate)
 
 

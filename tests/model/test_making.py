@@ -149,7 +149,7 @@ WRONG: dict[str, tuple[Callable[[Path], dict[str, Any]], str, str]] = {
     "regions of nothing": (lambda _: {"edit": {"regions": ((0.1, 0.2),)}}, "x.wav", "regions of which sound"),
     "no strength": (lambda tmp: {"edit": _written(tmp) | {"strength": 0.0}}, "x.wav", "edit.strength: 0.0"),
     "no such sound": (lambda tmp: {"edit": {"audio": str(tmp / "no.wav")}}, "x.wav", "no such file"),
-    "sound beyond the window": (lambda tmp: {"edit": _written(tmp, 9.0)}, "x.wav", "the model's window"),
+    "sound beyond the window": (lambda tmp: {"edit": _written(tmp, 9.0)}, "x.wav", "give --seconds of at"),
     "several into a file": (lambda _: {"variations": 2}, "x.wav", "several sounds are asked for"),
     "no variations": (lambda _: {"variations": 0}, "x", "variations 0"),
     "both": (lambda tmp: {"prompts": str(tmp / "p.txt")}, "x", "prompt and prompts: give one of them"),
@@ -157,6 +157,10 @@ WRONG: dict[str, tuple[Callable[[Path], dict[str, Any]], str, str]] = {
     "too many bits": (lambda _: {"bits": "24"}, "x.ogg", "has no 24"),
     "no GPU": (lambda _: {"device": "cuda:9"}, "x.wav", "use --device cpu"),
     "both long": (lambda tmp: {"edit": _written(tmp), "beyond_window": True}, "x.wav", "do not go together"),
+    "nothing behind": (lambda tmp: {"edit": _written(tmp) | {"extend": True}}, "x.wav", "give more"),
+    "no steps": (lambda _: {"steps": 0}, "x.wav", "steps: 0; give at least 1"),
+    "a lone byte": (lambda _: {"prompt": "a\x00b"}, "x.wav", "holds a character that is none of a text"),
+    "another device": (lambda _: {"device": "meta"}, "x.wav", "only cpu and cuda"),
     "sampler": (lambda _: {"sampler": "euler"}, "x.wav", "sampler: no 'euler'"),
 }  # fmt: skip
 
@@ -198,3 +202,62 @@ def test_places_in_a_file_are_relative_to_it_and_options_win(tmp_path: Path) -> 
     assert (made.prompt, made.steps, made.edit.strength) == ("b", 3, 0.4)
     assert made.edit.audio == str(tmp_path / "in.wav")
     assert made.seed is not None
+
+
+def _cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:3000])
+
+
+@pytest.mark.parametrize("harm", [Path.unlink, _cut, lambda path: path.write_bytes(b"")])
+def test_a_damaged_sound_of_a_folder_is_made_again(
+    harm: Callable[[Path], object], stored: str, tmp_path: Path
+) -> None:
+    """Also one of a run that was killed between facts and sound."""
+    asked = config(prompt="rain", seconds=0.05, variations=2)
+    first, _ = making.generate(stored, asked, tmp_path / "out")
+    whole = first.path.read_bytes()
+    harm(first.path)
+    again = making.generate(stored, asked, tmp_path / "out")
+    assert [job.was_there for job in again] == [False, True]
+    assert first.path.read_bytes() == whole
+
+
+def test_somebody_else_s_page_is_not_overwritten(stored: str, tmp_path: Path) -> None:
+    (tmp_path / "index.html").write_text("my page")
+    asked = config(prompt="rain", seconds=0.05, variations=2)
+    with pytest.raises(UsageError, match="is no contact sheet, and is not overwritten"):
+        making.generate(stored, asked, tmp_path)
+    making.generate(stored, asked, tmp_path, overwrite=True)
+    assert [job.was_there for job in making.generate(stored, asked, tmp_path)] == [True, True]
+
+
+PLACES: dict[str, tuple[str, str]] = {
+    "a folder": ("dir.wav", "is a folder; give another --out"),
+    "facts are a folder": ("facts.wav", "facts.json: is a folder"),
+    "below a file": ("file/sub/x.wav", "is a file, not a folder"),
+    "a long name": (f"{'x' * 240}.wav", "give a shorter one"),
+    "its own beginning": ("in.wav", "is edit.audio, which would be lost"),
+}
+
+
+@pytest.mark.parametrize("name", PLACES)
+def test_a_place_where_no_file_can_be_is_refused_first(name: str, stored: str, tmp_path: Path) -> None:
+    (tmp_path / "dir.wav").mkdir()
+    (tmp_path / "facts.json").mkdir()
+    (tmp_path / "file").write_text("x")
+    out, told = PLACES[name]
+    edit = _written(tmp_path)
+    before = sorted(tmp_path.iterdir())
+    with pytest.raises(UsageError, match=told):
+        making.generate(stored, config(prompt="rain", edit=edit), tmp_path / out, overwrite=True)
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def test_what_is_known_of_the_works_travels_with_a_copy(stored: str, tmp_path: Path) -> None:
+    """A release that the checkpoint's works do not allow is refused of a copy too."""
+    from sao_model import StableAudio
+
+    folder, said = tmp_path / "ckpt", b'{"dataset": "x", "version": "y"}'
+    checkpoint.save(checkpoint.load(stored), folder, files={"training_data.json": said})
+    StableAudio.from_pretrained(folder, device="cpu").save_pretrained(tmp_path / "copy")
+    assert (tmp_path / "copy" / "training_data.json").read_bytes() == said

@@ -167,6 +167,8 @@ def test_what_a_listener_would_complain_of_is_said(samples: np.ndarray, said: li
     [
         ("p.txt", "rain\n\n  # not a comment \n", [("rain",), ("# not a comment",)]),
         ("p.csv", "prompt\n\"rain, heavy\"\n", [("rain, heavy",)]),
+        ("p.csv", "prompt\n\"rain\nand thunder\"\n", [("rain\nand thunder",)]),
+        ("p.txt", "one\u2028prompt\x0c\n", [("one\u2028prompt",)]),
         (
             "p.csv",
             "\ufeffseed,prompt,seconds,negative_prompt\n7,rain,2.5,hiss\n,drums,,\n",
@@ -192,6 +194,11 @@ def test_prompts_of_a_file(tmp_path: Path, name: str, text: str, wanted: list[tu
         ("p.csv", b"prompt,seed\nrain,1\n ,2\n", "p.csv:3: empty prompt"),
         ("p.csv", b"prompt,seed\nrain,one\n", "p.csv:2: invalid literal"),
         ("p.csv", b"prompt,seconds\nrain,nan\n", "p.csv:2: seconds nan"),
+        ("p.csv", b"prompt\nrain, on a roof\n", "p.csv:2: more cells than columns"),
+        ("p.csv", b"prompt,seed\nrain,-1\n", "p.csv:2: seed -1"),
+        ("p.csv", b"prompt,seed\nrain,9223372036854775808\n", "give a number from 0 to 2^63 - 1"),
+        ("p.csv", b'prompt,seed\n"rain,1\nthunder,2\n', "p.csv:1: unexpected end of data; close"),
+        ("p.csv", b"prompt,prompt\na,b\n", "each once"),
     ],
 )
 def test_a_file_that_holds_no_prompts_says_where(

@@ -66,6 +66,8 @@ def test_regions_of_a_sound_are_made_anew(ready: StableAudio) -> None:
         ({"prompt": ""}, "prompt: empty"),
         ({"seconds": 99.0}, "longer than the model's window"),
         ({"audio_CT": torch.zeros(4410)}, r"audio: of the shape \(4410,\); want \(2 channels, samples\)"),
+        ({"audio_CT": torch.zeros(1, 2, 4410)}, r"want \(channels, samples\)"),
+        ({"regions": [(0.0, 0.1)]}, "regions: of which sound"),
         ({"audio_CT": torch.full((2, 4410), torch.nan)}, "not finite"),
         ({"audio_CT": torch.zeros(2, 4410), "strength": 0.0}, "edit.strength: 0.0"),
         ({"audio_CT": torch.zeros(2, 4410), "regions": [(0.05, 0.2)]}, "outside of the sound"),
@@ -74,6 +76,18 @@ def test_regions_of_a_sound_are_made_anew(ready: StableAudio) -> None:
 def test_what_cannot_be_made_is_refused(ready: StableAudio, settings: dict[str, Any], told: str) -> None:
     with pytest.raises(UsageError, match=told):
         ready.generate(**{"prompt": "rain", "how": TWO} | settings)
+
+
+def test_several_prompts_are_a_list_and_rounded_weights_are_not_saved(
+    ready: StableAudio, tmp_path: Path
+) -> None:
+    with pytest.raises(UsageError, match="takes several prompts"):
+        ready.generate_many("rain")
+    with pytest.raises(UsageError, match="give fp32 or bf16"):
+        StableAudio.from_pretrained(tmp_path / "ckpt", device="cpu", precision="fp16")
+    ready.model.dit.to(torch.bfloat16)
+    with pytest.raises(UsageError, match="rounded to bf16"):
+        ready.save_pretrained(tmp_path / "again")
 
 
 def test_latents_of_another_model_are_refused(ready: StableAudio) -> None:
