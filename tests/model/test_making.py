@@ -257,7 +257,8 @@ def test_what_is_known_of_the_works_travels_with_a_copy(stored: str, tmp_path: P
     """A release that the checkpoint's works do not allow is refused of a copy too."""
     from sao_model import StableAudio
 
-    folder, said = tmp_path / "ckpt", b'{"dataset": "x", "version": "y"}'
+    facts = {"dataset": "x", "version": "y", "root_digest": "0" * 64, "step": 1, "shards": []}
+    folder, said = tmp_path / "ckpt", json.dumps(facts).encode()
     checkpoint.save(checkpoint.load(stored), folder, files={"training_data.json": said})
     StableAudio.from_pretrained(folder, device="cpu").save_pretrained(tmp_path / "copy")
     assert (tmp_path / "copy" / "training_data.json").read_bytes() == said
