@@ -43,6 +43,9 @@ def write(model: StableAudioModel, out: Path, to: To, *, files: Mapping[str, byt
     layout cannot hold the model."""
     text = _published_text(model)
     with checkpoint.written_whole(out) as folder:
+        _write_json(
+            folder / released.TERMS_FILE, {part: model.terms.get(part, "") for part in checkpoint.PARTS}
+        )
         for name, data in (files or {}).items():
             (folder / name).write_bytes(data)
         if to == "diffusers":

@@ -69,7 +69,7 @@ def _described(folder: Path) -> Description:
     config = published_config.read(folder)
     with torch.device("meta"):
         measured = checkpoint.measure(StableAudioModel(config))
-    files = released.files(folder)
+    files, stated = released.files(folder), released.terms(folder)
     digests = {path: checksums.sha256(path) for path in files.values() if path.is_file()}
     by_part = {"vae": "vae", "dit": "transformer", "conditioners": "projection_model"}
     parts = {}
@@ -83,7 +83,7 @@ def _described(folder: Path) -> Description:
             parameters=part.parameters,
             bytes=part.parameters * types[0].itemsize if len(types) == 1 else part.bytes,
             dtype="+".join(str(each).removeprefix("torch.") for each in types) or part.dtype,
-            terms=released.TERMS if name in by_part else part.terms,
+            terms=stated.get(name, part.terms),
         )
     return Description(config=config, parts=parts, extras={})
 

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from sao_data.errors import UsageError
+from sao_data.storage import documents
 from sao_model import codec, published_config, recognised, weights
 from sao_model.dit import NUM_ROTARY, ROTARY_BASE
 from sao_model.layouts import Layout, diffusers, sat, their_shape
@@ -24,6 +25,7 @@ from sao_model.preset import Config
 from sao_model.weights import TensorShape
 
 _FILES = {True: "model.safetensors", False: "diffusion_pytorch_model.safetensors"}  # of SAT, or not
+TERMS_FILE = "terms.json"  # of our exports: part -> licence of its weights, '' where it is not stated
 TERMS = "LicenseRef-Stability-AI-Community"
 
 log = logging.getLogger(__name__)
@@ -131,7 +133,19 @@ def load(folder: str | Path, *, text_encoder: str = "") -> StableAudioModel:
     """
     folder = Path(folder)
     config, layout = _config(folder, text_encoder)
-    return _load(config, files(folder), layout, where=str(folder))
+    model = _load(config, files(folder), layout, where=str(folder))
+    said = terms(folder)
+    model.terms = {part: said.get(part, stated) for part, stated in (said | model.terms).items()}
+    return model
+
+
+def terms(folder: Path) -> dict[str, str]:
+    """The licence terms of a folder's parts: as an export of ours says, else the released weights'."""
+    path = folder / TERMS_FILE
+    if not path.is_file():
+        return dict.fromkeys(("vae", "dit", "conditioners"), TERMS)
+    table = documents.plain(path.read_bytes(), where=str(path), fix=published_config.AGAIN)
+    return {part: text for part, text in table.items() if isinstance(text, str)}
 
 
 def load_file(path: Path, config: Config, *, where: str = "") -> StableAudioModel:

@@ -12,7 +12,7 @@ import soundfile
 import torch
 
 from sao_data.errors import UsageError
-from sao_model import checkpoint, exported, generation, making, opened, published_config, released
+from sao_model import checkpoint, exported, generation, making, opened, published_config, released, weights
 from sao_model.model import StableAudioModel
 from tests.paths import SHARED
 
@@ -43,6 +43,34 @@ def test_read_back_it_is_the_same_model_bit_for_bit(both: tuple[StableAudioModel
     assert again.config.prompt.config.max_tokens == model.config.prompt.config.max_tokens
     prompts = ["rain on a tin roof", "a" * 200]
     assert torch.equal(model.text(prompts), again.text(prompts))
+
+
+def test_the_terms_of_the_weights_and_what_they_heard_go_along(tmp_path: Path) -> None:
+    """Nobody's licence is put on one's own weights."""
+    if not PARITY.is_dir():
+        pytest.skip("the parity checkpoints are not on this machine")
+    model = released.load(PARITY / "sat")
+    assert set(model.terms.values()) == {released.TERMS}
+    model.terms = {"vae": "CC0-1.0"}
+    for to in exported.LAYOUTS:
+        exported.write(model, tmp_path / to, to, files={"training_data.json": b"{}"})
+        described = opened.find(tmp_path / to).describe()
+        assert {name: part.terms for name, part in described.parts.items()} == {
+            "vae": "CC0-1.0", "dit": "", "conditioners": "", "text_encoder": "",
+        }  # fmt: skip
+        assert released.load(tmp_path / to).terms == {
+            "vae": "CC0-1.0", "dit": "", "conditioners": "", "text_encoder": "",
+        }  # fmt: skip
+        assert (tmp_path / to / "training_data.json").read_bytes() == b"{}"
+
+
+def test_numbers_of_half_the_size_are_described_as_they_lie(tmp_path: Path) -> None:
+    if not PARITY.is_dir():
+        pytest.skip("the parity checkpoints are not on this machine")
+    parts = opened.find(PARITY / "sat").describe().parts
+    shapes = weights.shapes(PARITY / "sat" / "model.safetensors", fix="")
+    assert {shape.dtype for shape in shapes.values()} == {"F16", "F32"}
+    assert parts["dit"].dtype == "float16+float32"
 
 
 def test_it_says_what_the_published_files_say(both: tuple[StableAudioModel, Path]) -> None:
