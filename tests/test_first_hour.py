@@ -21,6 +21,7 @@ EXCUSED = {
     "sao login freesound": "needs an account",
     "everything.toml": "needs an account, and terabytes",
     "pip install": "installs",
+    "sao ui": "serves until it is stopped; tests/model/test_ui_browser.py uses it",
 }
 # Lines that need the demo's model, or train one.
 SLOW = ("pipelines/generate.py", "accelerate launch", "--checkpoint out/runs")
