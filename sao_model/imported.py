@@ -61,7 +61,9 @@ def _from_file(path: Path, config: str, text_encoder: str) -> StableAudioModel:
     if what := recognised.other_file(path):
         raise UsageError(f"{path}: {what}")
     if re.search(r"-\d{5}-of-\d{5}\.safetensors$", path.name) or path.name.endswith(weights.INDEX):
-        raise UsageError(f"{path}: one of several files that make a model; give {path.absolute().parent}")
+        folder = path.absolute().parent
+        whole = folder.parent if (folder.parent / "model_index.json").is_file() else folder
+        raise UsageError(f"{path}: one of several files that make a model; give {whole}")
     beside = path.with_name(_SAT_CONFIG)
     if not config and not beside.is_file():
         where = f"{path} (held against {DEFAULT}; if it is another, --config names its {_SAT_CONFIG})"

@@ -33,6 +33,8 @@ class Guidance:
             raise UsageError(f"guidance.interval: {low} to {high}; give two times, 0 <= low < high <= 1")
         if not (math.isfinite(self.apg_norm) and self.apg_norm >= 0 and math.isfinite(self.apg_eta)):
             raise UsageError("guidance: apg_norm is a number of at least 0, apg_eta a number")
+        if not self.apg and (self.apg_eta or self.apg_norm or self.apg_momentum):
+            raise UsageError("guidance: apg_eta, apg_norm and apg_momentum are of apg; give apg=true too")
         if not abs(self.apg_momentum) < 1:
             raise UsageError(f"guidance.apg_momentum: {self.apg_momentum}; give more than -1, less than 1")
 

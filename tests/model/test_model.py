@@ -139,8 +139,10 @@ def test_a_sound_that_cannot_be_made_is_refused(changes: dict[str, Any], message
         (lambda: samplers.named("dpmpp-4m-sde"), "did you mean 'dpmpp-3m-sde'"),
         (lambda: Guidance(rescale=1.5), "guidance.rescale: 1.5"),
         (lambda: Guidance(interval=(0.7, 0.3)), "low < high"),
-        (lambda: Guidance(apg_norm=-1), "apg_norm"),
-        (lambda: Guidance(apg_momentum=1.0), "less than 1"),
+        (lambda: Guidance(apg=True, apg_norm=-1), "apg_norm"),
+        (lambda: Guidance(apg=True, apg_momentum=1.0), "less than 1"),
+        (lambda: Guidance(apg_norm=2.5), "give apg=true too"),
+        (lambda: Sampling(step_cache=1.0), "0 .off. or a small share"),
     ],
 )
 def test_settings_that_cannot_be_heeded_are_refused(make: Callable[[], object], message: str) -> None:
