@@ -18,7 +18,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 	  || { echo "sao needs Python 3.11 or newer, $(PYTHON) is older: make PYTHON=/path/to/python3.11 $(MAKECMDGOALS)"; exit 2; }
 	@test -x .venv/bin/python || $(PYTHON) -m venv .venv \
 	  || { rm -rf .venv; $(PYTHON) -m pip install --user --quiet virtualenv && $(PYTHON) -m virtualenv --quiet .venv; }
-	@echo "installing into .venv: about 2.5 GB on disk (8 GB with torch's CUDA build), one to ten minutes by network"
+	@echo "installing into .venv: about 2.7 GB on disk (8 GB with torch's CUDA build), one to ten minutes by network"
 	@echo "== 1 of 2: torch"; $(call by_pip,torch)
 	@echo "== 2 of 2: sao and all other packages"; \
 	  if test -n "$(UV)" && "$(UV)" pip install --python .venv/bin/python --constraint constraints.txt --editable '.[dev]'; \
