@@ -24,6 +24,7 @@ from sao_model.edits import Edit
 from sao_model.generation import Config
 from sao_model.model import StableAudioModel
 from sao_model.preset import Config as Shape
+from sao_model.request import USUAL_SECONDS
 from sao_model.request import check as check_sound
 from sao_model.run import RunProgress
 from sao_model.sounds import reading, sheet, writing
@@ -34,7 +35,6 @@ log = logging.getLogger(__name__)
 
 SHEET = sheet.FILE
 _MOST_TITLE = 500  # characters: readers of WAV find no tags at all where they are longer than some 2,000
-_SECONDS = 10.0  # of a sound for which no length was asked, or the model's window if that is shorter
 _LESS_MEMORY = "give --set precision=bf16, --set batch_size=1, or --device cpu"
 
 
@@ -140,7 +140,7 @@ def _with_length(config: Config, shape: Shape, original: AudioIn | None) -> Conf
                 f"most {window:.2f} for its beginning"
             )
         return replace(config, seconds=seconds)
-    return replace(config, seconds=min(_SECONDS, shape.num_frames / shape.sample_rate))
+    return replace(config, seconds=min(USUAL_SECONDS, shape.num_frames / shape.sample_rate))
 
 
 def _original(config: Config, shape: Shape) -> AudioIn | None:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from sao_model.preset import Config
 
 MOST_SEED = (1 << 63) - 1
+USUAL_SECONDS = 10.0  # where no length is asked for, or the model's window if that is shorter
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

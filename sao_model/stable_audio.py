@@ -23,9 +23,7 @@ from sao_model import checkpoint, declared, devices, edits, making, opened
 from sao_model.edits import Edit, Regions
 from sao_model.model import PAPER, Progress, StableAudioModel
 from sao_model.preset import Config
-from sao_model.request import Sampling, Sound, check_strength
-
-_SECONDS = 10.0
+from sao_model.request import USUAL_SECONDS, Sampling, Sound, check_strength
 
 
 class StableAudio:
@@ -140,7 +138,7 @@ class StableAudio:
     def _length(self, seconds: float | None, audio_CT: Tensor | None) -> float:
         if seconds is not None:
             return seconds
-        return min(_SECONDS, self.window) if audio_CT is None else audio_CT.shape[-1] / self.sample_rate
+        return min(USUAL_SECONDS, self.window) if audio_CT is None else audio_CT.shape[-1] / self.sample_rate
 
     def _audio(self, audio: Tensor) -> Tensor:
         num = self.config.codec.num_channels
