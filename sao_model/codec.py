@@ -8,7 +8,6 @@ them back. The output has no tanh: it would distort (paper 2.1).
 
 from __future__ import annotations
 
-import copy
 import math
 from dataclasses import dataclass
 from typing import cast
@@ -16,11 +15,11 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import softplus
-from torch.nn.utils import parametrize
 from torch.nn.utils.parametrizations import weight_norm
 from torch.utils.checkpoint import checkpoint
 
 from sao_model import chunked
+from sao_model.precision import in_float32
 
 DILATIONS = (1, 3, 9)  # of the three residual units in a block
 STRETCH = 512  # latents at a time through the innermost block
@@ -56,9 +55,7 @@ class Posterior:
 
     def kl(self) -> Tensor:
         """Divergence from N(0, 1): sum over channels, mean over batch and time, no factor one half."""
-        variance_BDL = self.std_BDL**2
-        kl_BDL = self.mean_BDL**2 + variance_BDL - variance_BDL.log() - 1
-        return kl_BDL.sum(1).mean()
+        return _divergence(self.mean_BDL, self.std_BDL)
 
 
 class Snake(nn.Module):
@@ -69,6 +66,7 @@ class Snake(nn.Module):
         self.alpha = nn.Parameter(torch.zeros(width))
         self.beta = nn.Parameter(torch.zeros(width))
 
+    @in_float32
     def forward(self, x_BCT: Tensor) -> Tensor:
         alpha_C1, beta_C1 = self.alpha.exp()[:, None], self.beta.exp()[:, None]
         return x_BCT + (1 / (beta_C1 + 1e-9)) * torch.sin(alpha_C1 * x_BCT).pow(2)
@@ -146,6 +144,16 @@ class Codec(nn.Module):
             weight_norm(nn.Conv1d(widths[0], config.num_channels, 7, padding=3, bias=False)),
         )
 
+    @property
+    def checkpointing(self) -> bool:
+        """Whether residual units recompute activations in the backward pass instead of keeping them."""
+        return all(unit.checkpointing for unit in self._units())
+
+    @checkpointing.setter
+    def checkpointing(self, on: bool) -> None:
+        for unit in self._units():
+            unit.checkpointing = on
+
     def forward(self, x_BCT: Tensor, generator: torch.Generator | None) -> tuple[Tensor, Posterior]:
         """Reconstruct: encode, sample, decode. What training runs (and wraps for several processes)."""
         posterior = self.encode(x_BCT)
@@ -185,6 +193,9 @@ class Codec(nn.Module):
         sections = [(parts[:-4], chunk), (parts[-4:-3], max(chunk, MIDDLE)), (parts[-3:], STRETCH)]
         return _posterior(chunked.run(x_BCT, [_section(*section) for section in sections], progress))
 
+    def _units(self) -> list[ResidualUnit]:
+        return [module for module in self.modules() if isinstance(module, ResidualUnit)]
+
     def _check(self, x_BCT: Tensor) -> None:
         assert x_BCT.shape[1] == self.config.num_channels, x_BCT.shape
         assert x_BCT.shape[-1] % self.config.hop == 0, (x_BCT.shape, self.config.hop)
@@ -206,23 +217,14 @@ def chunk_on(device: torch.device) -> int:
     return 8 if device.type == "cpu" else 256
 
 
-def checkpoint_units(codec: Codec, on: bool = True) -> None:
-    """Recompute residual units in the backward pass instead of keeping their activations."""
-    for unit in codec.modules():
-        if isinstance(unit, ResidualUnit):
-            unit.checkpointing = on
+@in_float32
+def _divergence(mean_BDL: Tensor, std_BDL: Tensor) -> Tensor:
+    variance_BDL = std_BDL**2
+    kl_BDL = mean_BDL**2 + variance_BDL - variance_BDL.log() - 1
+    return kl_BDL.sum(1).mean()
 
 
-def fold_weight_norm(codec: Codec) -> Codec:
-    """A copy for inference in which the weight that each norm yields has taken its place."""
-    folded = copy.deepcopy(codec)
-    for parent in list(folded.modules()):
-        for name, child in list(parent.named_children()):
-            if parametrize.is_parametrized(child, "weight"):
-                setattr(parent, name, _folded(cast("nn.Conv1d | nn.ConvTranspose1d", child)))
-    return folded
-
-
+@in_float32
 def _posterior(encoded_BEL: Tensor) -> Posterior:
     mean_BDL, scale_BDL = encoded_BEL.chunk(2, dim=1)
     return Posterior(mean_BDL=mean_BDL, std_BDL=softplus(scale_BDL) + 1e-4)
@@ -251,23 +253,3 @@ def _layers(module: nn.Module) -> list[chunked.Layer]:
 
 def _snake(snake: Snake) -> chunked.SnakeRows:
     return chunked.SnakeRows(snake.alpha.detach(), snake.beta.detach())
-
-
-def _folded(conv: nn.Conv1d | nn.ConvTranspose1d) -> nn.Module:
-    # Not torch's remove_parametrizations: it edits a class that the original of a deep copy still uses.
-    kind = nn.ConvTranspose1d if isinstance(conv, nn.ConvTranspose1d) else nn.Conv1d
-    plain = kind(
-        conv.in_channels,
-        conv.out_channels,
-        conv.kernel_size[0],
-        conv.stride[0],
-        cast("int", conv.padding[0]),
-        dilation=conv.dilation[0],
-        bias=conv.bias is not None,
-        device="meta",
-    )
-    weights = {"weight": conv.weight, "bias": conv.bias}
-    plain.load_state_dict(
-        {key: w.detach().clone() for key, w in weights.items() if w is not None}, assign=True
-    )
-    return plain

@@ -19,6 +19,8 @@ from torch import Tensor, nn
 from torch.nn.functional import linear, scaled_dot_product_attention, silu
 from torch.utils.checkpoint import checkpoint
 
+from sao_model.precision import in_float32
+
 NUM_ROTARY = 32  # channels of each head that rotate: half of 64 (paper 2.2)
 ROTARY_BASE = 10_000
 
@@ -71,6 +73,7 @@ class TimestepFeatures(nn.Module):
         super().__init__()
         self.weight = nn.Parameter(torch.randn(num_features // 2))
 
+    @in_float32
     def forward(self, t_B: Tensor) -> Tensor:
         angle_BF = 2 * math.pi * t_B[:, None] * self.weight
         return torch.cat([angle_BF.cos(), angle_BF.sin()], dim=-1)
@@ -260,7 +263,8 @@ def rotary(num_tokens: int, device: torch.device) -> Rotation:
     """Cosines and sines (T, R) of rotary positions 0 … T-1 in float32; the token in front is at 0."""
     exponent = torch.arange(0, NUM_ROTARY, 2, device=device, dtype=torch.float32) / NUM_ROTARY
     frequency = 1.0 / (ROTARY_BASE**exponent)
-    angle = torch.outer(torch.arange(num_tokens, device=device, dtype=torch.float32), frequency)
+    position = torch.arange(num_tokens, device=device, dtype=torch.float32)
+    angle = position[:, None] * frequency  # no product of matrices, which autocast would round
     angle_TR = torch.cat([angle, angle], dim=-1)  # half-split, not interleaved
     return angle_TR.cos(), angle_TR.sin()
 

@@ -1,6 +1,9 @@
 """Reconstruction loss of the codec: multi-resolution STFT, weighted as the ear hears, of sum, difference,
 left and right (paper 4.1; weights from SAT's stable_audio_2_0_vae.json; STFT terms as in auraloss 0.4).
 
+Spectral convergence is taken of each item and then averaged, where auraloss divides the norms of a whole
+batch: so the loss of a batch is the mean of its items' losses, on however many processes they are.
+
     B batch   C channels (2)   T samples   F frequencies   S spectra
 """
 
@@ -16,7 +19,10 @@ from torch import Tensor, nn
 from torch.linalg import vector_norm
 from torch.nn.functional import conv1d, l1_loss
 
+from sao_model.precision import in_float32
+
 NUM_TAPS = 101  # of the A-weighting filter
+STEREO_WEIGHTS = {"code": 1.0, "paper": 0.5}  # of left and right, against sum and difference
 _EPSILON = 1e-8  # least power of a bin, before the logarithm
 
 
@@ -25,8 +31,9 @@ class Config:
     """Sizes of the spectra, and the weight of every term of the codec's training (SAT's config)."""
 
     fft_sizes: tuple[int, ...] = (2048, 1024, 512, 256, 128, 64, 32)  # windows are as long, hops a quarter
-    mid_side: float = 1.0  # of the mean of sum and difference
-    left_right: float = 0.5  # of left, and of right: in effect all four weigh 0.5
+    stereo_weights: Literal["code", "paper"] = (
+        "code"  # of sum, difference, left, right: all 0.5 in SAT's code; the last two 0.25 by paper 4.1
+    )
     normalise_by: Literal["reconstruction", "original"] = (
         "reconstruction"  # spectral convergence; SAT's order
     )
@@ -47,6 +54,7 @@ class StftLoss(nn.Module):
         for size in config.fft_sizes:
             self.register_buffer(f"window_{size}", torch.hann_window(size), persistent=False)
 
+    @in_float32
     def forward(self, output_BCT: Tensor, original_BCT: Tensor) -> Tensor:
         """Distance of a stereo reconstruction from its original, in float32."""
         assert output_BCT.shape == original_BCT.shape, (output_BCT.shape, original_BCT.shape)
@@ -54,8 +62,8 @@ class StftLoss(nn.Module):
         output, original = self._weighted(output_BCT.float()), self._weighted(original_BCT.float())
         distances = [self._at(size, output, original) for size in self.config.fft_sizes]
         mid, side, left, right = torch.stack(distances).mean(0)
-        mid_side, left_right = self.config.mid_side, self.config.left_right
-        return cast("Tensor", mid_side * (mid + side) / 2 + left_right * (left + right))
+        against = STEREO_WEIGHTS[self.config.stereo_weights]
+        return cast("Tensor", (mid + side) / 2 + against * (left + right) / 2)
 
     def _at(self, size: int, output_BCT: Tensor, original_BCT: Tensor) -> Tensor:
         """Distances (4,) of sum, difference, left and right at one resolution."""
@@ -65,13 +73,18 @@ class StftLoss(nn.Module):
 
     def _distance(self, output_BFS: Tensor, original_BFS: Tensor) -> Tensor:
         norm_BFS = output_BFS if self.config.normalise_by == "reconstruction" else original_BFS
-        convergence = vector_norm(original_BFS - output_BFS) / vector_norm(norm_BFS)
-        return cast("Tensor", convergence + l1_loss(output_BFS.log(), original_BFS.log()))
+        convergence_B = _norms(original_BFS - output_BFS) / _norms(norm_BFS)
+        return convergence_B.mean() + l1_loss(output_BFS.log(), original_BFS.log())
 
     def _weighted(self, x_BCT: Tensor) -> Tensor:
         taps = cast("Tensor", self.taps)
         weighted = conv1d(x_BCT.reshape(-1, 1, x_BCT.shape[-1]), taps[None, None], padding=NUM_TAPS // 2)
         return weighted.view_as(x_BCT)
+
+
+def time_loss(output_BCT: Tensor, original_BCT: Tensor) -> Tensor:
+    """L1 of the samples, in float32."""
+    return l1_loss(output_BCT.float(), original_BCT.float())
 
 
 def magnitudes(x_BCT: Tensor, window: Tensor) -> tuple[Tensor, ...]:
@@ -97,3 +110,8 @@ def a_weighting(sample_rate: int) -> Tensor:
     )
     taps = signal.firls(NUM_TAPS, frequencies, np.abs(response), fs=sample_rate)
     return torch.from_numpy(np.asarray(taps, dtype=np.float32))
+
+
+def _norms(x_BFS: Tensor) -> Tensor:
+    """Frobenius norm of each item."""
+    return cast("Tensor", vector_norm(x_BFS, dim=(1, 2)))

@@ -12,6 +12,8 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
+from sao_model.precision import in_float32
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
@@ -33,14 +35,14 @@ class Seconds(nn.Module):
 
     def forward(self, seconds_B: Tensor) -> Tensor:
         """Tokens (B, 1, C)."""
-        u_B1 = (seconds_B.to(self.frequencies).clamp(0, self.config.max_seconds) / self.config.max_seconds)[
-            :, None
-        ]
+        return cast("Tensor", self.linear(self._features(seconds_B)))[:, None]
+
+    @in_float32
+    def _features(self, seconds_B: Tensor) -> Tensor:
+        most = self.config.max_seconds
+        u_B1 = (seconds_B.to(self.frequencies).clamp(0, most) / most)[:, None]
         angle_BF = u_B1 * self.frequencies * 2 * math.pi
-        features = torch.cat(
-            [u_B1, angle_BF.sin(), angle_BF.cos()], dim=-1
-        )  # sine first, unlike the timestep
-        return cast("Tensor", self.linear(features))[:, None]
+        return torch.cat([u_B1, angle_BF.sin(), angle_BF.cos()], dim=-1)  # sine first, unlike the timestep
 
 
 def build(config: Config) -> Seconds:
