@@ -1,7 +1,7 @@
 """Under autocast some parts stay in float32: each against double precision, and what bfloat16 makes of it."""
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 import torch
@@ -119,6 +119,25 @@ def test_distances_of_spectra_are_those_without_autocast(kind: torch.dtype) -> N
     assert abs(rounded - exact) > 1e-4 * exact
     assert samples == pytest.approx(float((y.double() - x.double()).abs().mean()), rel=1e-6)
     assert float(losses.time_loss(y, x)) == samples  # where no autocast is on, but a model's output is half
+
+
+@pytest.mark.parametrize("part", ["loss", "discriminators"])
+def test_spectra_are_taken_with_autocast_off(part: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a CPU PyTorch would raise them to float32 itself; on a GPU it would not."""
+    seen, stft = set(), torch.stft
+
+    def watched(x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        seen.add((x.dtype, torch.is_autocast_enabled("cpu")))
+        return stft(x, *args, **kwargs)
+
+    monkeypatch.setattr(torch, "stft", watched)
+    x = normal(1, 2, 256).to(HALF)
+    with torch.autocast("cpu", HALF):
+        if part == "loss":
+            losses.StftLoss(losses.Config(fft_sizes=(64,)), RATE)(x, x)
+        else:
+            Discriminator(discriminator.Config(filters=2, fft_sizes=(64,)))(x)
+    assert seen == {(torch.float32, False)}
 
 
 def test_inside_a_codec_and_discriminators_too() -> None:
