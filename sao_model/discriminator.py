@@ -21,7 +21,7 @@ from sao_model.precision import in_float32
 
 KERNEL = (3, 9)  # spectra, frequencies
 DILATIONS = (1, 2, 4)  # in time
-STRIDE = 2  # along frequency, of the dilated ones
+STRIDE = 2  # along frequency, of the dilated ones (SAT's since May 2025: 1; its release: EnCodec's)
 SLOPE = 0.2  # of the leaky ReLU
 
 
@@ -57,7 +57,10 @@ class Discriminator(nn.Module):
 
 
 class SpectrogramDiscriminator(nn.Module):
-    """The discriminator of one resolution; every convolution has its weight normalised."""
+    """The discriminator of one resolution; the weight of every convolution is normalised, as in SAT.
+
+    (EnCodec's public code leaves the first one plain, unlike its paper.)
+    """
 
     def __init__(self, filters: int, fft_size: int, num_channels: int) -> None:
         super().__init__()

@@ -203,12 +203,12 @@ def test_losses_are_taken_in_float32() -> None:
 
 def test_it_learns_to_tell_noise_from_tones() -> None:
     model, turns, losses = made(), 2 * math.pi * torch.arange(128) / 20, []
-    optimiser, real = torch.optim.AdamW(model.parameters(), lr=1e-2), turns.sin().expand(2, 2, -1)
+    real, parameters = turns.sin().expand(2, 2, -1), list(model.parameters())
     for step in range(20):
         loss = adversarial.discriminator_loss(model(real), model(normal(2, 2, 128, seed=step)))
-        optimiser.zero_grad()
-        loss.backward()
-        optimiser.step()
+        with torch.no_grad():
+            for parameter, gradient in zip(parameters, torch.autograd.grad(loss, parameters), strict=True):
+                parameter -= 0.01 * gradient.sign()
         losses.append(loss.item())
     assert losses[0] == pytest.approx(2, abs=0.3)  # undecided: 1 for each side of the hinge
     assert losses[-1] < 0.5
