@@ -25,7 +25,8 @@ from sao_data.records import NUM_CHANNELS, SAMPLE_RATE, SeekPoint
 _STREAMINFO_END = 42  # bytes: "fLaC", a block header, 34 bytes
 _HEADER = 16  # bytes of a frame header at most
 _FIRST_READ = 512  # bytes: in ours the first frame begins at 86
-_MAX_PROBES = 12  # mostly two or three; then the frames up to the window are decoded in vain
+_MOST_BYTES = 4 + 1  # of a frame, for each of its audio frames (16 bits, two channels)
+_MAX_PROBES = 24  # mostly two or three; then the frames up to the window are decoded in vain
 _MAX_METADATA = 1 << 20  # bytes before the first frame
 
 
@@ -80,22 +81,23 @@ def stretch(
 def find(data: MemberBytes, given: Stretch, target: int) -> SeekPoint:
     """A frame before which `target` does not lie, nearly always the one that holds it; by interpolation."""
     low, high = given.first, given.end
+    size = given.block * _MOST_BYTES + _HEADER  # a frame begins in any such stretch
     for probe in range(_MAX_PROBES):
         if target < low.frame + given.block or high.byte - low.byte <= _HEADER:
             break
-        a_block = (high.byte - low.byte) * given.block // (high.frame - low.frame)
-        ahead = (target - low.frame) * (high.byte - low.byte) // (high.frame - low.frame) - 3 * a_block // 2
-        ahead = (high.byte - low.byte) // 2 if probe > _MAX_PROBES // 2 else ahead  # loud beside silent
+        num_frames, num_bytes = high.frame - low.frame, high.byte - low.byte
+        ahead = (target - low.frame - given.block * 9 // 8) * num_bytes // num_frames
+        if probe > 3 and probe % 2:
+            ahead = num_bytes // 2  # loud beside silent: what lies between is not even
         at = min(max(low.byte + 1, low.byte + ahead), high.byte - 1)
-        size = min(3 * a_block + 1024, high.byte - at)
-        found = _frames(data.read_at(at, size + _HEADER), given, low, high)
+        found = _frames(data.read_at(at, min(size, high.byte - at) + _HEADER), given, low, high)
         before = [point for point in found if point[0] <= target]
         behind = [point for point in found if point[0] > target]
         if before:
             low = SeekPoint(frame=before[-1][0], byte=at + before[-1][1])
         if behind:
             high = SeekPoint(frame=behind[0][0], byte=at + behind[0][1])
-        elif not before and at + size >= high.byte:
+        elif not before:
             high = SeekPoint(frame=high.frame, byte=at)  # no frame begins in between
     return low
 
