@@ -80,7 +80,9 @@ def test_a_shard_that_changed_between_two_readers_is_noticed(folder: Path) -> No
     before = path.stat()
     flip(path, row.flac_offset + 30)  # in STREAMINFO's MD5, where no decoder looks
     os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))  # as if nothing had been written
-    with pytest.raises(IntegrityError, match=f"{row.shard}: audio of {row.key} is damaged; restore the shard"):
+    with pytest.raises(
+        IntegrityError, match=f"{row.shard}: audio of {row.key} is damaged; restore the shard"
+    ):
         read_all(folder)
 
 

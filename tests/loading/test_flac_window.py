@@ -19,7 +19,9 @@ from tests.made import encode, noise, silence, to_pcm, tone
 FLAC = {"container": "FLAC", "codec": "PCM_16"}
 SOUNDS = {
     "noise": noise(1, seconds=21),
-    "loud beside silent": np.concatenate([silence(9), noise(2, seconds=3), silence(9), noise(3, seconds=0.2)]),
+    "loud beside silent": np.concatenate(
+        [silence(9), noise(2, seconds=3), silence(9), noise(3, seconds=0.2)]
+    ),
     "silence": silence(21),
     "tone": tone(seconds=21),
     "full scale": noise(4, seconds=11, level=1.0),
@@ -31,11 +33,18 @@ SOUNDS = {
 
 def crop(start: int, num_frames: int) -> Crop:
     return Crop(
-        start=start, num_frames=num_frames, is_all=False, is_padded_inside=False, seconds_start=0, seconds_total=1
+        start=start,
+        num_frames=num_frames,
+        is_all=False,
+        is_padded_inside=False,
+        seconds_start=0,
+        seconds_total=1,
     )
 
 
-def decoded(data: Fetched, given: flac_window.Stretch, start: int, num: int) -> npt.NDArray[np.float32] | None:
+def decoded(
+    data: Fetched, given: flac_window.Stretch, start: int, num: int
+) -> npt.NDArray[np.float32] | None:
     out_CT = np.zeros((2, num), np.float32)
     return out_CT if flac_window.decode(data, given, crop(start, num), out_CT) else None
 
