@@ -1,4 +1,4 @@
-"""Stands in for an object store on 127.0.0.1: a folder over HTTP, byte ranges included; notes what it is asked."""
+"""Stands in for an object store on 127.0.0.1: a folder over HTTP, with byte ranges; notes what is asked."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def serving(folder: Path) -> Iterator[RangeServer]:
             if is_body:
                 self.wfile.write(data)
 
-        def log_message(self, format: str, *args: object) -> None: ...
+        def log_request(self, code: int | str = "-", size: int | str = "-") -> None: ...
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     noted = RangeServer(f"http://127.0.0.1:{server.server_port}")

@@ -6,6 +6,7 @@ import random
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from sao_data.dataset.reader import Dataset, open_dataset
@@ -73,6 +74,29 @@ def test_a_flipped_bit_in_any_member_names_shard_and_key(copied: Path, seed: int
         list(itertools.islice(batches, NUM))
 
 
+def test_two_hundred_flipped_bits_are_all_noticed_when_their_member_is_first_read(copied: Path) -> None:
+    dataset, dice = open_dataset(str(copied)), random.Random(200)
+    index = Index(dataset, SERIES)
+    crop = Crop(
+        start=0, num_frames=100, is_all=False, is_padded_inside=False, seconds_start=0, seconds_total=1
+    )
+    out_CT = np.zeros((2, 100), np.float32)
+    for _ in range(200):
+        member = index.member(dice.randrange(len(index)))
+        audio = ("audio", member.flac_offset, member.flac_size)
+        kind, offset, size = dice.choice([audio, ("JSON", member.json_offset, member.json_size)])
+        at, bit = offset + dice.randrange(size), dice.randrange(8)
+        path = copied / "shards" / member.shard
+        flip(path, at, bit)
+        reader = ShardReader(dataset, index, "first")
+        fix = "restore the shard from a copy, or delete it and run the same ingest again"
+        says = rf"{member.shard}: {kind} of {member.key} is damaged; {fix} \(`sao verify {copied}` lists all"
+        with pytest.raises(IntegrityError, match=says):
+            (reader.sample(member), reader.window(member, crop, out_CT))
+        reader.close()
+        flip(path, at, bit)
+
+
 def test_first_checks_a_member_once_always_every_time_and_never_not_at_all(copied: Path) -> None:
     streams = {verify: stream(copied, NUM, verify=verify) for verify in ("first", "always", "never")}
     for each in streams.values():
@@ -110,8 +134,6 @@ def test_a_damaged_frame_is_noticed_without_checking(copied: Path) -> None:
 
 
 def test_a_window_beyond_the_audio_is_noticed(built: Path) -> None:
-    import numpy as np
-
     dataset = open_dataset(str(built))
     index = Index(dataset, SERIES)
     reader = ShardReader(dataset, index, "first")
