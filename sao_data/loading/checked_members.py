@@ -18,6 +18,7 @@ without a change to the file is noticed by the CRC-16 of the FLAC frames that ar
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import logging
 import mmap
@@ -32,6 +33,7 @@ from sao_data.records import Shard
 log = logging.getLogger(__name__)
 
 _SECONDS_UNSURE = 2.0  # after a change, in which another might leave the times as they are
+_ALONE = "%s: %s; each process checks for itself what it reads"
 _BOOT = Path("/proc/sys/kernel/random/boot_id")
 Marks = bytearray | mmap.mmap  # 1 at 2 * i (+ 1): the audio (the JSON) of a shard's i-th sample was right
 
@@ -52,9 +54,13 @@ class CheckedMembers:
         text = "\n".join(map(str, (self._root_digest, shard.name, shard.sha256, *facts, _boot())))
         name = hashlib.sha256(text.encode()).hexdigest()
         num = 2 * shard.num_samples
-        if self._folder is None or time.time_ns() - changed < _SECONDS_UNSURE * 1e9:
-            return self._private.setdefault(name, bytearray(num))
-        return _mapped(self._folder / name, num)
+        if self._folder is not None and time.time_ns() - changed >= _SECONDS_UNSURE * 1e9:
+            try:
+                return _mapped(self._folder / name, num)
+            except OSError as error:  # a full disk, or a folder that was cleaned up: nothing to stop for
+                log.warning(_ALONE, self._folder, error.strerror)
+                self._folder = None
+        return self._private.setdefault(name, bytearray(num))
 
 
 def _own_folder() -> Path | None:
@@ -64,13 +70,11 @@ def _own_folder() -> Path | None:
         folder.mkdir(mode=0o700, exist_ok=True)
         found = folder.lstat()
     except OSError as error:
-        log.warning("%s: %s; each process checks what it reads itself", folder, error.strerror)
+        log.warning(_ALONE, folder, error.strerror)
         return None
     is_ours = stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid() and not found.st_mode & 0o077
     if not is_ours:
-        log.warning(
-            "%s: not this user's alone, so not used; each process checks what it reads itself", folder
-        )
+        log.warning(_ALONE, folder, "not this user's alone, so not used")
     return folder if is_ours else None
 
 
@@ -78,8 +82,10 @@ def _mapped(path: Path, num: int) -> Marks:
     """The file's bytes, shared; it is made of zeros where there is none."""
     handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     try:
-        if os.fstat(handle).st_size < num:
-            os.ftruncate(handle, num)  # others that do so at the same time change nothing
+        # written, not only made longer: a full disk is an error now, and not a signal later. Marks that
+        # another process set meanwhile may be lost by it, and their members are checked once more.
+        if os.fstat(handle).st_size < num and os.pwrite(handle, bytes(num), 0) < num:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         return mmap.mmap(handle, num)
     finally:
         os.close(handle)

@@ -66,6 +66,8 @@ class Index:
         }
         self._points = _whole(table[_POINTS]) if points else None
         self._ends = np.cumsum([shard.num_samples for shard in self.shards])
+        del table
+        pa.default_memory_pool().release_unused()  # unsorted copies, twice what stays
         self._check_places()
 
     def __len__(self) -> int:

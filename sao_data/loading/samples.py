@@ -65,8 +65,8 @@ class StreamConfig:
         if self.chunks and self.window_frames > self.chunks.num_frames:
             raise UsageError(
                 f"stream.window_frames: {self.window_frames:,} do not fit into chunks of "
-                f"{self.chunks.seconds} s ({self.chunks.num_frames:,} frames); raise chunks.seconds, or leave "
-                "chunks out"
+                f"{self.chunks.seconds} s ({self.chunks.num_frames:,} frames); raise chunks.seconds, or "
+                "leave chunks out"
             )
         if not 0.0 <= self.flip <= 1.0:
             raise UsageError(f"stream.flip: {self.flip} is no probability; want 0 to 1")

@@ -129,6 +129,27 @@ def test_the_marks_are_the_owners_alone(folder: Path) -> None:
     assert {byte for path in marks.iterdir() for byte in path.read_bytes()} == {1}
 
 
+@pytest.mark.parametrize("fault", ["cleaned up", "full"])
+def test_a_temporary_folder_that_fails_stops_nobody(
+    folder: Path,
+    hashed: list[str],
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+    fault: str,
+) -> None:
+    with stream(folder, NUM) as batches:
+        if fault == "full":
+            monkeypatch.setattr(checked_members.os, "pwrite", lambda handle, data, at: len(data) // 2)
+        else:
+            (folder.parent / f"sao-checked-{os.getuid()}").rmdir()
+        next(batches)
+        next(batches)
+    assert len(hashed) == NUM
+    said = [record.message for record in caplog.records if "each process checks for itself" in record.message]
+    assert len(said) == 1
+    assert ("No such file" if fault == "cleaned up" else "No space left on device") in said[0]
+
+
 @pytest.mark.parametrize("kind", ["open to others", "a link", "a file"])
 def test_a_folder_that_others_could_have_made_is_not_used(
     folder: Path, hashed: list[str], caplog: pytest.LogCaptureFixture, kind: str
@@ -146,5 +167,5 @@ def test_a_folder_that_others_could_have_made_is_not_used(
     read_all(folder)
     read_all(folder)
     assert len(hashed) == 2 * NUM
-    assert "each process checks what it reads itself" in caplog.text
+    assert "each process checks for itself what it reads" in caplog.text
     assert not list(elsewhere.iterdir())
