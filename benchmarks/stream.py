@@ -45,7 +45,7 @@ from sao_data.loading.stream import Stream, StreamConfig
 RATE = 44_100
 SHORT, LONG = 65_536, 2_097_152  # frames
 BATCH = 6
-CHUNKS = ChunkConfig(hifi_sources=())  # paper 3.1: 5 s, three of each recording
+CHUNKS = ChunkConfig(on=True, hifi_sources=())  # paper 3.1: 5 s, three of each recording
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 import numpy.typing as npt
@@ -44,6 +44,7 @@ Flags = npt.NDArray[np.bool_]
 class ChunkConfig:
     """How many chunks are taken of a recording, and which recordings count as high fidelity."""
 
+    on: bool = False  # false: windows are drawn from whole clips
     seconds: int = 5  # paper 3.1
     per_recording: int = 3  # at most (paper 3.1)
     hifi_extra: int = 3  # at most so many more of a high-fidelity recording ("sampled twice")
@@ -51,6 +52,8 @@ class ChunkConfig:
     hifi_min_rate: int = 48_000  # Hz of the original; with two channels it is high fidelity
 
     def __post_init__(self) -> None:
+        if not self.on and any(getattr(self, each.name) != each.default for each in fields(self)):
+            raise UsageError("stream.chunks: settings have no effect while on = false; set on = true")
         for name, least in {"seconds": 1, "per_recording": 1, "hifi_extra": 0, "hifi_min_rate": 1}.items():
             if (value := getattr(self, name)) < least:
                 raise UsageError(f"stream.chunks.{name}: {value} is too small; want at least {least}")
@@ -59,6 +62,9 @@ class ChunkConfig:
                 f"stream.chunks.hifi_extra: 0 leaves all of {', '.join(self.hifi_sources)} out; want at "
                 "least 1, or hifi_sources = []"
             )
+
+    def __bool__(self) -> bool:
+        return self.on
 
     @property
     def num_frames(self) -> int:

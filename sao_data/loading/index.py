@@ -151,8 +151,9 @@ def _sorted(dataset: Dataset, shards: tuple[Shard, ...], columns: list[str]) -> 
     table = table.sort_by([("shard", "ascending"), ("flac_offset", "ascending")])
     wanted = names.take(pa.array(np.repeat(np.arange(len(shards)), [shard.num_samples for shard in shards])))
     if not _whole(table["shard"]).equals(wanted):
-        where = f"{dataset.storage.url}: {layout.SAMPLES} and shards.parquet disagree"
-        raise IntegrityError(f"{where}; run `sao verify` there")
+        raise IntegrityError(
+            f"{dataset.storage.url}: {layout.SAMPLES} and shards.parquet disagree; run `sao verify` there"
+        )
     return table
 
 

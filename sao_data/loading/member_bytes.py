@@ -50,7 +50,7 @@ class OnDisk:
             return 0
 
 
-class Fetched:
+class FetchedBytes:
     """Those of a member's bytes that were fetched."""
 
     def __init__(self, data: bytes, start: int, size: int) -> None:

@@ -38,7 +38,7 @@ class StreamConfig:
     prompt: PromptConfig = field(default_factory=PromptConfig)
     seed: int = 0
     shards_per_group: int = 16  # samples are shuffled within so many shards; more: better mixed, more seeks
-    chunks: ChunkConfig | None = field(default=None, metadata=WHEN_SET)  # None: whole clips
+    chunks: ChunkConfig = field(default_factory=ChunkConfig, metadata=WHEN_SET)
     redraw_silent: int = field(
         default=0, metadata=WHEN_SET
     )  # times at most; the DiT learns silence (paper 2.3)

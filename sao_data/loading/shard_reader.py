@@ -31,7 +31,7 @@ from sao_data.loading.checked_members import CheckedMembers, Marks
 from sao_data.loading.crop import Crop, Floats, decode
 from sao_data.loading.flac_window import Stretch
 from sao_data.loading.index import Index, Member
-from sao_data.loading.member_bytes import Fetched, Joined, MemberBytes, OnDisk, ShardHandle
+from sao_data.loading.member_bytes import FetchedBytes, Joined, MemberBytes, OnDisk, ShardHandle
 from sao_data.records import Sample, SeekPoint
 from sao_data.storage import layout, shards
 from sao_data.storage.backend import LocalStorage
@@ -121,14 +121,14 @@ class ShardReader:
             return data, flac_window.whole_stretch(data)
         self.num_in_part += 1
         part = self._read(member.shard, member.flac_offset + low.byte, high.byte - low.byte)
-        data = Fetched(part, low.byte, member.flac_size)
+        data = FetchedBytes(part, low.byte, member.flac_size)
         return data, flac_window.stretch(data, low, high, member.num_frames)
 
-    def _whole(self, member: Member) -> Fetched:
+    def _whole(self, member: Member) -> FetchedBytes:
         data = self._read(member.shard, member.flac_offset, member.flac_size)
         if self._must_check(None, member, "audio"):
             self._check(hashlib.sha256(data).hexdigest(), member, "audio", None)
-        return Fetched(data, 0, member.flac_size)
+        return FetchedBytes(data, 0, member.flac_size)
 
     def _read(self, shard: str, offset: int, size: int) -> bytes:
         if self.is_local:

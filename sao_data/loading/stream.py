@@ -190,9 +190,9 @@ class Stream:
 
     def _check_enough(self, batch_size: int) -> None:
         if (num := self.num_samples) < batch_size:
-            what = "chunks" if self._chunks else "samples"
+            of_what = f"{num} chunks of" if self._chunks else str(num)
             raise UsageError(
-                f"{self._index.url}: {num} {what} cannot fill a global batch of {batch_size}; lower the "
+                f"{self._index.url}: {of_what} samples cannot fill a global batch of {batch_size}; lower the "
                 f"batch size to at most {num}, or add recordings or series"
             )
 

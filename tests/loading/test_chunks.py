@@ -35,7 +35,7 @@ LENGTHS = {
     "h": 9.7,
 }  # s; clips of up to 4 s
 RATES = {"c": (48_000, 2), "e": (48_000, 1), "f": (96_000, 2), "g": (32_000, 2), "h": (48_000, 2)}
-CHUNKS = ChunkConfig(seconds=1, per_recording=3, hifi_extra=2, hifi_sources=())
+CHUNKS = ChunkConfig(on=True, seconds=1, per_recording=3, hifi_extra=2, hifi_sources=())
 # chunks of each recording: at most three, no more than fit, and again at most two of c, f, h
 WANTED = {"a": 1, "b": 1, "c": 1 + 1, "d": 1, "e": 2, "f": 3 + 2, "g": 3, "h": 3 + 2}
 NUM = sum(WANTED.values())
@@ -144,7 +144,7 @@ def test_each_recording_has_as_many_chunks_as_it_should(built: Path) -> None:
     assert counts == WANTED
     assert chunks.num_hifi == 3
     assert (chunks.counts == 0).any()  # a clip of a long recording that no chunk fell into
-    by_source = ChunkConfig(seconds=1, per_recording=3, hifi_extra=2, hifi_sources=("folder",))
+    by_source = ChunkConfig(on=True, seconds=1, per_recording=3, hifi_extra=2, hifi_sources=("folder",))
     other = Chunks(dataset, index, by_source, 0)
     assert other.num_hifi == len(LENGTHS)
     assert other.counts.sum() == 1 + 1 + 1 + 1 + 2 + 2 + 2 + 2
@@ -248,7 +248,10 @@ def test_a_take_down_passes_over_all_chunks_of_a_recording(
 def test_a_state_counts_in_its_own_chunks(built: Path) -> None:
     with chunked(built) as batches:
         state = next(batches).state
-    for chunks in (None, ChunkConfig(seconds=1, per_recording=2, hifi_extra=2, hifi_sources=())):
+    for chunks in (
+        ChunkConfig(),
+        ChunkConfig(on=True, seconds=1, per_recording=2, hifi_extra=2, hifi_sources=()),
+    ):
         with pytest.raises(
             UsageError, match="another order: other samples, series, seed, chunks or shards_per"
         ):
@@ -264,12 +267,14 @@ def test_without_chunks_nothing_changes_for_runs_that_go_on(built: Path) -> None
 
 
 def test_chunks_are_chosen_in_a_manifest() -> None:
-    table = {"window_frames": 65_536, "chunks": {"per_recording": 2}}
+    table = {"window_frames": 65_536, "chunks": {"on": True, "per_recording": 2}}
     parsed = config.parse(StreamConfig, table, where="here")
-    assert parsed.chunks == ChunkConfig(per_recording=2)
-    assert (
-        config.parse(StreamConfig, {"window_frames": 1, "chunks": {}}, where="here").chunks == ChunkConfig()
-    )
+    assert parsed.chunks == ChunkConfig(on=True, per_recording=2)
+    assert config.parse(StreamConfig, {"chunks": {}}, where="here").chunks == ChunkConfig()
+    again = config.parse(StreamConfig, config.canonical(parsed), where="here")  # type: ignore[arg-type]
+    assert again == parsed
+    with pytest.raises(UsageError, match=r"settings have no effect while on = false; set on = true"):
+        config.parse(StreamConfig, {"chunks": {"per_recording": 2}}, where="here")
     with pytest.raises(UsageError, match="unknown key 'per_recordin'; did you mean 'per_recording'"):
         config.parse(StreamConfig, {"chunks": {"per_recordin": 2}}, where="here")
 
@@ -284,17 +289,17 @@ def test_chunks_are_chosen_in_a_manifest() -> None:
 )
 def test_chunks_that_cannot_be_are_refused(wrong: dict[str, int], says: str) -> None:
     with pytest.raises(UsageError, match=says):
-        ChunkConfig(**wrong)  # type: ignore[arg-type]
+        ChunkConfig(on=True, **wrong)  # type: ignore[arg-type]
 
 
 def test_windows_longer_than_chunks_are_refused() -> None:
     with pytest.raises(UsageError, match=r"window_frames: 220,501 do not fit into chunks of 5 s \(220,500"):
-        StreamConfig(chunks=ChunkConfig(), window_frames=220_501)
+        StreamConfig(chunks=ChunkConfig(on=True), window_frames=220_501)
 
 
 def test_fewer_chunks_than_a_batch_are_refused(built: Path) -> None:
     with pytest.raises(
-        UsageError, match=f"{NUM} chunks cannot fill a global batch of {NUM + 1}; lower the batch"
+        UsageError, match=f"{NUM} chunks of samples cannot fill a global batch of {NUM + 1}; lower the batch"
     ):
         chunked(built, NUM + 1)
 

@@ -12,7 +12,7 @@ from sao_data.audio import flac
 from sao_data.audio.containers.guarded import Guarded
 from sao_data.loading import flac_window
 from sao_data.loading.crop import Crop
-from sao_data.loading.member_bytes import Fetched
+from sao_data.loading.member_bytes import FetchedBytes
 from sao_data.records import SeekPoint
 from tests.made import encode, noise, silence, to_pcm, tone
 
@@ -43,7 +43,7 @@ def crop(start: int, num_frames: int) -> Crop:
 
 
 def decoded(
-    data: Fetched, given: flac_window.Stretch, start: int, num: int
+    data: FetchedBytes, given: flac_window.Stretch, start: int, num: int
 ) -> npt.NDArray[np.float32] | None:
     out_CT = np.zeros((2, num), np.float32)
     return out_CT if flac_window.decode(data, given, crop(start, num), out_CT) else None
@@ -53,7 +53,7 @@ def decoded(
 def test_a_window_is_what_soundfile_decodes_there(sound: npt.NDArray[np.float32]) -> None:
     member = encode(sound, **FLAC)
     whole_TC = soundfile.read(io.BytesIO(member), dtype="float32")[0]
-    data = Fetched(member, 0, len(member))
+    data = FetchedBytes(member, 0, len(member))
     given = flac_window.whole_stretch(data)
     if given is None:
         assert len(sound) < 4096  # STREAMINFO states a block size that no frame has
@@ -74,7 +74,7 @@ def test_a_window_is_found_in_the_bytes_between_two_seek_points() -> None:
     points = flac.seek_points(Guarded(io.BytesIO(member)))
     assert [point.frame // 441_000 for point in points] == [0, 0, 1]
     low, high = points[1], points[2]
-    part = Fetched(member[low.byte : high.byte], low.byte, len(member))
+    part = FetchedBytes(member[low.byte : high.byte], low.byte, len(member))
     given = flac_window.stretch(part, low, high, len(whole_TC))
     assert given
     for start in (low.frame, low.frame + 123_456, high.frame - 20_000):
@@ -108,12 +108,12 @@ def test_the_made_streaminfo_says_what_the_encoder_says() -> None:
     ids=["mono", "24 bit", "48 kHz", "WAV", "no STREAMINFO", "cut", "empty"],
 )
 def test_what_no_ingest_wrote_is_left_to_libsndfile(member: bytes) -> None:
-    assert flac_window.whole_stretch(Fetched(member, 0, len(member))) is None
+    assert flac_window.whole_stretch(FetchedBytes(member, 0, len(member))) is None
 
 
 def test_a_point_where_no_frame_begins_is_no_stretch() -> None:
     member = encode(noise(), **FLAC)
-    data, end = Fetched(member, 0, len(member)), SeekPoint(frame=44_100, byte=len(member))
+    data, end = FetchedBytes(member, 0, len(member)), SeekPoint(frame=44_100, byte=len(member))
     assert flac_window.stretch(data, SeekPoint(frame=0, byte=87), end, 44_100) is None
     assert flac_window.stretch(data, SeekPoint(frame=4096, byte=86), end, 44_100) is None
 
@@ -125,7 +125,7 @@ def test_no_flipped_bit_goes_through() -> None:
     for _ in range(300):
         damaged = bytearray(member)
         damaged[dice.randrange(86, len(member))] ^= 1 << dice.randrange(8)
-        data = Fetched(bytes(damaged), 0, len(member))
+        data = FetchedBytes(bytes(damaged), 0, len(member))
         given = flac_window.whole_stretch(data)
         start = dice.randrange(0, 60_000)
         try:
@@ -141,11 +141,11 @@ def test_a_false_header_in_the_audio_does_not_mislead() -> None:
     """Bytes that look like a later frame's header, CRC-8 included, inside a frame."""
     pcm = to_pcm(noise(7, seconds=4, level=1.0))
     member = encode(pcm, **FLAC)
-    data = Fetched(member, 0, len(member))
+    data = FetchedBytes(member, 0, len(member))
     given = flac_window.whole_stretch(data)
     assert given
     header = next(m for m in given.pattern.finditer(member) if member[m.start() + 4] == 30)
     false = bytearray(member)
     false[20_000:20_016] = member[header.start() : header.start() + 16]
-    point = flac_window.find(Fetched(bytes(false), 0, len(false)), given, 30 * 4096 + 5)
+    point = flac_window.find(FetchedBytes(bytes(false), 0, len(false)), given, 30 * 4096 + 5)
     assert point == SeekPoint(frame=30 * 4096, byte=header.start()) or point.byte == 20_000

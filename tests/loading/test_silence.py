@@ -32,9 +32,9 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp / "out"
 
 
-@pytest.mark.parametrize("chunks", [None, ChunkConfig(seconds=1, hifi_sources=())])
+@pytest.mark.parametrize("chunks", [ChunkConfig(), ChunkConfig(on=True, seconds=1, hifi_sources=())])
 def test_silent_windows_are_drawn_again_and_what_stays_silent_is_kept_and_counted(
-    built: Path, chunks: ChunkConfig | None, caplog: pytest.LogCaptureFixture
+    built: Path, chunks: ChunkConfig, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
     audio = members(built)
