@@ -93,6 +93,7 @@ class Chunks:
         )
         self.num_hifi = int(is_hifi.sum())  # recordings
         self.counts = self._count()
+        pa.default_memory_pool().release_unused()  # the catalogue's columns
 
     @property
     def digest(self) -> str:

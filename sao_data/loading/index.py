@@ -1,6 +1,6 @@
 """The samples of some series: where each lies in its shard, from columns of samples.parquet.
 
-Columns, not objects, and no audio: the paper's 486,492 samples take some 130 MB and load in about a second.
+Columns, not objects, and no audio: the paper's 486,492 samples take some 180 MB and load in about a second.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 
 **Local and shared files** are read where they lie (`pread`, which reports an I/O error instead of ending
 the process as a memory map does). "first": a member is hashed whole, once on a machine
-(checked_members.py), before anything of it is used; "always": whenever it is read; "never": only the
-CRC-16 of the frames that are decoded.
+(checked_members.py), before anything of it is used; "always": whenever it is read (the decoder then reads
+the window's bytes again); "never": only the CRC-16 of the frames that are decoded.
 
 **Object stores** are asked for what a window needs: one range for the JSON and one for the audio, from the
 seek point (samples.parquet, every 10 s) before the window to the one behind it; no STREAMINFO, which
@@ -62,6 +62,7 @@ class ShardReader:
         )  # the same of members that came from afar
         self._handle = functools.lru_cache(maxsize=_MAX_OPEN)(self._open)  # per reader, not per class
         self._buffers = threading.local()
+        self._counting = threading.Lock()
         self.num_in_part = 0  # windows whose member was not read whole, and so not hashed
         there = set(self._storage.names(layout.SHARD_FOLDER))
         for shard in index.shards:
@@ -119,7 +120,8 @@ class ShardReader:
         if self._verify == "always" or high.byte - low.byte >= _MOST * member.flac_size:
             data = self._whole(member)
             return data, flac_window.whole_stretch(data)
-        self.num_in_part += 1
+        with self._counting:
+            self.num_in_part += 1
         part = self._read(member.shard, member.flac_offset + low.byte, high.byte - low.byte)
         data = FetchedBytes(part, low.byte, member.flac_size)
         return data, flac_window.stretch(data, low, high, member.num_frames)

@@ -11,10 +11,11 @@ import pytest
 
 from sao_data.dataset.reader import Dataset, open_dataset
 from sao_data.errors import IntegrityError, UsageError
+from sao_data.loading import flac_window
 from sao_data.loading.crop import Crop
 from sao_data.loading.index import Index
 from sao_data.loading.shard_reader import ShardReader
-from sao_data.records import SampleRow
+from sao_data.records import SampleRow, SeekPoint
 from sao_data.storage.backend import Storage
 from tests.streams_made import NUM, make_dataset, stream
 
@@ -131,6 +132,28 @@ def test_a_damaged_frame_is_noticed_without_checking(copied: Path) -> None:
         pytest.raises(IntegrityError, match=f"audio of {row.key} (does not decode|has)"),
     ):
         next(batches)
+
+
+def test_members_of_an_ingest_are_read_by_their_frames(built: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ShardReader, "_usual", None)  # the slower way is not gone
+    with stream(built, NUM) as batches:
+        assert len(next(batches).samples) == NUM
+
+
+def test_what_misleads_the_search_for_a_frame_changes_nothing(
+    built: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with stream(built, NUM) as batches:
+        right = next(batches)
+    real = flac_window.find
+
+    def mistaken(*given: object) -> SeekPoint:
+        found = real(*given)  # type: ignore[arg-type]
+        return dataclasses.replace(found, byte=found.byte + 1)
+
+    monkeypatch.setattr(flac_window, "find", mistaken)
+    with stream(built, NUM) as batches:
+        assert (next(batches).audio == right.audio).all()
 
 
 def test_a_window_beyond_the_audio_is_noticed(built: Path) -> None:
