@@ -54,11 +54,12 @@ class CheckedMembers:
         text = "\n".join(map(str, (self._root_digest, shard.name, shard.sha256, *facts, _boot())))
         name = hashlib.sha256(text.encode()).hexdigest()
         num = 2 * shard.num_samples
-        if self._folder is not None and time.time_ns() - changed >= _SECONDS_UNSURE * 1e9:
+        folder = self._folder  # another thread may give it up meanwhile
+        if folder is not None and time.time_ns() - changed >= _SECONDS_UNSURE * 1e9:
             try:
-                return _mapped(self._folder / name, num)
+                return _mapped(folder / name, num)
             except OSError as error:  # a full disk, or a folder that was cleaned up: nothing to stop for
-                log.warning(_ALONE, self._folder, error.strerror)
+                log.warning(_ALONE, folder, error.strerror)
                 self._folder = None
         return self._private.setdefault(name, bytearray(num))
 
