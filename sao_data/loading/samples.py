@@ -1,6 +1,7 @@
 """Windows: one place of the order becomes one training sample: read, cropped, flipped, captioned.
 
-Every random choice about a sample comes from (seed, epoch, key), drawn in this order: crop, flip, prompt.
+Every random choice about a sample comes from (seed, epoch, key), or (seed, epoch, key, chunk) where there are
+chunks, drawn in this order: crop (again for each silent window, if those are redrawn), flip, prompt.
 """
 
 from __future__ import annotations
@@ -11,11 +12,17 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from sao_data.config import WHEN_SET
 from sao_data.errors import Stopped, UsageError
-from sao_data.loading.crop import Crop, Floats, Mode, choose
+from sao_data.loading.chunks import ChunkConfig, Chunks
+from sao_data.loading.crop import Chunk, Crop, Floats, Mode, choose
+from sao_data.loading.index import Index, Member
 from sao_data.loading.prompts import PromptConfig, draw
 from sao_data.loading.sampler import PlannedSample, generator
-from sao_data.loading.shard_reader import Index, Member, ShardReader, Verify
+from sao_data.loading.shard_reader import ShardReader, Verify
+from sao_data.records import Sample
+
+_SILENT = 1e-3  # -60 dBFS, where stable-audio-tools takes another file instead
 
 log = logging.getLogger(__name__)
 
@@ -31,7 +38,11 @@ class StreamConfig:
     prompt: PromptConfig = field(default_factory=PromptConfig)
     seed: int = 0
     shards_per_group: int = 16  # samples are shuffled within so many shards; more: better mixed, more seeks
-    verify: Verify = "first"  # check a member's sha256: when this process first reads it, always, never
+    chunks: ChunkConfig = field(default_factory=ChunkConfig, metadata=WHEN_SET)
+    redraw_silent: int = field(
+        default=0, metadata=WHEN_SET
+    )  # times at most; the DiT learns silence (paper 2.3)
+    verify: Verify = "first"  # check a member's sha256: when this machine first reads it, always, never
     num_threads: int = 2  # decode ahead; 0: decode when asked
     num_prefetch: int = 2  # batches decoded ahead (a DiT window is 17 MB)
     num_retries: int = 4  # of a read that fails (OSError), before the run stops to be run again
@@ -44,10 +55,19 @@ class StreamConfig:
             "num_threads": 0,
             "num_prefetch": 1,
             "num_retries": 0,
+            "redraw_silent": 0,
         }
         for name, wanted in least.items():
             if getattr(self, name) < wanted:
                 raise UsageError(f"stream.{name}: {getattr(self, name)} is too small; want at least {wanted}")
+        if self.redraw_silent and self.crop == "start":
+            raise UsageError('stream.redraw_silent: has no effect with crop = "start"; set it to 0')
+        if self.chunks and self.window_frames > self.chunks.num_frames:
+            raise UsageError(
+                f"stream.window_frames: {self.window_frames:,} do not fit into chunks of "
+                f"{self.chunks.seconds} s ({self.chunks.num_frames:,} frames); raise chunks.seconds, or "
+                "leave chunks out"
+            )
         if not 0.0 <= self.flip <= 1.0:
             raise UsageError(f"stream.flip: {self.flip} is no probability; want 0 to 1")
 
@@ -68,6 +88,9 @@ class StreamedSample:
     crop_start: int  # frame of the clip at which the window begins
     num_frames: int  # of sound; zeros follow
     is_flipped: bool
+    chunk: int  # of the clip's chunks; 0 where there are none
+    num_redrawn: int  # silent windows that were drawn before this one
+    is_silent: bool  # below -60 dBFS all the same (only looked at if silent windows are redrawn)
     is_padded_inside: (
         bool  # zeros where the recording goes on (only if clips are cut shorter than the window)
     )
@@ -76,8 +99,11 @@ class StreamedSample:
 class SampleMaker:
     """Makes samples from places of the order; may be used by several threads."""
 
-    def __init__(self, index: Index, reader: ShardReader, config: StreamConfig) -> None:
+    def __init__(
+        self, index: Index, reader: ShardReader, config: StreamConfig, chunks: Chunks | None
+    ) -> None:
         self._index = index
+        self._chunks = chunks
         self._reader = reader
         self._config = config
 
@@ -100,32 +126,44 @@ class SampleMaker:
     def _make(self, planned: PlannedSample, member: Member, out_CT: Floats) -> StreamedSample:
         config = self._config
         sample = self._reader.sample(member)
-        epoch = planned.position // len(self._index)
-        rng = generator("sample", config.seed, epoch, member.key)
-        crop = choose(sample, config.window_frames, config.crop, rng)
-        self._reader.window(member, crop, out_CT)
+        chunk = self._chunks.place(planned.sample, planned.chunk) if self._chunks else None
+        chunk_name = () if chunk is None else (planned.chunk,)
+        rng = generator("sample", config.seed, planned.epoch, member.key, *chunk_name)
+        crop, num_redrawn = self._draw(sample, member, rng, chunk, out_CT)
         is_flipped = bool(rng.random() < config.flip)
         if is_flipped:
             np.negative(out_CT, out=out_CT)
-        prompt = draw(sample, rng, config.prompt)
-        return _streamed(planned, member, crop, prompt, is_flipped, out_CT)
+        return StreamedSample(
+            key=member.key,
+            recording_id=member.recording_id,
+            shard=member.shard,
+            index_in_shard=member.index_in_shard,
+            position=planned.position,
+            audio=out_CT,
+            prompt=draw(sample, rng, config.prompt),
+            seconds_start=crop.seconds_start,
+            seconds_total=crop.seconds_total,
+            crop_start=crop.start,
+            num_frames=crop.num_frames,
+            is_flipped=is_flipped,
+            chunk=planned.chunk,
+            num_redrawn=num_redrawn,
+            is_silent=config.redraw_silent > 0 and _is_silent(out_CT),
+            is_padded_inside=crop.is_padded_inside,
+        )
+
+    def _draw(
+        self, sample: Sample, member: Member, rng: np.random.Generator, chunk: Chunk | None, out_CT: Floats
+    ) -> tuple[Crop, int]:
+        """Read a window, another while it is silent; it, and how many were passed over."""
+        config = self._config
+        for num_redrawn in range(config.redraw_silent + 1):
+            crop = choose(sample, config.window_frames, config.crop, rng, chunk)
+            self._reader.window(member, crop, out_CT)
+            if num_redrawn == config.redraw_silent or crop.is_all or not _is_silent(out_CT):
+                break
+        return crop, num_redrawn
 
 
-def _streamed(
-    planned: PlannedSample, member: Member, crop: Crop, prompt: str, is_flipped: bool, audio: Floats
-) -> StreamedSample:
-    return StreamedSample(
-        key=member.key,
-        recording_id=member.recording_id,
-        shard=member.shard,
-        index_in_shard=member.index_in_shard,
-        position=planned.position,
-        audio=audio,
-        prompt=prompt,
-        seconds_start=crop.seconds_start,
-        seconds_total=crop.seconds_total,
-        crop_start=crop.start,
-        num_frames=crop.num_frames,
-        is_flipped=is_flipped,
-        is_padded_inside=crop.is_padded_inside,
-    )
+def _is_silent(sound_CT: Floats) -> bool:
+    return bool(sound_CT.max() < _SILENT and sound_CT.min() > -_SILENT)

@@ -31,10 +31,12 @@ import numpy as np
 from sao_data.config import digest
 from sao_data.dataset.reader import Dataset
 from sao_data.errors import UsageError
+from sao_data.loading.chunks import Chunks
 from sao_data.loading.crop import Floats
+from sao_data.loading.index import Index
 from sao_data.loading.sampler import Order, PlannedSample
 from sao_data.loading.samples import SampleMaker, StreamConfig, StreamedSample
-from sao_data.loading.shard_reader import Index, ShardReader
+from sao_data.loading.shard_reader import ShardReader
 from sao_data.loading.training_data import SeenShards, seen_shards
 from sao_data.records import NUM_CHANNELS, SAMPLE_RATE
 from sao_data.rights.takedowns import read_tombstones
@@ -43,6 +45,13 @@ from sao_data.storage.backend import Storage
 __all__ = ["Stream", "StreamBatch", "StreamConfig", "StreamState", "StreamedSample", "read_takedowns"]
 
 log = logging.getLogger(__name__)
+
+_PADDED = "%s: clips end within a window of %.2f s, their recordings do not; raise cut.max_seconds"
+_SILENT = "%s: silent windows are drawn again, up to %d times, and counted; the first is of %s"
+_IN_PART = (
+    "%s: windows are read from parts of members and checked by the CRC-16 of their frames, not by sha256; "
+    'verify = "always" reads and hashes whole members'
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,22 +98,33 @@ class Stream:
         _check_split(batch_size, rank, world_size)
         self.config = config
         self._index = Index(dataset, config.series)
-        sizes = self._index.shard_sizes
-        self._order = Order(shard_sizes=sizes, seed=config.seed, shards_per_group=config.shards_per_group)
+        chunks = Chunks(dataset, self._index, config.chunks, config.seed) if config.chunks else None
+        self._chunks = chunks
+        self._order = Order(
+            shard_sizes=self._index.shard_sizes,
+            seed=config.seed,
+            shards_per_group=config.shards_per_group,
+            num_chunks=chunks.counts if chunks else None,
+        )
         taken = read_takedowns(dataset.storage) if takedowns is None else takedowns
         self.state = self._first_state(state or StreamState(), taken)
         skipped = frozenset(self._skipped_from(self.state))
-        self.num_samples = len(self._index) - len(skipped)  # in an epoch, on all ranks
+        self.num_samples = self._order.num_live(skipped)  # windows in an epoch, on all ranks
         self._check_enough(batch_size)
         self._reader = ShardReader(dataset, self._index, config.verify)
-        self._windows = SampleMaker(self._index, self._reader, config)
+        self._windows = SampleMaker(self._index, self._reader, config, chunks)
         self._batches = self._order.batches(batch_size, self.state.position, skipped)
         self._mine = slice(rank * batch_size // world_size, (rank + 1) * batch_size // world_size)
         self._pending: deque[_Pending] = deque()
         self._pool = ThreadPoolExecutor(config.num_threads, "sao-stream") if config.num_threads else None
         self._is_closed = False
         self.num_padded_inside = 0  # samples yielded with zeros where their recording goes on
-        log.info("stream: %d samples in %d shards, %d taken down", len(self._index), len(sizes), len(skipped))
+        self.num_in_part = (
+            0  # windows read, ahead too, from members that were not read whole (shard_reader.py)
+        )
+        self.num_redrawn = 0  # silent windows passed over, of samples yielded
+        self.num_silent = 0  # samples yielded that are silent all the same
+        self._log(len(skipped))
 
     def __iter__(self) -> Stream:
         return self
@@ -119,7 +139,7 @@ class Stream:
         self._is_closed = True  # if a wait raises: going on would pass over a batch
         samples = tuple(wait() for wait in pending.waits)
         self._is_closed = False
-        self._count_padded(samples)
+        self._count(samples)
         skips = self.state.skips
         self.state = StreamState(position=pending.end, order=self.state.order, skips=skips)
         return StreamBatch(samples=samples, audio=pending.audio, state=self.state)
@@ -148,11 +168,14 @@ class Stream:
 
     def _first_state(self, state: StreamState, taken: Iterable[str]) -> StreamState:
         """The given state in this dataset's order, with newly taken down recordings skipped from here on."""
-        order = digest(self._index.digest, self.config.seed, self.config.shards_per_group)
+        parts = (self._index.digest, self.config.seed, self.config.shards_per_group)
+        chunks = self._chunks
+        order = digest(*parts, self.config.chunks, chunks.digest) if chunks else digest(*parts)
         if state.order not in ("", order):
             raise UsageError(
-                f"{self._index.url}: the state was made in another order: other samples, series, seed or "
-                "shards_per_group; give the dataset and settings it was made with, or start without it"
+                f"{self._index.url}: the state was made in another order: other samples, series, seed, "
+                "chunks or shards_per_group; give the dataset and settings it was made with, or start "
+                "without it"
             )
         skips = dict(state.skips)
         for recording_id in self._index.of_recordings(set(taken) - set(skips)):
@@ -166,11 +189,19 @@ class Stream:
         return {sample: since[recording_id] for recording_id, samples in found.items() for sample in samples}
 
     def _check_enough(self, batch_size: int) -> None:
-        if self.num_samples < batch_size:
+        if (num := self.num_samples) < batch_size:
+            of_what = f"{num} chunks of" if self._chunks else str(num)
             raise UsageError(
-                f"{self._index.url}: {self.num_samples} samples cannot fill a global batch of {batch_size}; "
-                f"lower the batch size to at most {self.num_samples}, or add recordings or series"
+                f"{self._index.url}: {of_what} samples cannot fill a global batch of {batch_size}; lower the "
+                f"batch size to at most {num}, or add recordings or series"
             )
+
+    def _log(self, num_skipped: int) -> None:
+        num, shards = len(self._index), len(self._index.shards)
+        log.info("stream: %d samples in %d shards, %d taken down", num, shards, num_skipped)
+        if self._chunks:
+            chunks, hifi = self._order.num_places, self._chunks.num_hifi
+            log.info("stream: %d chunks; %d recordings count as high fidelity", chunks, hifi)
 
     def _fill(self, num: int) -> None:
         """Have `num` batches pending."""
@@ -186,15 +217,23 @@ class Stream:
             return functools.partial(self._windows.make, planned, out_CT)
         return self._pool.submit(self._windows.make, planned, out_CT).result
 
-    def _count_padded(self, samples: tuple[StreamedSample, ...]) -> None:
-        num = sum(sample.is_padded_inside for sample in samples)
-        if num and not self.num_padded_inside:
-            log.warning(
-                "%s: clips end within a window of %.2f s, their recordings do not; raise cut.max_seconds",
-                self._index.url,
-                self.config.window_frames / SAMPLE_RATE,
-            )
-        self.num_padded_inside += num
+    def _count(self, samples: tuple[StreamedSample, ...]) -> None:
+        """Count what is not as it should be, and say so the first time."""
+        url, config = self._index.url, self.config
+        padded = sum(sample.is_padded_inside for sample in samples)
+        redrawn = sum(sample.num_redrawn for sample in samples)
+        silent = sum(sample.is_silent for sample in samples)
+        if padded and not self.num_padded_inside:
+            log.warning(_PADDED, url, config.window_frames / SAMPLE_RATE)
+        if redrawn + silent and not self.num_redrawn + self.num_silent:
+            key = next(sample.key for sample in samples if sample.num_redrawn or sample.is_silent)
+            log.info(_SILENT, url, config.redraw_silent, key)
+        if self._reader.num_in_part and not self.num_in_part:
+            log.info(_IN_PART, url)
+        self.num_padded_inside += padded
+        self.num_redrawn += redrawn
+        self.num_silent += silent
+        self.num_in_part = self._reader.num_in_part
 
 
 def read_takedowns(storage: Storage) -> frozenset[str]:
@@ -207,6 +246,8 @@ def _check_split(batch_size: int, rank: int, world_size: int) -> None:
     if batch_size < 1 or batch_size % world_size:
         down, up = batch_size // world_size * world_size, (batch_size // world_size + 1) * world_size
         fix = f"{down} or {up}" if down > 0 else str(up)
+        fits = [num for num in range(world_size - 1, 1, -1) if batch_size > 0 and batch_size % num == 0]
+        ranks = f", or {fits[0]} ranks, which divide it" if fits else ""
         raise UsageError(
-            f"batch_size {batch_size} (of all ranks) does not divide by {world_size} ranks; want {fix}"
+            f"batch_size {batch_size} (of all ranks) does not divide by {world_size} ranks; want {fix}{ranks}"
         )

@@ -35,6 +35,7 @@ class Storage(Protocol):
     def size(self, name: str) -> int: ...
     def read(self, name: str) -> bytes: ...
     def open(self, name: str) -> BinaryIO: ...
+    def read_range(self, name: str, offset: int, size: int) -> bytes: ...
     def names(self, folder: str = "") -> list[str]: ...
     def entries(self) -> list[str]: ...
     def write(self, name: str, data: bytes) -> None: ...
@@ -83,6 +84,12 @@ class LocalStorage:
 
     def open(self, name: str) -> BinaryIO:
         return self._path(name).open("rb")
+
+    def read_range(self, name: str, offset: int, size: int) -> bytes:
+        """Some bytes of a file, fewer where it ends before."""
+        with self.open(name) as file:
+            file.seek(offset)
+            return file.read(size)
 
     def names(self, folder: str = "") -> list[str]:
         """Names of the files directly in a folder, sorted; temporaries are not files yet."""
@@ -196,6 +203,10 @@ class ObjectStorage:
 
     def open(self, name: str) -> BinaryIO:
         return cast("BinaryIO", self._fs.open(self._path(name), "rb"))
+
+    def read_range(self, name: str, offset: int, size: int) -> bytes:
+        """Some bytes of an object in one request, fewer where it ends before."""
+        return cast("bytes", self._fs.cat_file(self._path(name), start=offset, end=offset + size))
 
     def names(self, folder: str = "") -> list[str]:
         path = self._path(folder) if folder else self._root

@@ -6,13 +6,16 @@ import random
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from sao_data.dataset.reader import Dataset, open_dataset
 from sao_data.errors import IntegrityError, UsageError
+from sao_data.loading import flac_window
 from sao_data.loading.crop import Crop
-from sao_data.loading.shard_reader import Index, ShardReader
-from sao_data.records import SampleRow
+from sao_data.loading.index import Index
+from sao_data.loading.shard_reader import ShardReader
+from sao_data.records import SampleRow, SeekPoint
 from sao_data.storage.backend import Storage
 from tests.streams_made import NUM, make_dataset, stream
 
@@ -72,6 +75,29 @@ def test_a_flipped_bit_in_any_member_names_shard_and_key(copied: Path, seed: int
         list(itertools.islice(batches, NUM))
 
 
+def test_two_hundred_flipped_bits_are_all_noticed_when_their_member_is_first_read(copied: Path) -> None:
+    dataset, dice = open_dataset(str(copied)), random.Random(200)
+    index = Index(dataset, SERIES)
+    crop = Crop(
+        start=0, num_frames=100, is_all=False, is_padded_inside=False, seconds_start=0, seconds_total=1
+    )
+    out_CT = np.zeros((2, 100), np.float32)
+    for _ in range(200):
+        member = index.member(dice.randrange(len(index)))
+        audio = ("audio", member.flac_offset, member.flac_size)
+        kind, offset, size = dice.choice([audio, ("JSON", member.json_offset, member.json_size)])
+        at, bit = offset + dice.randrange(size), dice.randrange(8)
+        path = copied / "shards" / member.shard
+        flip(path, at, bit)
+        reader = ShardReader(dataset, index, "first")
+        fix = "restore the shard from a copy, or delete it and run the same ingest again"
+        says = rf"{member.shard}: {kind} of {member.key} is damaged; {fix} \(`sao verify {copied}` lists all"
+        with pytest.raises(IntegrityError, match=says):
+            (reader.sample(member), reader.window(member, crop, out_CT))
+        reader.close()
+        flip(path, at, bit)
+
+
 def test_first_checks_a_member_once_always_every_time_and_never_not_at_all(copied: Path) -> None:
     streams = {verify: stream(copied, NUM, verify=verify) for verify in ("first", "always", "never")}
     for each in streams.values():
@@ -108,13 +134,35 @@ def test_a_damaged_frame_is_noticed_without_checking(copied: Path) -> None:
         next(batches)
 
 
-def test_a_window_beyond_the_audio_is_noticed(built: Path) -> None:
-    import numpy as np
+def test_members_of_an_ingest_are_read_by_their_frames(built: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ShardReader, "_usual", None)  # the slower way is not gone
+    with stream(built, NUM) as batches:
+        assert len(next(batches).samples) == NUM
 
+
+def test_what_misleads_the_search_for_a_frame_changes_nothing(
+    built: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with stream(built, NUM) as batches:
+        right = next(batches)
+    real = flac_window.find
+
+    def mistaken(*given: object) -> SeekPoint:
+        found = real(*given)  # type: ignore[arg-type]
+        return dataclasses.replace(found, byte=found.byte + 1)
+
+    monkeypatch.setattr(flac_window, "find", mistaken)
+    with stream(built, NUM) as batches:
+        assert (next(batches).audio == right.audio).all()
+
+
+def test_a_window_beyond_the_audio_is_noticed(built: Path) -> None:
     dataset = open_dataset(str(built))
     index = Index(dataset, SERIES)
     reader = ShardReader(dataset, index, "first")
-    crop = Crop(start=10, num_frames=99_999, is_padded_inside=False, seconds_start=0, seconds_total=1)
+    crop = Crop(
+        start=10, num_frames=99_999, is_all=True, is_padded_inside=False, seconds_start=0, seconds_total=1
+    )
     with pytest.raises(IntegrityError, match=r"frames at 10; restore"):
         reader.window(index.member(0), crop, np.zeros((2, 99_999), np.float32))
     reader.close()
@@ -163,7 +211,7 @@ def test_many_shards_are_not_all_held_open(built: Path, monkeypatch: pytest.Monk
         batch = next(batches)
         assert len({sample.shard for sample in batch.samples}) > 3
         after = set(Path("/proc/self/fd").iterdir()) if before else set()
-        assert len(after) <= len(before) + 1
+        assert len(after) <= len(before) + 2  # the shard, and the marks of what was checked in it
     with stream(built, NUM, num_threads=3) as batches:
         assert [s.key for s in next(batches).samples] == [s.key for s in batch.samples]
 
@@ -192,6 +240,11 @@ class Flaky:
             self.failures -= 1
             raise TimeoutError("503 slow down")
         return self.inner.open(name)
+
+    def read_range(self, name: str, offset: int, size: int) -> bytes:
+        with self.open(name) as file:  # type: ignore[attr-defined]
+            file.seek(offset)
+            return bytes(file.read(size))
 
 
 def flaky(folder: Path, failures: int) -> Dataset:

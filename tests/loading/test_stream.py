@@ -189,8 +189,14 @@ def test_the_state_survives_json_and_refuses_another_order(built: Path) -> None:
 @pytest.mark.parametrize(
     ("batch_size", "world_size", "says"),
     [
-        (10, 4, r"batch_size 10 \(of all ranks\) does not divide by 4 ranks; want 8 or 12"),
-        (3, 4, r"does not divide by 4 ranks; want 4"),
+        (
+            10,
+            4,
+            r"batch_size 10 \(of all ranks\) does not divide by 4 ranks; want 8 or 12, or 2 ranks, which",
+        ),
+        (9, 4, r"does not divide by 4 ranks; want 8 or 12, or 3 ranks, which divide it$"),
+        (7, 4, r"does not divide by 4 ranks; want 4 or 8$"),
+        (3, 4, r"does not divide by 4 ranks; want 4, or 3 ranks, which divide it$"),
         (0, 1, r"does not divide by 1 ranks; want 1"),
         (NUM + 1, 1, rf"{NUM} samples cannot fill a global batch of {NUM + 1}; lower the batch size"),
     ],
