@@ -184,25 +184,35 @@ def sheet(columns: tuple[str, ...], name: str) -> str:
 
 def trainings() -> str:
     """Every key and table of the two training presets, with the defaults of each."""
+    from sao_data.loading.chunks import ChunkConfig
     from sao_data.loading.samples import PromptConfig, StreamConfig
-    from sao_model import ema, losses, optimiser, run, train_dit, train_vae
+    from sao_model import losses, train_dit, train_vae
+    from sao_model.training import demos, ema, loop, optimiser, validation
 
     vae, dit = train_vae.Config(), train_dit.Config()
     parts = ["### Top level", _defaults({"train_vae": vae, "train_dit": dit})]
-    for name in ("pace", "release", "optimiser", "ema", "stream"):
+    for name in ("pace", "release", "optimiser", "ema", "stream", "validation", "demos"):
         values = {"train_vae": getattr(vae, name), "train_dit": getattr(dit, name)}
         parts += [f"### `[{name}]`", meaning(train_vae.Config, name), _defaults(values)]
     assert typing.get_type_hints(train_dit.Config)["stream"] is StreamConfig
     prompt: Settings = {"train_vae and train_dit": PromptConfig()}
     parts += ["### `[stream.prompt]`", meaning(StreamConfig, "prompt"), _defaults(prompt)]
-    weights: Settings = {"train_vae": vae.losses}
-    parts += ["### `[losses]`", meaning(train_vae.Config, "losses"), _defaults(weights)]
-    assert {type(x) for x in (vae.pace, vae.optimiser, vae.ema, vae.losses)} == {
-        run.Pace,
-        optimiser.Config,
-        ema.Config,
-        losses.Config,
-    }
+    chunks: Settings = {"train_vae": vae.stream.chunks, "train_dit": dit.stream.chunks}
+    assert isinstance(vae.stream.chunks, ChunkConfig)
+    parts += ["### `[stream.chunks]`", meaning(StreamConfig, "chunks"), _defaults(chunks)]
+    other = type(vae.adversary)
+    alone: list[tuple[str, str, type, str, object]] = [
+        ("train_dit", "preflight", train_dit.Config, "preflight", dit.preflight),
+        ("train_vae", "losses", train_vae.Config, "losses", vae.losses),
+        ("train_vae", "adversary", train_vae.Config, "adversary", vae.adversary),
+        ("train_vae", "adversary.discriminator", other, "discriminator", vae.adversary.discriminator),
+        ("train_vae", "adversary.optimiser", other, "optimiser", vae.adversary.optimiser),
+    ]
+    for command, table, owner, field, value in alone:
+        parts += [f"### `[{table}]`", meaning(owner, field), _defaults({command: value})]
+    shared = (vae.pace, vae.optimiser, vae.ema, vae.losses, vae.validation, vae.demos)
+    types = [loop.Pace, optimiser.Config, ema.Config, losses.Config, validation.Config, demos.Config]
+    assert [type(each) for each in shared] == types
     return "\n\n".join(parts)
 
 

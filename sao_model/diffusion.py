@@ -11,9 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-import torch
 from torch import Tensor
-from torch.quasirandom import SobolEngine
 
 Velocity = Callable[[Tensor, Tensor], Tensor]  # (x_BDL, t_B) -> v_BDL
 
@@ -52,20 +50,6 @@ def to_v(x0_BDL: Tensor, x_BDL: Tensor, t_B: Tensor) -> Tensor:
     """The velocity that a clean estimate means: (alpha x - x0) / sigma, for t above 0."""
     alpha, sigma = alpha_sigma(t_B)
     return (alpha * x_BDL - x0_BDL) / sigma
-
-
-def timesteps(seed: int, num_drawn: int = 0) -> SobolEngine:
-    """A source of training times, uniform and evenly spread (scrambled Sobol, as SAT draws them), that has
-    already given `num_drawn`: a run resumes where it stopped. Use `draw`."""
-    engine = SobolEngine(1, scramble=True, seed=seed)  # type: ignore[no-untyped-call]
-    if num_drawn:
-        engine.fast_forward(num_drawn)  # type: ignore[no-untyped-call]
-    return engine
-
-
-def draw(engine: SobolEngine, num: int, device: torch.device | str = "cpu") -> Tensor:
-    """The next `num` times, (num,) in [0, 1]."""
-    return engine.draw(num)[:, 0].to(device)
 
 
 def v_loss(velocity: Velocity, x0_BDL: Tensor, noise_BDL: Tensor, t_B: Tensor) -> Tensor:

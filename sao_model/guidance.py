@@ -120,13 +120,9 @@ def projected(scale: float, config: Guidance) -> Combine:
     return combined
 
 
-def drop_conditioning(
-    conditioning: Conditioning, share: float, generator: torch.Generator | None
-) -> Conditioning:
-    """Zero all tokens of about `share` of the batch, so that the model learns "nothing"."""
-    device = generator.device if generator else conditioning.cross_BSC.device
-    chance_B = torch.rand(len(conditioning.cross_BSC), generator=generator, device=device)
-    keep_B11 = (chance_B >= share).to(conditioning.cross_BSC)[:, None, None]
+def drop_conditioning(conditioning: Conditioning, is_dropped_B: Tensor) -> Conditioning:
+    """Zero all tokens of some of the batch, so that the model learns "nothing"; the global part stays."""
+    keep_B11 = (~is_dropped_B).to(conditioning.cross_BSC)[:, None, None]
     return Conditioning(cross_BSC=conditioning.cross_BSC * keep_B11, global_BG=conditioning.global_BG)
 
 

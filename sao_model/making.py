@@ -26,10 +26,10 @@ from sao_model.model import StableAudioModel
 from sao_model.preset import Config as Shape
 from sao_model.request import USUAL_SECONDS
 from sao_model.request import check as check_sound
-from sao_model.run import RunProgress
 from sao_model.sounds import reading, sheet, writing
 from sao_model.sounds.reading import AudioIn
 from sao_model.sounds.remarks import remarks
+from sao_model.training.loop import RunProgress
 
 log = logging.getLogger(__name__)
 

@@ -50,46 +50,12 @@ class StableAudioModel(nn.Module):
     def device(self) -> torch.device:
         return next(self.dit.parameters()).device
 
-    def forward(
-        self,
-        latents_BDL: Tensor,
-        prompts: Sequence[str],
-        seconds_start: Seconds,
-        seconds_total: Seconds,
-        *,
-        t_B: Tensor,
-        generator: torch.Generator | None,
-        dropout: float = 0.1,
-    ) -> Tensor:
-        """The training loss of a batch: what a training loop calls, and wraps for several processes."""
-        conditioning = self.condition(prompts, seconds_start, seconds_total)
-        return self.loss(latents_BDL, conditioning, t_B=t_B, generator=generator, dropout=dropout)
-
     def condition(
         self, prompts: Sequence[str], seconds_start: Seconds, seconds_total: Seconds
     ) -> Conditioning:
         """Cross-attention sees text, start and total; global is start and total side by side (paper 2.2)."""
-        start_B1C = self.conditioners["seconds_start"](self._tensor(seconds_start))
-        total_B1C = self.conditioners["seconds_total"](self._tensor(seconds_total))
-        text_BSC = self.text(prompts).to(start_B1C)
-        return Conditioning(
-            cross_BSC=torch.cat([text_BSC, start_B1C, total_B1C], dim=1),
-            global_BG=torch.cat([start_B1C, total_B1C], dim=-1)[:, 0],
-        )
-
-    def loss(
-        self,
-        latents_BDL: Tensor,
-        conditioning: Conditioning,
-        *,
-        t_B: Tensor,
-        generator: torch.Generator | None,
-        dropout: float = 0.1,  # SAT's default; not in the paper
-    ) -> Tensor:
-        """Error of the velocity at times t (`diffusion.draw`); noise and dropout come from `generator`."""
-        told = guidance.drop_conditioning(conditioning, dropout, generator)
-        noise_BDL = codec.noise_like(latents_BDL, generator)
-        return diffusion.v_loss(guidance.conditioned(self.dit, told), latents_BDL, noise_BDL, t_B)
+        times_B2 = torch.stack([self._tensor(seconds_start), self._tensor(seconds_total)], dim=1)
+        return conditioning(self.conditioners, self.text(prompts), times_B2)
 
     @torch.no_grad()
     def generate(
@@ -210,6 +176,16 @@ def parts(model: StableAudioModel) -> dict[str, nn.Module]:
         "conditioners": model.conditioners,
         "text_encoder": model.text,
     }
+
+
+def conditioning(conditioners: nn.ModuleDict, text_BSC: Tensor, times_B2: Tensor) -> Conditioning:
+    """What the DiT is told of encoded prompts and of (start, total) in seconds, (B, 2)."""
+    start_B1C = conditioners["seconds_start"](times_B2[:, 0])
+    total_B1C = conditioners["seconds_total"](times_B2[:, 1])
+    return Conditioning(
+        cross_BSC=torch.cat([text_BSC.to(start_B1C), start_B1C, total_B1C], dim=1),
+        global_BG=torch.cat([start_B1C, total_B1C], dim=-1)[:, 0],
+    )
 
 
 def conditioner(chosen: Conditioner) -> nn.Module:

@@ -1,26 +1,44 @@
 """Train the diffusion transformer on latents of a frozen codec, told text and timing (paper 2.3, 4.2).
 
-One step after the other, in a fixed order: step, ema, log, save.
+One step after the other, in a fixed order: step, ema, log, save, sample, evaluate.
 
-    B batch   C channels   T samples   D latent channels   L latents
+    B batch   C channels   T samples   D latent channels   L latents   S tokens of text
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
+from accelerate import Accelerator
 from torch import Tensor, nn
 
 from sao_data.dataset.reader import Dataset
 from sao_data.dataset.release import Release
 from sao_data.errors import UsageError
-from sao_data.loading.stream import Stream, StreamBatch, StreamConfig
-from sao_model import checkpoint, declared, diffusion, ema, opened, optimiser, preset, processes, run
-from sao_model.model import StableAudioModel, build
+from sao_data.loading.crop import Floats
+from sao_data.loading.stream import StreamBatch, StreamConfig, StreamedSample
+from sao_model import checkpoint, declared, diffusion, guidance, opened, preset, run
+from sao_model.model import StableAudioModel, build, conditioning
 from sao_model.opened import Opened
+from sao_model.training import (
+    demos,
+    ema,
+    loop,
+    noise,
+    optimiser,
+    preflight,
+    processes,
+    snapshot,
+    state,
+    validation,
+)
+from sao_model.training.state import Learner
+
+_TIMES = (0.125, 0.375, 0.625, 0.875)  # at which the loss is validated
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,104 +49,204 @@ class Config:
     seed: int = 0
     start_from: str = ""  # a whole model to fine-tune, of a checkpoint or a published folder
     batch_size: int = 256  # all processes together (64 GPUs, 4 each: paper 4.2)
+    accumulate: int = 1  # parts of a process's batch that are in memory one after the other
+    times: Literal["sobol", "uniform"] = "sobol"  # of the noise: evenly spread (SAT), or independent
     dropout: float = 0.1  # of the conditioning, for guidance (not in the paper; the published default)
     checkpointing: bool = True  # recompute blocks in the backward pass
     precision: str = "no"
+    trackers: tuple[str, ...] = ()  # beside the run's own log: tensorboard, wandb, trackio, …
     stream: StreamConfig = field(default_factory=StreamConfig)  # the window is the model's
     optimiser: optimiser.Config = field(default_factory=optimiser.Config)
     ema: ema.Config = field(default_factory=ema.Config)
-    pace: run.Pace = field(default_factory=run.Pace)
+    pace: loop.Pace = field(default_factory=loop.Pace)
+    preflight: preflight.Config = field(default_factory=preflight.Config)
+    validation: validation.Config = field(default_factory=validation.Config)
+    demos: demos.Config = field(default_factory=demos.Config)
     release: Release = field(default_factory=Release)
 
 
+class Velocity(nn.Module):
+    """What is learned, transformer and timing, as one module whose forward pass is the loss: the one that is
+    wrapped for several processes."""
+
+    def __init__(self, model: StableAudioModel) -> None:
+        super().__init__()
+        self.dit = model.dit
+        self.conditioners = model.conditioners
+
+    def forward(
+        self,
+        latents_BDL: Tensor,
+        text_BSC: Tensor,
+        times_B2: Tensor,
+        noise_BDL: Tensor,
+        t_B: Tensor,
+        is_dropped_B: Tensor,
+    ) -> Tensor:
+        """Error of the velocity at noise times t; `times_B2` are the seconds at which a window starts and its
+        recording ends. The items that are dropped are told nothing."""
+        told = conditioning(self.conditioners, text_BSC, times_B2)
+        told = guidance.drop_conditioning(told, is_dropped_B)
+        return diffusion.v_loss(guidance.conditioned(self.dit, told), latents_BDL, noise_BDL, t_B)
+
+
 def train(
-    config: Config, dataset: Dataset, vae: str, out: Path, *, resume: str, progress: run.RunProgress
+    config: Config, dataset: Dataset, vae: str, out: Path, *, resume: str, progress: loop.RunProgress
 ) -> Path:
     """Train into the run folder `out` with the codec in `vae` (see opened.py); return the last checkpoint."""
-    accelerator = processes.make_accelerator(config.precision)
-    found = run.to_resume(out, resume)
-    state = run.read_state(found, config) if found else run.LoopState()
+    begun = _begin(config, dataset, vae, out, resume)
+    here = loop.Loop(out, begun.accelerator, config, config.pace, progress, begun.state)
+    model, average, learners = begun.model, begun.average, [begun.learner]
+    times = noise.Times(config.times, config.seed)
+    settings = replace(config.stream, window_frames=model.config.num_frames)
+    with loop.stream(settings, config, dataset, begun.accelerator, begun.state) as stream, here.running():
+        held = validation.windows(dataset, stream.config, config.validation, config.pace, begun.accelerator)
+        if not begun.found:
+            preflight.check_codec(model.codec, held, config.preflight, begun.accelerator)
+        for step in here.steps():
+            # step
+            if (before := here.must_roll_back()) is not None:
+                state.restore(before, learners)
+            batch = here.draw(stream)
+            rate = optimiser.set_rate(begun.learner.optim, config.optimiser, step - 1)
+            loss = _backward(begun.wrapped, model, batch, times, config, here)
+            is_applied = here.apply(begun.learner, {"loss": loss}, batch, clip=config.optimiser.clip)
+            here.advance(step, batch)
+            # ema
+            if is_applied:
+                average.update()
+            # log
+            if here.logs(step):
+                here.log(step, rate=rate, epoch=batch.state.position / stream.num_samples)
+            # save
+            if here.saves(step):
+                files = snapshot.files(config, here, dataset, stream, begun.promise)
+                like = lambda: here.newest() or begun.found  # noqa: E731
+                here.save(step, learners, snapshot.writer(begun.shell, files, like))
+            # sample
+            if here.due(step, config.pace.sample_every):
+                demos.generate(model, average, config.demos, here, step)
+            # evaluate
+            if here.due(step, config.pace.validate_every):
+                _validate(begun, held, config, here, step)
+    return here.finish()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Begun:
+    """A training before its first step."""
+
+    accelerator: Accelerator
+    found: Path | None  # checkpoint that it goes on from
+    state: state.LoopState
+    promise: declared.Declared
+    model: StableAudioModel
+    shell: StableAudioModel | None  # to save from; on the main process
+    velocity: Velocity
+    wrapped: nn.Module
+    learner: Learner
+    average: ema.Ema
+
+
+def _begin(config: Config, dataset: Dataset, vae: str, out: Path, resume: str) -> _Begun:
+    """Check everything, build the model or read it from a checkpoint, wrap it."""
+    accelerator = processes.make_accelerator(config, out, may_divide=True)
+    processes.check(accelerator, config, dataset)
+    found = processes.from_main(accelerator, lambda: run.to_resume(out, resume))
+    at = state.read(found, config) if found else state.LoopState()
     codec_from = opened.find(vae)
     promise = _declare(config, dataset, codec_from, found, accelerator.is_main_process)
-    model = _model(config, codec_from, found, promise).to(accelerator.device)
-    model.dit.checkpointing = config.checkpointing
-    optim = optimiser.make(_trained(model).values(), config.optimiser)
-    wrapped, optim = accelerator.prepare(model, optim)
-    average = ema.Ema(model, config.ema)
+    model = _model(config, codec_from, found, promise)
+    shell = snapshot.of_model(model, accelerator)
+    model.to(accelerator.device).dit.checkpointing = config.checkpointing
+    velocity = Velocity(model)
+    made = optimiser.make(state.trained(velocity).values(), config.optimiser)
+    wrapped, optim = accelerator.prepare(velocity, made)
+    average = ema.Ema(velocity, config.ema)
+    learner = Learner(name="", module=velocity, optim=optim.optimizer, average=average)
     if found:
-        _restore(found, model, optim, average)
-    times = diffusion.timesteps(config.seed, state.step * config.batch_size)
-    here = run.Run(out, accelerator, config, config.pace, progress)
-    with (
-        _stream(config, model.config, dataset, accelerator, state) as stream,
-        processes.locked_run(here.out, accelerator),
-    ):
-        here.start(state)
-        for step in range(state.step + 1, config.pace.steps + 1):
-            batch = next(stream)
-            generator = run.generator(config.seed, step, accelerator.process_index)
-            t_B = diffusion.draw(times, config.batch_size)[_share(accelerator, config.batch_size)]
-            rate = optimiser.set_rate(optim, config.optimiser, step - 1)
-            loss = _loss(wrapped, model, batch, t_B.to(accelerator.device), generator, config)
-            accelerator.backward(loss)
-            if config.optimiser.clip:
-                accelerator.clip_grad_norm_(wrapped.parameters(), config.optimiser.clip)
-            optim.step()
-            optim.zero_grad()
-            average.update(model)
-            state = run.LoopState(step=step, stream=batch.state)
-            here.advance()
-            here.note(loss=loss)
-            if here.due(step, config.pace.log_every) or here.due(step, config.pace.save_every):
-                here.log(step, _trained(model), rate=rate, epoch=batch.state.position / stream.num_samples)
-            if here.due(step, config.pace.save_every) and accelerator.is_main_process:
-                files = run.loop_files(config, state, dataset, stream, promise)
-                _save(here.checkpoint_folder(step), model, optim, average, files, like=here.latest() or found)
-                here.prune()
-    here.finish()
-    accelerator.wait_for_everyone()
-    accelerator.end_training()
-    return run.resolve(out)
+        state.restore(found, [learner])
+    return _Begun(
+        accelerator=accelerator,
+        found=found,
+        state=at,
+        promise=promise,
+        model=model,
+        shell=shell,
+        velocity=velocity,
+        wrapped=wrapped,
+        learner=learner,
+        average=average,
+    )
 
 
-def _loss(
+def _backward(
     wrapped: nn.Module,
     model: StableAudioModel,
     batch: StreamBatch,
-    t_B: Tensor,
-    generator: torch.Generator,
+    times: noise.Times,
     config: Config,
+    here: loop.Loop,
 ) -> Tensor:
-    """Velocity error on sampled latents: the codec stays frozen, and is sampled anew each time."""
-    x_BCT = torch.from_numpy(batch.audio).to(model.device)
-    with torch.no_grad():
-        latents_BDL = model.codec.encode(x_BCT).sample(generator)
-    prompts = [sample.prompt for sample in batch.samples]
-    start = [float(sample.seconds_start) for sample in batch.samples]
-    total = [float(sample.seconds_total) for sample in batch.samples]
-    loss: Tensor = wrapped(
-        latents_BDL, prompts, start, total, t_B=t_B, generator=generator, dropout=config.dropout
-    )
-    return loss
+    """Gradients of a batch's mean loss, a part of it in memory at a time; return that loss."""
+    losses = []
+    for part in here.parts(batch, config.accumulate):
+        latents_BDL, text_BSC, times_B2 = _encoded(model, part.samples, part.audio, config.seed, here)
+        positions = [sample.position for sample in part.samples]
+        chance_B = noise.uniform(seed=config.seed, purpose="dropout", positions=positions)
+        noise_BDL = noise.normal(
+            latents_BDL.shape[1:], seed=config.seed, purpose="noise", positions=positions
+        )
+        t_B = times.at(positions)
+        inputs = (noise_BDL, t_B, chance_B < config.dropout)
+        with here.timed("step"), here.gathering(wrapped, part.is_last):
+            loss = wrapped(latents_BDL, text_BSC, times_B2, *(each.to(model.device) for each in inputs))
+            here.accelerator.backward(loss / config.accumulate)
+        losses.append(loss.detach())
+    return torch.stack(losses).mean()
 
 
-def _stream(
-    config: Config, shape: preset.Config, dataset: Dataset, accelerator: Any, state: run.LoopState
-) -> Stream:
-    return Stream(
-        dataset,
-        replace(config.stream, seed=config.seed, window_frames=shape.num_frames),
-        batch_size=config.batch_size,
-        rank=accelerator.process_index,
-        world_size=accelerator.num_processes,
-        state=state.stream,
-    )
+@torch.no_grad()
+def _encoded(
+    model: StableAudioModel, samples: Sequence[StreamedSample], audio: Floats, seed: int, here: loop.Loop
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Latents, encoded prompts and times of samples: what the frozen parts say, in their own precision. The
+    codec is sampled anew each time a recording is drawn."""
+    x_BCT = torch.from_numpy(audio).to(model.device)
+    with here.timed("codec"):
+        posterior = model.codec.encode_in_chunks(x_BCT)
+    positions = [sample.position for sample in samples]
+    shape = posterior.mean_BDL.shape[1:]
+    noise_BDL = noise.normal(shape, seed=seed, purpose="latents", positions=positions).to(model.device)
+    with here.timed("text"):
+        text_BSC = model.text([sample.prompt for sample in samples])
+    times = [[float(sample.seconds_start), float(sample.seconds_total)] for sample in samples]
+    times_B2 = torch.tensor(times, device=model.device)
+    return posterior.mean_BDL + posterior.std_BDL * noise_BDL, text_BSC, times_B2
 
 
-def _share(accelerator: Any, batch_size: int) -> slice:
-    """This process's part of a global batch, as the stream divides it."""
-    rank, world = accelerator.process_index, accelerator.num_processes
-    return slice(rank * batch_size // world, (rank + 1) * batch_size // world)
+@torch.no_grad()
+def _validate(begun: _Begun, held: validation.Windows, config: Config, here: loop.Loop, step: int) -> None:
+    """The loss on windows of authors that are not trained on, at fixed times with fixed noise."""
+
+    model, velocity = begun.model, begun.velocity
+
+    def losses() -> dict[str, Tensor]:
+        found: dict[str, list[Tensor]] = {}
+        for sample in held.samples:
+            encoded = _encoded(model, [sample], sample.audio[None], config.seed, here)
+            positions = [sample.position]
+            noise_BDL = noise.normal(
+                encoded[0].shape[1:], seed=config.seed, purpose="validation", positions=positions
+            ).to(model.device)
+            kept_B = torch.zeros(1, dtype=torch.bool, device=model.device)
+            for t in _TIMES:
+                t_B = torch.full((1,), t, device=model.device)
+                found.setdefault(f"loss_at_{t}", []).append(velocity(*encoded, noise_BDL, t_B, kept_B))
+        every = {name: torch.stack(values).mean() for name, values in found.items()}
+        return {"loss": torch.stack(list(every.values())).mean(), **every}
+
+    validation.tell(held, losses, begun.average, here, step)
 
 
 def _model(config: Config, vae: Opened, found: Path | None, promise: declared.Declared) -> StableAudioModel:
@@ -195,26 +313,3 @@ def _pretrained(config: Config, vae: Opened) -> list[dict[str, Any]]:
         *vae.origins("vae"),
         {"part": "text_encoder", "name": name, "terms": getattr(prompt, "terms", "")},
     ]
-
-
-def _trained(model: StableAudioModel) -> dict[str, nn.Parameter]:
-    return {name: p for name, p in model.named_parameters() if p.requires_grad}
-
-
-def _save(
-    folder: Path,
-    model: StableAudioModel,
-    optim: Any,
-    average: ema.Ema,
-    files: dict[str, bytes],
-    like: Path | None,
-) -> None:
-    """A whole model with averaged weights, and beside them what a resume needs; `like`: an earlier one."""
-    tensors = {"training": run.training_tensors(_trained(model), optim.optimizer, average)}
-    with average.applied(model):
-        checkpoint.save(model, folder, tensors=tensors, files=files, like=like)
-
-
-def _restore(folder: Path, model: StableAudioModel, optim: Any, average: ema.Ema) -> None:
-    tensors = checkpoint.load_tensors(folder, "training")
-    run.load_training(tensors, _trained(model), optim.optimizer, average)

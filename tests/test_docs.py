@@ -44,10 +44,8 @@ from sao_model import (
     checkpoint,
     codec,
     dit,
-    ema,
     generation,
     losses,
-    optimiser,
     preset,
     released,
     run,
@@ -55,6 +53,7 @@ from sao_model import (
     train_vae,
 )
 from sao_model.conditioners import seconds, t5
+from sao_model.training import adversary, demos, ema, loop, optimiser, preflight, validation
 from tests.datasets_made import BY, build, report_on, tone_wav
 from tests.house.test_rooms import ORDER
 from tests.made import flac_bytes, noise, to_pcm
@@ -149,7 +148,7 @@ def test_no_meaning_is_written_for_what_does_not_exist() -> None:
     classes += [h for h in typing.get_type_hints(manifest.Manifest).values() if dataclasses.is_dataclass(h)]
     classes += [h for h in typing.get_type_hints(Policy).values() if dataclasses.is_dataclass(h)]
     classes += [plugins.load(kind, name).Config for kind in plugins.KINDS for name in plugins.names(kind)]
-    classes += [*model_configs(), PromptConfig, StreamConfig, run.Pace]
+    classes += [*model_configs(), PromptConfig, StreamConfig, loop.Pace]
     known = {arguments.key(cls): {field.name for field in dataclasses.fields(cls)} for cls in classes}
     known |= {"attribution_csv": set(sheets.COLUMNS), "dropped_csv": set(sheets.DROPPED_COLUMNS)}
     for table, fields in arguments.written().items():
@@ -158,7 +157,23 @@ def test_no_meaning_is_written_for_what_does_not_exist() -> None:
 
 def model_configs() -> list[type]:
     """The Config classes of training and generation; on the page they go by their modules' names."""
-    modules = (codec, dit, ema, generation, losses, optimiser, preset, seconds, t5, train_dit, train_vae)
+    modules = (
+        adversary,
+        codec,
+        demos,
+        dit,
+        ema,
+        generation,
+        losses,
+        optimiser,
+        preflight,
+        preset,
+        seconds,
+        t5,
+        train_dit,
+        train_vae,
+        validation,
+    )
     return [module.Config for module in modules]
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from sao_data.dataset.reader import Dataset
     from sao_data.storage.backend import Storage
-    from sao_model.run import RunProgress
+    from sao_model.training.loop import RunProgress
 
 HELP = "the whole job in small: dataset, report, a tiny model, a sound"
 

@@ -16,10 +16,10 @@ from sao_data.loading import training_data
 from sao_data.storage import checksums
 from sao_model import checkpoint
 from sao_model.checkpoint import assign, describe, load, load_codec, load_tensors, save
-from sao_model.ema import Ema
 from sao_model.model import StableAudioModel, build
 from sao_model.preset import Config
 from sao_model.request import Sampling, Sound
+from sao_model.training.ema import Ema
 from tests import damaged
 
 
@@ -100,7 +100,7 @@ def test_equal_models_give_equal_files(tiny: StableAudioModel, saved: Path, tmp_
 
 def test_averages_and_files_travel_along(tiny: StableAudioModel, tmp_path: Path) -> None:
     average = Ema(tiny.dit)
-    average.update(tiny.dit)
+    average.update()
     save(tiny, tmp_path / "ckpt", tensors={"ema": average.state_dict()}, files={"training_data.json": b"{}"})
     restored = Ema(tiny.dit)
     restored.load_state_dict(load_tensors(tmp_path / "ckpt", "ema"))

@@ -21,13 +21,6 @@ def test_velocity_gives_back_both_data_and_noise() -> None:
     torch.testing.assert_close(diffusion.to_noise(v, x, t), noise)
 
 
-def test_times_are_even_seeded_and_resume() -> None:
-    times = diffusion.draw(diffusion.timesteps(7), 64)
-    assert torch.histc(times, bins=16, min=0, max=1).eq(4).all()  # Sobol: each sixteenth gets its share
-    assert torch.equal(diffusion.draw(diffusion.timesteps(7, num_drawn=60), 4), times[60:])
-    assert not torch.equal(diffusion.draw(diffusion.timesteps(8), 64), times)
-
-
 def test_loss_of_the_true_velocity_is_zero() -> None:
     x0, noise, t = normal(2, 3, 4), normal(2, 3, 4, seed=1), torch.tensor([0.3, 0.6])
     truth = diffusion.v_target(x0, noise, t)

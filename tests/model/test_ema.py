@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from sao_model.ema import Config, Ema
+from sao_model.training.ema import Config, Ema
 
 
 def module(value: float) -> nn.Linear:
@@ -11,10 +11,15 @@ def module(value: float) -> nn.Linear:
     return linear
 
 
+def taken(average: Ema, online: nn.Linear, value: float) -> None:
+    nn.init.constant_(online.weight, value)
+    average.update()
+
+
 def test_decay_copies_twice_then_grows_to_beta() -> None:
     average, decays = Ema(module(0)), []
     for _ in range(5):
-        average.update(module(0))
+        average.update()
         decays.append(average.decay)
     assert decays == pytest.approx([0, 0, 1 - 2**-0.75, 1 - 3**-0.75, 1 - 4**-0.75])
     average.num_updates = 10**8
@@ -22,11 +27,12 @@ def test_decay_copies_twice_then_grows_to_beta() -> None:
 
 
 def test_average_of_a_constant_is_the_constant_and_of_a_step_lies_between() -> None:
-    average = Ema(module(0), Config(update_after=0))
+    online = module(0)
+    average = Ema(online, Config(update_after=0))
     for value in (2.0, 2.0, 2.0):
-        average.update(module(value))
+        taken(average, online, value)
     assert float(average.averages["weight"]) == 2
-    average.update(module(4.0))
+    taken(average, online, 4.0)
     assert 2 < float(average.averages["weight"]) < 4
 
 
@@ -35,18 +41,19 @@ def test_weights_come_back_after_a_look_at_the_average() -> None:
     average = Ema(online)
     with torch.no_grad():
         online.weight.fill_(5)
-    with average.applied(online):
+    with average.applied():
         assert float(online.weight.detach()) == 1
     assert float(online.weight.detach()) == 5
 
 
 def test_a_restored_average_goes_on_equally() -> None:
-    first, second = Ema(module(0)), Ema(module(9))
+    online, other = module(0), module(9)
+    first, second = Ema(online), Ema(other, Config(device="cpu"))
     for value in range(6):
-        first.update(module(value))
+        taken(first, online, value)
     second.load_state_dict(first.state_dict())
-    for average in (first, second):
-        average.update(module(20))
+    taken(first, online, 20)
+    taken(second, other, 20)
     assert torch.equal(first.averages["weight"], second.averages["weight"])
 
 
@@ -59,5 +66,5 @@ def test_it_is_ema_pytorch_as_stable_audio_tools_calls_it() -> None:
         with torch.no_grad():
             online.weight.fill_(value)
         theirs.update()
-        ours.update(online)
+        ours.update()
         torch.testing.assert_close(ours.averages["weight"], theirs.ema_model.weight.detach())

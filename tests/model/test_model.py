@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from sao_data.errors import UsageError
-from sao_model import devices, diffusion, request, samplers
+from sao_model import devices, request, samplers, train_dit
 from sao_model.model import StableAudioModel, build
 from sao_model.preset import Config
 from sao_model.request import Guidance, Sampling, Sound
@@ -27,10 +27,11 @@ def test_training_reduces_the_loss_and_reaches_the_conditioners(tiny: StableAudi
     latents = torch.randn(4, 8, 16, generator=torch.Generator().manual_seed(0))
     trained = [*tiny.dit.parameters(), *tiny.conditioners.parameters()]
     optimiser, losses = torch.optim.AdamW(trained, lr=6e-3), []
-    for _ in range(15):
-        generator = torch.Generator().manual_seed(1)  # the same noise and times: the loss must fall
-        t = diffusion.draw(diffusion.timesteps(0), 4)
-        loss = tiny(latents, ["a", "b", "c", "d"], [0.0] * 4, [1.0] * 4, t_B=t, generator=generator)
+    noise = torch.randn(4, 8, 16, generator=torch.Generator().manual_seed(1))
+    times, t = torch.tensor([[0.0, 1.0]] * 4), torch.tensor([0.1, 0.4, 0.6, 0.9])
+    text, velocity = tiny.text(["a", "b", "c", "d"]), train_dit.Velocity(tiny)
+    for _ in range(15):  # the same noise and times: the loss must fall
+        loss = velocity(latents, text, times, noise, t, torch.zeros(4, dtype=torch.bool))
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
@@ -45,8 +46,11 @@ def test_the_loss_of_a_silent_model_is_that_of_its_target(tiny: StableAudioModel
     with torch.no_grad():
         tiny.dit.project_out.weight.zero_()
     latents = torch.randn(16, 8, 16, generator=torch.Generator().manual_seed(0))
-    told = tiny.condition(["a"] * 16, [0.0] * 16, [1.0] * 16)
-    loss = tiny.loss(latents, told, t_B=torch.linspace(0, 1, 16), generator=torch.Generator().manual_seed(1))
+    noise = torch.randn(16, 8, 16, generator=torch.Generator().manual_seed(1))
+    times, told = torch.tensor([[0.0, 1.0]] * 16), tiny.text(["a"] * 16)
+    loss = train_dit.Velocity(tiny)(
+        latents, told, times, noise, torch.linspace(0, 1, 16), torch.zeros(16, dtype=torch.bool)
+    )
     assert loss.item() == pytest.approx(1.0, abs=0.1)
 
 

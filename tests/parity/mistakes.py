@@ -252,10 +252,11 @@ def global_of_the_negative(self: dit.DiT, cross: Tensor, everywhere: Tensor) -> 
 
 
 def dropped(part: str) -> Mistake:
-    def drop(given: Conditioning, share: float, generator: torch.Generator | None) -> Conditioning:
+    def drop(given: Conditioning, is_dropped: Tensor) -> Conditioning:
         cross, everywhere = given.cross_BSC, given.global_BG
         shape = {"tokens": cross.shape[:2], "batch": (1,)}.get(part, cross.shape[:1])
-        keep = (torch.rand(shape, generator=generator) >= share).float()
+        drawn = torch.rand(shape, generator=torch.Generator().manual_seed(0)) >= is_dropped.float().mean()
+        keep = drawn.float() if part in ("tokens", "batch") else (~is_dropped).float()
         keep = keep.view(*shape, *[1] * (3 - len(shape)))
         if part == "text":
             return replace(given, cross_BSC=torch.cat([cross[:, :-2] * keep, cross[:, -2:]], dim=1))

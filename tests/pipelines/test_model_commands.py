@@ -140,7 +140,7 @@ def test_training_leaves_a_log_and_checkpoints(made: Made) -> None:
     assert [line["step"] for line in lines] == list(range(1, VAE_STEPS + 1))
     assert {path.name for path in latest(made.vae).iterdir()} == {
         "model.json", "vae.safetensors", "training.safetensors", "loop.json", "training_data.json",
-        "SHA256SUMS",
+        "SHA256SUMS", "README.md",
     }  # fmt: skip
     assert {path.name for path in latest(made.dit).iterdir()} >= {
         "dit.safetensors", "conditioners.safetensors", "text_encoder.safetensors", "vae.safetensors",

@@ -26,6 +26,7 @@ from sao_model import (
     train_dit,
     train_vae,
 )
+from sao_model.training import loop
 from tests.datasets_made import Quiet, build, load, tone_wav, write_folder
 from tests.paths import SHARED
 
@@ -159,7 +160,7 @@ def test_it_continues_when_the_folder_is_gone(tuned: Path, dataset: Dataset, fin
     assert losses(tuned / "half") == losses(tuned / "run")
     ours, theirs = (load_file(run.resolve(tuned / name) / "dit.safetensors") for name in ("half", "run"))
     assert all(torch.equal(ours[name], theirs[name]) for name in ours)
-    longer = dataclasses.replace(settings, start_from=str(PARITY / "sat"), pace=run.Pace(steps=9))
+    longer = dataclasses.replace(settings, start_from=str(PARITY / "sat"), pace=loop.Pace(steps=9))
     with pytest.raises(UsageError, match="made with another start_from: was "):
         tune(dataset, longer, PARITY / "sat", tuned / "half")
 

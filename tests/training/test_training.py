@@ -20,7 +20,8 @@ from sao_data.config import Table, parse
 from sao_data.dataset.reader import Dataset, open_dataset
 from sao_data.errors import IntegrityError, Locked, UsageError
 from sao_data.storage.backend import LocalStorage
-from sao_model import checkpoint, generation, making, optimiser, processes, run, train_dit, train_vae
+from sao_model import checkpoint, generation, making, run, train_dit, train_vae
+from sao_model.training import optimiser, processes
 from tests.datasets_made import Quiet, build, load, tone_wav, write_folder
 from tests.paths import ROOT
 from tests.warm import Warm
@@ -221,13 +222,11 @@ def test_resume_refuses_other_settings_and_an_unwanted_start(
 
 def test_bad_settings_are_named_before_anything_is_made(dataset: Dataset, mini: str, tmp_path: Path) -> None:
     out = tmp_path / "run"
-    with pytest.raises(UsageError, match="8 samples cannot fill a global batch of 64"):
+    with pytest.raises(UsageError, match="8 chunks of samples cannot fill a global batch of 64"):
         train_vae.train(vae_config(mini, batch_size=64), dataset, out, resume="auto", progress=Silent())
     odd = vae_config(mini, stream={"window_frames": 1000})
     with pytest.raises(UsageError, match="window_frames 1000 is no multiple of 64"):
         train_vae.train(odd, dataset, out, resume="auto", progress=Silent())
-    with pytest.raises(UsageError, match="need discriminators"):
-        vae_config(mini, losses={"adversarial": 0.1})
     with pytest.raises(UsageError, match="no such model"):
         train_vae.train(vae_config("nosuch"), dataset, out, resume="auto", progress=Silent())
     assert not out.exists()
@@ -236,7 +235,7 @@ def test_bad_settings_are_named_before_anything_is_made(dataset: Dataset, mini: 
 def test_a_loss_that_is_not_finite_ends_the_run_with_advice_that_works(
     dataset: Dataset, mini: str, tmp_path: Path
 ) -> None:
-    pace = {"steps": 6, "save_every": 1, "log_every": 1}
+    pace = {"steps": 12, "save_every": 1, "log_every": 1, "most_skipped": 2, "most_rollbacks": 1}
     wild = {"lr": 1.0, "warmup": 0.0}
     out, config = tmp_path / "run", vae_config(mini, pace=pace, optimiser=wild)
     with pytest.raises(IntegrityError, match="train into another --out with a smaller step") as error:
@@ -248,14 +247,7 @@ def test_a_loss_that_is_not_finite_ends_the_run_with_advice_that_works(
     mended = wild | {name: float(value) for name, value in advice}
     calm = vae_config(mini, pace=pace, optimiser=mended)
     train_vae.train(calm, dataset, tmp_path / "other", resume="auto", progress=Silent())
-    assert len(losses(tmp_path / "other")) == 6
-
-
-def test_weights_that_are_not_finite_end_a_run(tmp_path: Path) -> None:
-    here = run.Run(tmp_path, processes.make_accelerator("no"), run.Pace(), run.Pace(), Silent())
-    broken = torch.nn.Parameter(torch.tensor([1.0, float("inf")]))
-    with pytest.raises(IntegrityError, match=r"conv is not finite at step 3; nothing was saved: train into"):
-        here.log(3, {"conv": broken}, rate=0.1)
+    assert len(losses(tmp_path / "other")) == 12
 
 
 def test_a_folder_has_one_training_at_a_time(dataset: Dataset, mini: str, tmp_path: Path) -> None:
@@ -271,21 +263,25 @@ def test_a_folder_has_one_training_at_a_time(dataset: Dataset, mini: str, tmp_pa
 @pytest.mark.parametrize(
     ("precision", "name", "value", "told"),
     [
-        ("fp16", "", "", "fp16 needs a GPU, and there is none; set no"),
-        ("fp8", "", "", "want no"),
+        ("fp16", "", "", "want no .float32. or bf16 .float16 overflows"),
         ("no", "ACCELERATE_MIXED_PRECISION", "bf16", "ACCELERATE_MIXED_PRECISION=bf16 has no effect here"),
-        ("no", "ACCELERATE_GRADIENT_ACCUMULATION_STEPS", "4", "batch_size is that of all processes"),
-        ("no", "ACCELERATE_USE_FSDP", "true", "leave FSDP out"),
-        ("no", "ACCELERATE_USE_DEEPSPEED", "true", "leave DeepSpeed out"),
+        ("no", "ACCELERATE_GRADIENT_ACCUMULATION_STEPS", "4", "give --set accumulate=… to the script"),
+        ("no", "ACCELERATE_USE_FSDP", "true", "the codec trains on copies of the whole model"),
+        (
+            "no",
+            "ACCELERATE_USE_DEEPSPEED",
+            "true",
+            "training runs on copies of the whole model .DDP. or on parts of it",
+        ),
     ],
 )
 def test_a_setting_without_effect_is_refused(
-    monkeypatch: pytest.MonkeyPatch, precision: str, name: str, value: str, told: str
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, precision: str, name: str, value: str, told: str
 ) -> None:
     if name:
         monkeypatch.setenv(name, value)
     with pytest.raises(UsageError, match=told):
-        processes.make_accelerator(precision)
+        processes.make_accelerator(train_vae.Config(precision=precision), tmp_path)
 
 
 def test_half_precision_on_the_cpu_is_not_float32(dataset: Dataset, mini: str, tmp_path: Path) -> None:

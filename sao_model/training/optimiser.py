@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from sao_data.errors import UsageError
+from sao_model.training import sharding
 
 _MOST = 100.0  # of a learning rate; beyond it, float32 overflows in a step
 _MOMENTS = ("exp_avg", "exp_avg_sq")
@@ -55,18 +56,23 @@ def set_rate(optimiser: torch.optim.Optimizer, config: Config, step: int) -> flo
 
 def state(optimiser: torch.optim.Optimizer, named: Mapping[str, nn.Parameter]) -> dict[str, Tensor]:
     """Moments and step counts as tensors by parameter name, for a checkpoint without pickle."""
-    tensors = {}
-    for name, parameter in named.items():
-        for key, value in optimiser.state.get(parameter, {}).items():
-            tensors[f"{name}|{key}"] = value.detach().cpu()
-    return tensors
+    return {
+        f"{name}|{key}": value.detach()
+        for name, parameter in named.items()
+        for key, value in optimiser.state.get(parameter, {}).items()
+    }
 
 
+@torch.no_grad()
 def load_state(
     optimiser: torch.optim.Optimizer, named: Mapping[str, nn.Parameter], tensors: Mapping[str, Tensor]
 ) -> None:
-    """Continue from a checkpoint's moments."""
+    """Continue from a checkpoint's moments, whole tensors; processes divide them as they do weights."""
     for name, parameter in named.items():
-        entry = {"step": tensors[f"{name}|step"]}
-        entry |= {key: tensors[f"{name}|{key}"].to(parameter.device) for key in _MOMENTS}
+        if f"{name}|step" not in tensors:
+            continue  # of an optimiser that had not stepped yet
+        entry = {"step": tensors[f"{name}|step"].clone()}
+        for key in _MOMENTS:
+            entry[key] = torch.zeros_like(parameter)
+            sharding.put(entry[key], tensors[f"{name}|{key}"])
         optimiser.state[parameter] = entry

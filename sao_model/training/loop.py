@@ -1,0 +1,304 @@
+"""What a training loop does besides learning: steps, skips, when what is due, checkpoints, the end."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import math
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from accelerate import Accelerator
+from accelerate.utils import gather_object
+from torch import Tensor, nn
+
+from sao_data.dataset.reader import Dataset
+from sao_data.errors import IntegrityError, Stopped, UsageError
+from sao_data.loading.crop import Floats
+from sao_data.loading.stream import Stream, StreamBatch, StreamConfig, StreamedSample
+from sao_model import run, weights
+from sao_model.monitoring import journal
+from sao_model.monitoring.journal import Journal
+from sao_model.training import processes, sharding, state
+from sao_model.training.saving import Saver
+from sao_model.training.state import Learner, LoopState
+from sao_model.training.stopping import Stop
+
+log = logging.getLogger(__name__)
+
+Write = Callable[[Path, dict[str, Tensor]], None]  # a checkpoint, from copied tensors
+
+
+class RunProgress(Protocol):
+    """Shows how far a run is."""
+
+    def start(self, step: str, total: int | None, unit: str = ...) -> None: ...
+    def advance(self, num: int) -> None: ...
+    def finish(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pace:
+    """How long, and how often what; 0 = never."""
+
+    steps: int = 1000
+    log_every: int = 10
+    save_every: int = 500
+    sample_every: int = 0
+    validate_every: int = 0
+    keep_last: int = 3  # checkpoints; older ones go once a newer one stands
+    keep_best: int = 1  # … but for the best by the validation loss of the averaged weights
+    overfit: bool = False  # the first batch at every step, with the same noise: its loss must fall
+    most_skipped: int = 10  # steps in a row that are not finite, before weights go back to a checkpoint
+    most_rollbacks: int = 2  # times that weights go back, before the run ends
+
+    def __post_init__(self) -> None:
+        least = {"steps": 1, "keep_last": 1, "keep_best": 0, "most_skipped": 1, "most_rollbacks": 0}
+        for name, wanted in least.items():
+            if getattr(self, name) < wanted:
+                raise UsageError(f"pace.{name}: {getattr(self, name)}; want at least {wanted}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Portion:
+    """What a process has in memory at a time, of its part of a batch."""
+
+    samples: tuple[StreamedSample, ...]
+    audio: Floats
+    is_last: bool
+
+
+class LoopSettings(Protocol):
+    """What both trainings' configs say of their batches."""
+
+    @property
+    def seed(self) -> int: ...
+    @property
+    def batch_size(self) -> int: ...
+
+
+class Loop:
+    """One run, seen from one of its processes; only the main one writes."""
+
+    def __init__(
+        self,
+        out: Path,
+        accelerator: Accelerator,
+        config: Any,
+        pace: Pace,
+        progress: RunProgress,
+        begun: LoopState | None = None,
+    ) -> None:
+        self.out = out.absolute()
+        self.pace = pace
+        self.state = begun or LoopState()
+        self.accelerator = accelerator
+        self.journal = Journal(self.out, accelerator, pace.steps)
+        self.timed = self.journal.timed
+        self._config = config
+        self._progress = progress
+        self._first: StreamBatch | None = None
+        self._stop, self._saver = Stop(), Saver()
+        self._is_stopping = False
+
+    @contextlib.contextmanager
+    def running(self) -> Iterator[None]:
+        """Make the folder, keep the log up to the state, listen for signals, show the progress."""
+        with processes.locked_run(self.out, self.accelerator), self._stop.listening():
+            if self.accelerator.is_main_process:
+                self.out.mkdir(parents=True, exist_ok=True)
+                run.clear_unfinished(self.out)
+                run.write(self.out / run.CONFIG, state.as_json(state.table(self._config)))
+                self._progress.start("train", self.pace.steps, "steps")
+                self._progress.advance(self.state.step)
+            processes.check_shared(self.accelerator, self.out)
+            self.journal.start(self.state.step, state.table(self._config))
+            try:
+                yield
+            finally:
+                self._saver.wait()
+
+    def steps(self) -> Iterator[int]:
+        """Numbers of the steps to do; behind a step in which a stop was asked for there is none."""
+        for step in range(self.state.step + 1, self.pace.steps + 1):
+            if self._is_stopping:
+                return
+            yield step
+            if self.accelerator.is_main_process:
+                self._progress.advance(1)
+
+    def draw(self, stream: Stream) -> StreamBatch:
+        """This process's part of the next batch; the first one again and again where that is asked for."""
+        with self.timed("data"):
+            batch = self._first or next(stream)
+        if self.pace.overfit:
+            self._first = batch
+        self.journal.num_samples += len(batch.samples) * self.accelerator.num_processes
+        return batch
+
+    def parts(self, batch: StreamBatch, num: int) -> Iterator[Portion]:
+        """A batch in `num` equal parts, one in memory after the other."""
+        size = len(batch.samples) // num
+        for at in range(0, len(batch.samples), size):
+            end = at + size
+            is_last = end == len(batch.samples)
+            yield Portion(samples=batch.samples[at:end], audio=batch.audio[at:end], is_last=is_last)
+
+    def gathering(self, wrapped: nn.Module, is_last: bool) -> contextlib.AbstractContextManager[Any]:
+        """Gradients go around the processes behind the last part only."""
+        return contextlib.nullcontext() if is_last else self.accelerator.no_sync(wrapped)
+
+    def apply(
+        self, learner: Learner, terms: Mapping[str, Tensor], batch: StreamBatch, *, clip: float
+    ) -> bool:
+        """Let the optimiser step, its gradient's norm clipped; True if it did. Where a term or a gradient is
+        not finite, on whichever process, none of them steps, and the samples are named."""
+        norm = torch.nn.utils.clip_grad_norm_(list(learner.named.values()), clip or math.inf)
+        norm = sharding.whole_copy(norm)
+        # One look at the device a step: steps that must not be taken are known before.
+        is_finite = all(bool(term.detach().isfinite().all()) for term in terms.values())
+        asked = bool(self._stop.asked) or self._is_stopping
+        is_bad, self._is_stopping = self._any(not (is_finite and bool(norm.isfinite())), asked)
+        if not is_bad:
+            learner.optim.step()
+            self.journal.note({**terms, f"{learner.name or 'model'}_gradient": norm})
+        learner.optim.zero_grad()
+        self._count(is_bad)
+        if is_bad:
+            self._tell_of(batch, not is_finite)
+        return not is_bad
+
+    def advance(self, step: int, batch: StreamBatch) -> None:
+        """A step is done, and its batch behind us."""
+        self.state = replace(self.state, step=step, stream=batch.state)
+
+    def must_roll_back(self) -> Path | None:
+        """The checkpoint that weights are to go back to, after too many steps in a row that were not finite;
+        None = none. The data goes on: the same samples would lead there again. IntegrityError if that did not
+        help before, or if there is none."""
+        if self.state.in_a_row < self.pace.most_skipped:
+            return None
+        self._saver.wait()
+        self.accelerator.wait_for_everyone()
+        newest = self.newest()
+        if newest is None or self.state.rollbacks >= self.pace.most_rollbacks:
+            last = f"{newest.name} is finite, but leads here again" if newest else "nothing was saved"
+            raise IntegrityError(
+                f"{self.out}: weights or gradients of {self.state.in_a_row} steps in a row are not finite, "
+                f"up to step {self.state.step}; {last}: {weights.ADVICE}"
+            )
+        self.state = replace(self.state, in_a_row=0, rollbacks=self.state.rollbacks + 1)
+        log.warning("step %d: weights go back to %s", self.state.step, newest.name)
+        return newest
+
+    def due(self, step: int, every: int) -> bool:
+        """Is something due behind `step` steps? The last step is always due for what is done at all."""
+        return every > 0 and (step % every == 0 or step == self.pace.steps)
+
+    def logs(self, step: int) -> bool:
+        """Is a line of the log due? Also beside every checkpoint."""
+        return self.due(step, self.pace.log_every) or self.saves(step)
+
+    def log(self, step: int, **values: float) -> None:
+        """A line of the log."""
+        self.journal.write(step, self.state.skipped, values)
+
+    def saves(self, step: int) -> bool:
+        """Is a checkpoint due? Also when a stop was asked for."""
+        return self.due(step, self.pace.save_every) or (self._is_stopping and self.pace.save_every > 0)
+
+    def save(self, step: int, learners: Sequence[Learner], write: Write) -> None:
+        """Copy what is learned, and have `write` put it into a folder while the next steps go on. Weights
+        that are not finite are not saved, and go back at the next step."""
+        bad = [weights.not_finite({n: sharding.local(p) for n, p in each.named.items()}) for each in learners]
+        (is_bad,) = self._any(any(bad))
+        if is_bad:
+            log.warning("step %d: %s is not finite: not saved", step, max(bad) or "a weight elsewhere")
+            self.state = replace(self.state, in_a_row=self.pace.most_skipped)
+            if step == self.pace.steps:
+                self.must_roll_back()
+            return
+        with self.timed("save"):
+            tensors = state.tensors(learners)
+            folder = run.checkpoint_folder(self.out, step)
+            if self.accelerator.is_main_process:
+                self._saver.start(folder, lambda: self._publish(folder, write, tensors))
+
+    def newest(self) -> Path | None:
+        """The last whole checkpoint so far."""
+        return next(reversed(run.checkpoints(self.out)), None)
+
+    def finish(self) -> Path:
+        """The last checkpoint, once it is written. Stopped if it could not be, or if a stop was asked for."""
+        self._saver.wait()
+        if self.accelerator.is_main_process:
+            self._progress.finish()
+        failure = processes.from_main(self.accelerator, lambda: self._saver.failure)
+        self.accelerator.end_training()
+        again = "run the same command again to continue"
+        if failure:
+            raise Stopped(f"{failure}; free some space and {again}")
+        if self._is_stopping and self.state.step < self.pace.steps:
+            name = self._stop.asked or "a signal to another process"
+            raise Stopped(f"{name}: step {self.state.step} is saved in {self.out}; {again}")
+        return run.resolve(self.out)
+
+    def _publish(self, folder: Path, write: Write, tensors: dict[str, Tensor]) -> None:
+        """In the background: the checkpoint, then the pointer to it, then older ones go."""
+        write(folder, tensors)
+        run.point(folder)
+        found = run.checkpoints(self.out)
+        losses = journal.losses(self.out / run.VALIDATION)
+        known = [path for path in found if run.step_of(path) in losses]
+        best = sorted(known, key=lambda path: losses[run.step_of(path)])[: self.pace.keep_best]
+        for old in found[: -self.pace.keep_last]:
+            if old not in best:
+                shutil.rmtree(old)
+
+    def _count(self, is_bad: bool) -> None:
+        if is_bad:
+            skipped, in_a_row = self.state.skipped + 1, self.state.in_a_row + 1
+            self.state = replace(self.state, skipped=skipped, in_a_row=in_a_row)
+        elif self.state.in_a_row:
+            self.state = replace(self.state, in_a_row=0)
+
+    def _tell_of(self, batch: StreamBatch, is_here: bool) -> None:
+        """Name the samples behind a loss that is not finite; all, where only the gradients are not."""
+        every = gather_object([(is_here, [sample.key for sample in batch.samples])])
+        blamed = [key for is_bad, keys in every if is_bad for key in keys]
+        what, keys = ("loss", blamed) if blamed else ("gradient", [key for _, keys in every for key in keys])
+        step, num = self.state.step + 1, self.state.skipped
+        said = "step %d: the %s is not finite; skipped (%d so far); samples: %s"
+        log.warning(said, step, what, num, ", ".join(keys))
+        self.journal.append(run.LOG, {"step": step, "skipped": num, "samples": keys})
+
+    def _any(self, *flags: bool) -> tuple[bool, ...]:
+        """Each flag, set if it is on any process."""
+        if self.accelerator.num_processes == 1:
+            return flags
+        numbers = torch.tensor(flags, dtype=torch.float32, device=self.accelerator.device)
+        torch.distributed.all_reduce(numbers, op=torch.distributed.ReduceOp.MAX)
+        return tuple(bool(number) for number in numbers.tolist())
+
+
+def stream(
+    settings: StreamConfig, config: LoopSettings, dataset: Dataset, accelerator: Accelerator, begun: LoopState
+) -> Stream:
+    """What this process draws, from where the run goes on; the training's seed decides."""
+    return Stream(
+        dataset,
+        replace(settings, seed=config.seed),
+        batch_size=config.batch_size,
+        rank=accelerator.process_index,
+        world_size=accelerator.num_processes,
+        state=begun.stream,
+    )
+
+
+def mean(found: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
+    """Each term, mean over portions of the same size."""
+    return {name: torch.stack([each[name] for each in found]).mean() for name in found[0]}

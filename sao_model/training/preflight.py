@@ -1,0 +1,61 @@
+"""Before a DiT is trained for days: does its codec reconstruct anything, and are its latents of a size that
+diffusion with unit noise can learn?"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+
+import torch
+from accelerate import Accelerator
+
+from sao_data.errors import UsageError
+from sao_data.records import SAMPLE_RATE
+from sao_model.codec import Codec
+from sao_model.metrics import reconstruction
+from sao_model.training.validation import Windows
+
+log = logging.getLogger(__name__)
+
+_MOST = 8  # windows of a process that are looked at
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """What a codec must reach; `check = false` goes on all the same, and says so."""
+
+    check: bool = True
+    least_std: float = 0.1  # of the latents: below, the noise of diffusion drowns them
+    most_std: float = 10.0  # above, it never covers them
+
+
+@torch.no_grad()
+def check_codec(codec: Codec, held: Windows, config: Config, accelerator: Accelerator) -> None:
+    """UsageError, on all processes, for a codec whose reconstructions are no nearer to the windows than
+    silence is, or whose latents are too small or too large."""
+    rows = []
+    for sample in held.samples[:_MOST]:
+        x_BCT = torch.from_numpy(sample.audio)[None].to(accelerator.device)
+        latents_BDL = codec.encode_in_chunks(x_BCT).mean_BDL
+        y_BCT = codec.decode_in_chunks(latents_BDL)
+        found = reconstruction.mel_distance(y_BCT, x_BCT, SAMPLE_RATE)
+        silent = reconstruction.mel_distance(torch.zeros_like(x_BCT), x_BCT, SAMPLE_RATE)
+        rows.append(torch.stack([found[0], silent[0], latents_BDL.std()]).float())
+    mean = accelerator.reduce(torch.stack(rows).mean(0), reduction="mean").tolist()
+    mel, silence, std = mean
+    log.info("codec: MEL distance %.3f (silence: %.3f), std of latents %.3f", mel, silence, std)
+    problems = []
+    if not mel < silence:
+        problems.append(
+            f"its reconstructions are no nearer to the sounds than silence is ({mel:.3f}, {silence:.3f})"
+        )
+    if not config.least_std <= std <= config.most_std:
+        problems.append(
+            f"its latents have a std of {std:.3g}, not {config.least_std:g} to {config.most_std:g}"
+        )
+    if not problems:
+        return
+    said = f"the codec is not ready: {' and '.join(problems)}"
+    if config.check:
+        raise UsageError(f"{said}; train it longer, or go on all the same with --set preflight.check=false")
+    log.warning("%s; going on all the same", said)

@@ -1,0 +1,198 @@
+"""The processes of a training as Accelerate started them: what they may be asked for, and that they agree."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import platform
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from accelerate import Accelerator
+from accelerate.utils import broadcast_object_list, gather_object
+
+from sao_data.config import canonical, digest
+from sao_data.dataset.reader import Dataset
+from sao_data.errors import SaoError, UsageError
+from sao_data.storage.backend import LocalStorage
+from sao_model import run
+
+# What a run's folder holds (run.py), and its lock.
+_OURS = {run.CONFIG, run.LOG, run.VALIDATION, run.SOUNDS, run.CHECKPOINTS, run.PAGE, run.TRACKING, "lock"}
+_WAYS = "training runs on copies of the whole model (DDP) or on parts of it (FSDP2)"
+# What `accelerate launch` or its config file may ask for, and where it is asked for here.
+_LAUNCHED = {
+    "ACCELERATE_MIXED_PRECISION": "give --set precision=… to the script, and leave --mixed_precision out",
+    "ACCELERATE_GRADIENT_ACCUMULATION_STEPS": "give --set accumulate=… to the script instead",
+    "ACCELERATE_USE_DEEPSPEED": _WAYS,
+    "ACCELERATE_USE_MEGATRON_LM": _WAYS,
+}
+_IS_DIVIDED = "ACCELERATE_USE_FSDP"
+_PROBES = 5  # looks for a file that another machine wrote: network file systems are late by seconds
+
+
+class ProcessSettings(Protocol):
+    """What both trainings' configs say of their processes."""
+
+    @property
+    def batch_size(self) -> int: ...
+    @property
+    def accumulate(self) -> int: ...
+    @property
+    def precision(self) -> str: ...
+    @property
+    def trackers(self) -> tuple[str, ...]: ...
+
+
+def make_accelerator(config: ProcessSettings, out: Path, *, may_divide: bool = False) -> Accelerator:
+    """Accelerate's view of the processes; on a machine without a GPU they train on the CPU. `may_divide`:
+    weights may be divided among processes (FSDP2), if Accelerate was asked for it."""
+    precision = config.precision
+    if precision not in ("no", "bf16"):
+        raise UsageError(
+            f"precision: {precision!r}; want no (float32) or bf16 (float16 overflows, and its scaling of "
+            "gradients cannot be continued exactly)"
+        )
+    for name, setting in _LAUNCHED.items():
+        asked = os.environ.get(name, "")
+        if asked.lower() not in ("", "no", "false", "0", "1", precision):
+            raise UsageError(f"accelerate launch: {name}={asked} has no effect here; {setting}")
+    _check_divided(may_divide)
+    return Accelerator(
+        cpu=not torch.cuda.is_available(),
+        mixed_precision=precision,
+        log_with=list(config.trackers) or None,
+        project_dir=out / run.TRACKING,
+    )
+
+
+def check(accelerator: Accelerator, config: ProcessSettings, dataset: Dataset) -> None:
+    """UsageError, on all processes, where they cannot train together."""
+    check_share(config.batch_size, config.accumulate, accelerator.num_processes)
+    check_agree(accelerator, config, dataset)
+
+
+def check_share(batch_size: int, accumulate: int, world: int) -> None:
+    """UsageError where a batch does not divide among processes and parts, saying what does."""
+    if accumulate < 1:
+        raise UsageError(f"accumulate: {accumulate}; want at least 1")
+    share, rest = divmod(batch_size, world * accumulate)
+    if rest or not share:
+        fits = [n for n in range(1, batch_size + 1) if batch_size % (world * n) == 0]
+        some = ", ".join(map(str, fits[:6]))
+        more = f"want accumulate = {some}" if fits else "start a number of processes that divides it"
+        raise UsageError(
+            f"batch_size {batch_size} does not divide by {world} processes times accumulate = {accumulate}; "
+            f"{more}"
+        )
+
+
+def check_agree(accelerator: Accelerator, config: Any, dataset: Dataset) -> None:
+    """UsageError on every process, naming those that were started with something else than the first."""
+    facts = dataset.facts
+    mine = {
+        "config": digest(canonical(config)),
+        "dataset": f"{facts['name']} {facts['version']} {facts['root_digest'][:12]}",
+        "torch": torch.__version__,
+    }
+    every = gather_object([{**mine, "place": _place(accelerator)}])
+    _settle(accelerator)
+    for other in every[1:]:
+        differing = [name for name in mine if other[name] != every[0][name]]
+        if differing:
+            what = differing[0]
+            raise UsageError(
+                f"{other['place']} has another {what} than {every[0]['place']}: {other[what][:60]}, not "
+                f"{every[0][what][:60]}; start all processes with the same command, files and packages"
+            )
+
+
+def check_shared(accelerator: Accelerator, out: Path) -> None:
+    """UsageError on every process if `out` is another folder on another machine: a checkpoint that the first
+    process writes must be there for all when they go on."""
+    if accelerator.num_processes == 1:
+        return
+    token = [f"{_token()}"]
+    if accelerator.is_main_process:
+        (out / token[0]).touch()
+    broadcast_object_list(token)
+    found = _is_there(out / token[0])
+    missing = [place for place, is_there in gather_object([(_place(accelerator), found)]) if not is_there]
+    _settle(accelerator)
+    if accelerator.is_main_process:
+        (out / token[0]).unlink()
+    if missing:
+        raise UsageError(
+            f"--out {out}: not the same folder on all machines: {missing[0]} does not see what the first "
+            "process writes there; give a folder on a file system that they share"
+        )
+
+
+def from_main(accelerator: Accelerator, make: Any) -> Any:
+    """What `make()` gives on the main process, on all; an error of it ends all of them alike."""
+    answer: list[Any] = [None]
+    if accelerator.is_main_process:
+        try:
+            answer = [make()]
+        except SaoError as error:
+            answer = [error]
+    broadcast_object_list(answer)
+    _settle(accelerator)
+    if isinstance(answer[0], SaoError):
+        raise answer[0]
+    return answer[0]
+
+
+@contextlib.contextmanager
+def locked_run(out: Path, accelerator: Accelerator) -> Iterator[None]:
+    """Hold the run's folder from its main process: Locked if another training has it; UsageError if it holds
+    somebody's files. All processes end alike."""
+    lock = contextlib.ExitStack()
+
+    def hold() -> None:
+        there = {path.name for path in out.iterdir()} if out.is_dir() else set()
+        if there and there.isdisjoint(_OURS):
+            raise UsageError(
+                f"{out}: not empty, and no training's (found {min(there)}); choose another --out"
+            )
+        lock.enter_context(LocalStorage(out).lock())
+
+    with lock:
+        from_main(accelerator, hold)
+        yield
+
+
+def _check_divided(may_divide: bool) -> None:
+    if os.environ.get(_IS_DIVIDED, "").lower() not in ("1", "true", "yes"):
+        return
+    if not may_divide:
+        raise UsageError(
+            f"accelerate launch: {_IS_DIVIDED} has no effect here: the codec trains on copies of the whole "
+            "model (DDP); leave FSDP out"
+        )
+    if os.environ.get("FSDP_VERSION", "1") != "2":
+        raise UsageError("accelerate launch: FSDP of version 1; set fsdp_version: 2 in its config file")
+
+
+def _settle(accelerator: Accelerator) -> None:
+    """Behind objects that went around: their tensors are let go by a thread of Gloo's that needs the
+    interpreter for it. Who ends a process group while it waits for that holds the interpreter, for ever."""
+    accelerator.wait_for_everyone()
+
+
+def _place(accelerator: Accelerator) -> str:
+    return f"process {accelerator.process_index} on {platform.node()}"
+
+
+def _token() -> str:
+    return f".tmp-shared-{secrets.token_hex(8)}"
+
+
+def _is_there(path: Path) -> bool:
+    """Listing the folder makes a network file system look again."""
+    return (
+        any(path.name in os.listdir(path.parent) for _ in range(_PROBES)) if path.parent.is_dir() else False
+    )

@@ -1,0 +1,185 @@
+"""All that a resume needs: loop.json, and weights, averages and moments as tensors by name."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from sao_data.config import canonical, parse
+from sao_data.dataset.reader import Dataset
+from sao_data.errors import UsageError
+from sao_data.loading.stream import Stream, StreamState
+from sao_data.storage import checksums, documents
+from sao_model import checkpoint
+from sao_model.declared import Declared
+from sao_model.run import DATA, LOOP
+from sao_model.training import optimiser, sharding
+from sao_model.training.ema import Ema
+
+EXTRA = "training"  # training.safetensors
+_READING = ("num_threads", "num_prefetch", "verify", "num_retries", "retry_seconds")
+# Settings that may change in the middle of a run: how long, how often, what is shown, how work is divided.
+_FREE = ("pace", "release", "accumulate", "checkpointing", "validation", "demos", "trackers", "preflight")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoopState:
+    """All that a resume needs beside the weights and moments."""
+
+    step: int = 0  # steps done
+    stream: StreamState = field(default_factory=StreamState)
+    skipped: int = 0  # steps whose gradients were not finite
+    in_a_row: int = 0  # of them, the latest without a good one between
+    rollbacks: int = 0  # times that weights went back to a checkpoint
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Loop:
+    """loop.json."""
+
+    config: dict[str, Any]
+    state: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Learner:
+    """Weights that one optimiser changes, with the optimiser and their averages."""
+
+    name: str  # '' for the model's own weights, else what its tensors in a checkpoint begin with
+    module: nn.Module
+    optim: torch.optim.Optimizer
+    average: Ema | None = None
+
+    @property
+    def start(self) -> str:
+        """Beginning of the names of its tensors."""
+        return f"{self.name}|" if self.name else ""
+
+    @property
+    def named(self) -> dict[str, nn.Parameter]:
+        """The weights by name: they are others objects once they have been divided among processes."""
+        return trained(self.module)
+
+
+def trained(module: nn.Module) -> dict[str, nn.Parameter]:
+    """The weights that are learned, by name."""
+    return {name: p for name, p in module.named_parameters() if p.requires_grad}
+
+
+def tensors(learners: Sequence[Learner]) -> dict[str, Tensor]:
+    """Copies, on the CPU, of weights as trained, averages and moments. All processes take part."""
+    found: dict[str, Tensor] = {}
+    for learner in learners:
+        parts: list[tuple[str, Mapping[str, Tensor]]] = [("weight|", learner.named)]
+        if learner.average:
+            parts.append(("ema|", learner.average.state_dict()))
+        parts.append(("optimiser|", optimiser.state(learner.optim, learner.named)))
+        for prefix, part in parts:
+            for name, value in part.items():
+                found[f"{learner.start}{prefix}{name}"] = sharding.whole_copy(value)
+    return found
+
+
+@torch.no_grad()
+def restore(folder: Path, learners: Sequence[Learner]) -> None:
+    """Put back what `tensors` took, from a checkpoint."""
+    stored = checkpoint.load_tensors(folder, EXTRA)
+    for learner in learners:
+        named = learner.named
+
+        weights = under(stored, f"{learner.start}weight|")
+        if weights.keys() != named.keys():
+            some = ", ".join(sorted(weights.keys() ^ named.keys())[:3])
+            raise UsageError(f"{folder}: made by another training: it has or lacks {some}")
+        for name, value in weights.items():
+            sharding.put(named[name], value)
+        if learner.average:
+            learner.average.load_state_dict(under(stored, f"{learner.start}ema|"))
+        optimiser.load_state(learner.optim, named, under(stored, f"{learner.start}optimiser|"))
+
+
+@torch.no_grad()
+def restore_weights(folder: Path, learner: Learner) -> bool:
+    """Put back the weights of one learner alone; False if the checkpoint has none of this shape."""
+    stored = under(checkpoint.load_tensors(folder, EXTRA), f"{learner.start}weight|")
+    named = learner.named
+    if {n: p.shape for n, p in named.items()} != {n: tensor.shape for n, tensor in stored.items()}:
+        return False
+    for name, value in stored.items():
+        sharding.put(named[name], value)
+    return True
+
+
+def read(folder: Path, config: Any) -> LoopState:
+    """The loop state of a checkpoint; UsageError if it was made with other settings than these."""
+    path = folder / LOOP
+    if not path.is_file():
+        raise UsageError(f"{folder}: no {LOOP}: a model, but not one that training can continue")
+    fix = "restore it from a copy, or continue from an earlier checkpoint"
+    facts = documents.checked(_Loop, checksums.read_file(folder, LOOP), where=str(path), fix=fix)
+    now, then = _deciding(canonical(config)), _deciding(facts["config"])
+    changed = [key for key in now if key not in _FREE and now[key] != then.get(key)]
+    if changed:
+        key = changed[0]
+        raise UsageError(
+            f"{folder}: made with another {', '.join(changed)}: was {then.get(key)}, now {now[key]}; "
+            f"{_same_batch(then, now) if key == 'batch_size' else 'continue with the same settings'}, "
+            "or train into another --out"
+        )
+    return parse(LoopState, facts["state"], where=str(path))
+
+
+def files(
+    config: Any, state: LoopState, dataset: Dataset, stream: Stream, promise: Declared
+) -> dict[str, bytes]:
+    """loop.json and training_data.json of a checkpoint."""
+    facts = dataset.facts
+    data = {
+        "dataset": facts["name"],
+        "version": facts["version"],
+        "root_digest": facts["root_digest"],
+        "step": state.step,
+        "parent": "",
+        **promise.to_json(),
+        "shards": stream.seen(state.stream).to_json(),
+    }
+    loop = {"config": canonical(config), "state": canonical(state)}
+    return {LOOP: as_json(loop), DATA: as_json(data)}
+
+
+def table(config: Any) -> dict[str, Any]:
+    """The settings as a table of plain values."""
+    plain = canonical(config)
+    assert isinstance(plain, dict)
+    return plain
+
+
+def as_json(value: object) -> bytes:
+    """JSON as people read it, the same for the same value."""
+    return (json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode()
+
+
+def under(tensors: Mapping[str, Tensor], start: str) -> dict[str, Tensor]:
+    """Those whose names begin so, by the rest of their names."""
+    return {name.removeprefix(start): value for name, value in tensors.items() if name.startswith(start)}
+
+
+def _deciding(config: Any) -> dict[str, Any]:
+    """Settings that decide what is learned; how fast samples are read does not."""
+    stream = {key: value for key, value in config["stream"].items() if key not in _READING}
+    return {**config, "stream": stream}
+
+
+def _same_batch(then: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+    """How to have the batch of before with as much in memory at a time as is asked for now."""
+    before, asked, accumulate = then["batch_size"], now["batch_size"], now.get("accumulate", 1)
+    same = f"continue with --set batch_size={before}"
+    if before > asked and before * accumulate % asked == 0:
+        return f"{same} --set accumulate={before * accumulate // asked}, which holds as much at a time"
+    return same
