@@ -103,6 +103,8 @@ def train(
         held = validation.windows(dataset, stream.config, config.validation, config.pace, begun.accelerator)
         if not begun.found:
             preflight.check_codec(model.codec, held, config.preflight, begun.accelerator)
+        if here.validates_first():
+            _validate(begun, held, config, here, 0)
         for step in here.steps():
             # step
             if (before := here.must_roll_back()) is not None:
@@ -243,8 +245,8 @@ def _validate(begun: _Begun, held: validation.Windows, config: Config, here: loo
             for t in _TIMES:
                 t_B = torch.full((1,), t, device=model.device)
                 found.setdefault(f"loss_at_{t}", []).append(velocity(*encoded, noise_BDL, t_B, kept_B))
-        every = {name: torch.stack(values).mean() for name, values in found.items()}
-        return {"loss": torch.stack(list(every.values())).mean(), **every}
+        every = {name: torch.stack(values) for name, values in found.items()}
+        return {"loss": torch.stack(list(every.values())).mean(0), **every}
 
     validation.tell(held, losses, begun.average, here, step)
 

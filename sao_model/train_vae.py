@@ -8,7 +8,7 @@ term. One step after the other, in a fixed order: step, ema, log, save, sample, 
 
 from __future__ import annotations
 
-import logging
+import functools
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -40,8 +40,6 @@ from sao_model.training import (
     validation,
 )
 from sao_model.training.state import Learner
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,6 +104,9 @@ def train(config: Config, dataset: Dataset, out: Path, *, resume: str, progress:
         here.running(),
     ):
         held = validation.windows(dataset, stream.config, config.validation, config.pace, begun.accelerator)
+        evaluate = functools.partial(_distances, vae, loss, held, here)
+        if here.validates_first():
+            validation.tell(held, evaluate, begun.average, here, 0)
         for step in here.steps():
             # step
             if (before := here.must_roll_back()) is not None:
@@ -134,7 +135,7 @@ def train(config: Config, dataset: Dataset, out: Path, *, resume: str, progress:
                 demos.reconstruct(vae, begun.average, held, config.demos, here, step)
             # evaluate
             if here.due(step, config.pace.validate_every):
-                validation.tell(held, lambda: _distances(vae, loss, held, here), begun.average, here, step)
+                validation.tell(held, evaluate, begun.average, here, step)
     return here.finish()
 
 
@@ -259,7 +260,7 @@ def _judge(
 def _distances(
     vae: codec.Codec, loss: CodecLoss, held: validation.Windows, here: loop.Loop
 ) -> dict[str, Tensor]:
-    """On windows of authors that are not trained on: the loss without the discriminators, and distances."""
+    """Of windows of authors that are not trained on: the loss without the discriminators, and distances."""
     found = []
     for sample in held.samples:
         x_BCT = torch.from_numpy(sample.audio)[None].to(here.accelerator.device)
@@ -267,8 +268,8 @@ def _distances(
         y_BCT = vae.decode_in_chunks(posterior.mean_BDL)
         terms = loss(y_BCT, x_BCT, posterior.kl(), 0.0)
         every = reconstruction.distances(y_BCT, x_BCT, SAMPLE_RATE)
-        found.append({**terms, **{name: value.mean() for name, value in every.items()}})
-    return loop.mean(found)
+        found.append({**terms, **{name: value[0] for name, value in every.items()}})
+    return {name: torch.stack([each[name] for each in found]) for name in found[0]}
 
 
 def _noise(x_BCT: Tensor, part: loop.Portion, config: Config) -> Tensor:

@@ -195,6 +195,10 @@ class Loop:
         log.warning("step %d: weights go back to %s", self.state.step, newest.name)
         return newest
 
+    def validates_first(self) -> bool:
+        """Are the weights to be validated before the first step?"""
+        return not self.state.step and self.pace.validate_every > 0
+
     def due(self, step: int, every: int) -> bool:
         """Is something due behind `step` steps? The last step is always due for what is done at all."""
         return every > 0 and (step % every == 0 or step == self.pace.steps)
@@ -245,7 +249,7 @@ class Loop:
         if self._is_stopping and self.state.step < self.pace.steps:
             name = self._stop.asked or "a signal to another process"
             raise Stopped(f"{name}: step {self.state.step} is saved in {self.out}; {again}")
-        return run.resolve(self.out)
+        return run.resolve(self.out) if self.pace.save_every else self.out
 
     def _publish(self, folder: Path, write: Write, tensors: dict[str, Tensor]) -> None:
         """In the background: the checkpoint, then the pointer to it, then older ones go."""

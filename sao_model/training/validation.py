@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 from accelerate import Accelerator
 from torch import Tensor
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from sao_model.training.loop import Loop, Pace
 
 log = logging.getLogger(__name__)
+
+_QUIET = 0.01  # peak, -40 dBFS, below which a window counts as silent
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,9 +45,9 @@ class Windows:
     samples: tuple[StreamedSample, ...]
     is_trained_on: bool  # the dataset has no such series: they are the first ones of the training's
 
-    def audio(self, device: torch.device) -> Tensor:
-        """All of them, (B, C, T)."""
-        return torch.stack([torch.from_numpy(sample.audio) for sample in self.samples]).to(device)
+    def is_heard(self) -> Tensor:
+        """Which of them count, (B,): a distance relative to silence means nothing."""
+        return torch.tensor([float(np.abs(sample.audio).max()) >= _QUIET for sample in self.samples])
 
 
 def windows(
@@ -76,11 +79,20 @@ def windows(
 def tell(
     held: Windows, measure: Callable[[], dict[str, Tensor]], average: Ema | None, here: Loop, step: int
 ) -> None:
-    """Log what `measure` gives, mean over processes, for the averaged weights and for those as trained."""
+    """Log what `measure` gives of each window, (B,), for the averaged weights and for those as trained: the
+    mean over the windows of all processes that are heard."""
     if held.is_trained_on:
         return
     with here.timed("validation"):
         if average:
             with average.applied():
-                here.journal.tell(step, "ema", here.journal.means(measure()))
-        here.journal.tell(step, "raw", here.journal.means(measure()))
+                here.journal.tell(step, "ema", _means(measure(), held, here))
+        here.journal.tell(step, "raw", _means(measure(), held, here))
+
+
+def _means(values: dict[str, Tensor], held: Windows, here: Loop) -> dict[str, float]:
+    is_heard_B = held.is_heard()
+    sums = {name: (value.detach().cpu() * is_heard_B).sum() for name, value in values.items()}
+    every = here.journal.means({**sums, "": is_heard_B.float().sum()})
+    num = max(every.pop(""), 1e-9)
+    return {name: value / num for name, value in every.items()}
