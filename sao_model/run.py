@@ -83,6 +83,21 @@ def to_resume(out: Path, resume: str) -> Path | None:
     return given
 
 
+def problem(checkpoint: Path) -> str:
+    """What is wrong with a checkpoint's files; '' = nothing."""
+    try:
+        named = checksums.read(checkpoint)
+    except IntegrityError as error:
+        return str(error)
+    for name, sha256 in named.items():
+        path = checkpoint / name
+        if not path.is_file():
+            return f"{path}: missing"
+        if checksums.sha256(path) != sha256:
+            return f"{path}: not the bytes that {checksums.FILE} names"
+    return ""
+
+
 def clear_unfinished(run: Path) -> None:
     """Delete what a run that was killed had not finished writing."""
     for leftover in (run / CHECKPOINTS).glob(f"{_TEMPORARY}*"):
@@ -107,31 +122,16 @@ def write(path: Path, data: bytes) -> None:
 def _newest_whole(found: list[Path]) -> Path | None:
     """The newest checkpoint whose files are all as their digests say; damaged ones are renamed."""
     for checkpoint in reversed(found):
-        problem = _problem(checkpoint)
-        if not problem:
+        said = problem(checkpoint)
+        if not said:
             return checkpoint
         aside = checkpoint.with_name(f"{_DAMAGED}{checkpoint.name}")
         if aside.exists():
             shutil.rmtree(aside)
         os.replace(checkpoint, aside)
-        log.warning("%s; set aside as %s, going on with the one before it", problem, aside.name)
+        log.warning("%s; set aside as %s, going on with the one before it", said, aside.name)
     if found:
         raise IntegrityError(
             f"{found[0].parent}: no checkpoint is whole; restore one from a copy, or train into another --out"
         )
     return None
-
-
-def _problem(checkpoint: Path) -> str:
-    """What is wrong with a checkpoint's files; '' = nothing."""
-    try:
-        named = checksums.read(checkpoint)
-    except IntegrityError as error:
-        return str(error)
-    for name, sha256 in named.items():
-        path = checkpoint / name
-        if not path.is_file():
-            return f"{path}: missing"
-        if checksums.sha256(path) != sha256:
-            return f"{path}: not the bytes that {checksums.FILE} names"
-    return ""
