@@ -28,6 +28,7 @@ from torch import Tensor, nn
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # run from a checkout
 
+from benchmarks import theirs
 from sao_data.errors import UsageError
 from sao_model import preset
 from sao_model.codec import Codec
@@ -88,11 +89,12 @@ def transformers(
     """(what, way, guided steps a second of each sound) for both models."""
     with device:
         ours = DiT(preset.read(sizes.model).dit).to(dtype).requires_grad_(False)
-        theirs = their_transformer(sizes).to(dtype)
+        other = theirs.transformer(preset.read(sizes.model).dit, sizes.window)
+        other = other.to(dtype).requires_grad_(False).eval()
     for batch in sizes.batches:
         for whose, step in {
             "ours": our_step(ours, sizes, batch),
-            "diffusers": their_step(theirs, sizes, batch),
+            "diffusers": their_step(other, sizes, batch),
         }.items():
             for way, timed in ways(step, device).items():
                 seconds = [elapsed(timed, device) for _ in range(3 + steps)][3:]
@@ -141,31 +143,10 @@ def our_step(dit: DiT, sizes: Sizes, batch: int) -> Step:
     return step
 
 
-def their_transformer(sizes: Sizes) -> nn.Module:
-    """diffusers' transformer in the preset's shape."""
-    import diffusers
-
-    net = preset.read(sizes.model).dit
-    model: nn.Module = diffusers.StableAudioDiTModel(
-        sample_size=sizes.window,
-        in_channels=net.latent_dim,
-        out_channels=net.latent_dim,
-        num_layers=net.num_layers,
-        num_attention_heads=net.num_heads,
-        num_key_value_attention_heads=net.cross_dim // net.head_dim,
-        cross_attention_dim=net.cross_dim,
-        cross_attention_input_dim=net.cross_dim,
-        global_states_input_dim=net.global_dim,
-    )
-    return model.requires_grad_(False).eval()
-
-
 def their_step(model: Any, sizes: Sizes, batch: int) -> Step:
     """The same as diffusers' pipeline does it: zeros for nothing."""
-    from diffusers.models.embeddings import get_1d_rotary_pos_embed
-
     x, t, cross, everywhere = inputs(model, sizes, batch)
-    cos, sin = get_1d_rotary_pos_embed(32, sizes.window + 1, use_real=True, repeat_interleave_real=False)
+    cos, sin = theirs.rotary(sizes.window)
     rotary = cos.to(x.device), sin.to(x.device)
     both = torch.cat([torch.zeros_like(cross), cross])
     twice = torch.cat([everywhere, everywhere])[:, None]

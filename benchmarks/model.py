@@ -16,7 +16,6 @@ os.environ["OMP_NUM_THREADS"] = "1"  # before torch is imported
 
 import argparse
 import dataclasses
-import datetime
 import json
 import resource
 import statistics
@@ -27,7 +26,6 @@ import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +34,7 @@ from torch import Tensor, nn
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # run from a checkout
 
+from benchmarks import theirs
 from sao_model import codec, preset, released, samplers
 from sao_model.dit import DiT
 from sao_model.model import StableAudioModel
@@ -84,11 +83,11 @@ def main() -> None:
         return
     results = [window(sizes, args.quick)]
     model = built(sizes.model)
-    theirs = exported(model)
+    exports = exported(model)
     with torch.no_grad():
-        results += codecs(model.codec, theirs["vae"], sizes, args.rounds)
-        results += transformers(model.dit, theirs["transformer"], sizes, args.rounds)
-        del model, theirs
+        results += codecs(model.codec, exports["vae"], sizes, args.rounds)
+        results += transformers(model.dit, exports["transformer"], sizes, args.rounds)
+        del model, exports
         cached = step_cache(sizes)
     report(results, cached, args.rounds)
 
@@ -112,42 +111,15 @@ def awake(dit: DiT) -> None:
 
 def exported(model: StableAudioModel) -> dict[str, nn.Module]:
     """diffusers' modules with the model's weights."""
-    import diffusers
-
-    net = model.config.dit
     modules: dict[str, Any] = {
-        "vae": their_codec(model.config.codec),
-        "transformer": diffusers.StableAudioDiTModel(
-            sample_size=model.config.num_latents,
-            in_channels=net.latent_dim,
-            out_channels=net.latent_dim,
-            num_layers=net.num_layers,
-            num_attention_heads=net.num_heads,
-            num_key_value_attention_heads=net.cross_dim // net.head_dim,
-            cross_attention_dim=net.cross_dim,
-            cross_attention_input_dim=net.cross_dim,
-            global_states_input_dim=net.global_dim,
-        ),
+        "vae": theirs.vae(model.config.codec),
+        "transformer": theirs.transformer(model.config.dit, model.config.num_latents),
     }
     foreign = released.export(model, released.diffusers)
     for part, module in modules.items():
         module.load_state_dict(foreign[part], assign=True)
         module.requires_grad_(False).eval()
     return modules
-
-
-def their_codec(shape: codec.Config) -> nn.Module:
-    """diffusers' codec."""
-    import diffusers
-
-    vae: nn.Module = diffusers.AutoencoderOobleck(
-        encoder_hidden_size=2 * shape.latent_dim,
-        downsampling_ratios=list(shape.strides),
-        channel_multiples=list(shape.multiples),
-        decoder_channels=shape.width,
-        decoder_input_channels=shape.latent_dim,
-    )
-    return vae.requires_grad_(False).eval()
 
 
 def window(sizes: Sizes, quick: bool) -> Result:
@@ -177,25 +149,25 @@ def decode_window(whose: str, sizes: Sizes) -> dict[str, float]:
             model = codec.Codec(shape)
             seconds = cpu_seconds(lambda: model.decode_in_chunks(z_BDL))
         else:
-            other: Any = their_codec(shape)
+            other: Any = theirs.vae(shape).requires_grad_(False).eval()
             seconds = cpu_seconds(lambda: other.decode(z_BDL))
     return {"seconds": seconds, "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024}
 
 
-def codecs(ours: codec.Codec, theirs: Any, sizes: Sizes, rounds: int) -> list[Result]:
+def codecs(ours: codec.Codec, other: Any, sizes: Sizes, rounds: int) -> list[Result]:
     """Decode and encode some latents."""
     shape, results = ours.config, []
     z_BDL = torch.randn(1, shape.latent_dim, sizes.short)
     x_BCT = 0.3 * torch.randn(1, shape.num_channels, sizes.short * shape.hop)
     cases: dict[str, tuple[Callable[[], Tensor], Callable[[], Tensor]]] = {
-        "decode": (lambda: ours.decode_in_chunks(z_BDL), lambda: theirs.decode(z_BDL).sample),
+        "decode": (lambda: ours.decode_in_chunks(z_BDL), lambda: other.decode(z_BDL).sample),
         "encode": (
             lambda: ours.encode_in_chunks(x_BCT).mean_BDL,
-            lambda: theirs.encode(x_BCT).latent_dist.mean,
+            lambda: other.encode(x_BCT).latent_dist.mean,
         ),
     }
-    for name, (mine, other) in cases.items():
-        times, given = in_turn([mine, other], rounds)
+    for name, ways in cases.items():
+        times, given = in_turn(list(ways), rounds)
         note = f"differ by {distance(*given):.0e}"
         results.append(
             Result(name=f"{name} {sizes.short} latents", ours=times[0], theirs=times[1], note=note)
@@ -203,7 +175,7 @@ def codecs(ours: codec.Codec, theirs: Any, sizes: Sizes, rounds: int) -> list[Re
     return results
 
 
-def transformers(ours: DiT, theirs: Any, sizes: Sizes, rounds: int) -> list[Result]:
+def transformers(ours: DiT, other: Any, sizes: Sizes, rounds: int) -> list[Result]:
     """A forward, and a guided step: a batch of two, told something and nothing."""
     x, t, cross, everywhere = inputs(ours, sizes.window)
     told, both = ours.told(cross, everywhere), ours.told_with_nothing(cross, everywhere)
@@ -211,14 +183,14 @@ def transformers(ours: DiT, theirs: Any, sizes: Sizes, rounds: int) -> list[Resu
     nothing = torch.cat([cross, torch.zeros_like(cross)])
     ways: list[Callable[[], Tensor]] = [
         lambda: ours.velocity(x, t, told),
-        lambda: forward(theirs, x, t, cross, everywhere),
+        lambda: forward(other, x, t, cross, everywhere),
         lambda: ours.velocity(torch.cat([x, x]), torch.cat([t, t]), both),
-        lambda: forward(theirs, twice[0], twice[1], nothing, twice[2]),
+        lambda: forward(other, twice[0], twice[1], nothing, twice[2]),
     ]
-    (one, other, guided, other_guided), given = in_turn(ways, rounds)
+    (one, others, guided, other_guided), given = in_turn(ways, rounds)
     steps = statistics.median(guided) / (2 * statistics.median(one))
     return [
-        Result(name=f"DiT, {sizes.window} latents", ours=one, theirs=other),
+        Result(name=f"DiT, {sizes.window} latents", ours=one, theirs=others),
         Result(
             name=f"guided step, {sizes.window} latents",
             ours=guided,
@@ -228,12 +200,10 @@ def transformers(ours: DiT, theirs: Any, sizes: Sizes, rounds: int) -> list[Resu
     ]
 
 
-def forward(theirs: Any, x: Tensor, t: Tensor, cross: Tensor, everywhere: Tensor) -> Tensor:
+def forward(model: Any, x: Tensor, t: Tensor, cross: Tensor, everywhere: Tensor) -> Tensor:
     """diffusers' velocity; its rotary table is the pipeline's."""
-    from diffusers.models.embeddings import get_1d_rotary_pos_embed
-
-    rotary = get_1d_rotary_pos_embed(32, x.shape[-1] + 1, use_real=True, repeat_interleave_real=False)
-    velocity: Tensor = theirs(x, t, cross, everywhere[:, None], rotary_embedding=rotary, return_dict=False)[0]
+    rotary = theirs.rotary(x.shape[-1])
+    velocity: Tensor = model(x, t, cross, everywhere[:, None], rotary_embedding=rotary, return_dict=False)[0]
     return velocity
 
 
@@ -288,9 +258,9 @@ def cpu_seconds(way: Way) -> float:
     return time.process_time() - begun
 
 
-def distance(ours: Tensor, theirs: Tensor) -> float:
+def distance(ours: Tensor, other: Tensor) -> float:
     """Largest difference over the largest value."""
-    return float((ours - theirs).abs().max() / theirs.abs().max())
+    return float((ours - other).abs().max() / other.abs().max())
 
 
 def report(results: list[Result], cached: list[tuple[float, int, int, float, float]], rounds: int) -> None:
@@ -304,11 +274,10 @@ def report(results: list[Result], cached: list[tuple[float, int, int, float, flo
     lines.append("|---:|---:|---:|---:|---:|")
     for threshold, computed, reused, seconds, error in cached:
         lines.append(f"| {threshold} | {computed} | {reused} | {seconds:.2f} | {error:.1e} |")
-    tools = ", ".join(f"{name} {version(name)}" for name in ("torch", "diffusers"))
-    names = [line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
-    cpu = names[0].partition(":")[2].strip() if names else "CPU unknown"
-    date = datetime.date.today()
-    lines += ["", f"Rounds in turn: {rounds}, medians. {date}; {cpu}, one core, float32; {tools}."]
+    lines += [
+        "",
+        f"Rounds in turn: {rounds}, medians; one core, float32. {theirs.where('torch', 'diffusers')}.",
+    ]
     sys.stdout.write("\n".join(lines) + "\n")
 
 

@@ -5,7 +5,7 @@ import sys
 import pytest
 import torch
 
-from benchmarks import gpu, model
+from benchmarks import gpu, model, training
 
 pytest.importorskip("diffusers", reason="diffusers (a test oracle) is not installed")
 pytestmark = pytest.mark.slow
@@ -45,3 +45,14 @@ def test_without_a_gpu_it_says_so(monkeypatch: pytest.MonkeyPatch, capsys: pytes
     monkeypatch.setattr(sys, "argv", ["gpu.py"])
     assert gpu.main() == 2
     assert capsys.readouterr().err.startswith("no GPU: PyTorch sees none here")
+
+
+def test_a_training_step_beside_diffusers(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    pytest.importorskip("auraloss", reason="auraloss (a test oracle) is not installed")
+    monkeypatch.setattr(sys, "argv", ["training.py", "--quick", "--rounds", "1"])
+    training.main()
+    table = capsys.readouterr().out
+    for row in ("| DiT |", "| codec |", "Time of a real training", "A checkpoint costs"):
+        assert row in table
