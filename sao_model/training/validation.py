@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_QUIET = 0.01  # peak, -40 dBFS, below which a window counts as silent
+_QUIET = 0.03  # peak, -30 dBFS, below which a window counts as silent
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
