@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -27,6 +28,7 @@ class Config:
     power: float = 0.5
     warmup: float = 0.99  # the rate grows as 1 - warmup^(step + 1)
     clip: float = 0.0  # largest norm of the gradient; 0 = none, as published
+    moment_bits: Literal[32, 8] = 32  # 8: moments in a quarter of the memory (Dettmers et al. 2021)
 
     def __post_init__(self) -> None:
         if not 0 < self.lr <= _MOST or not 0 <= self.warmup < 1 or self.inv_gamma <= 0:
@@ -35,9 +37,19 @@ class Config:
             )
 
 
-def make(parameters: Iterable[nn.Parameter], config: Config) -> torch.optim.AdamW:
+def make(parameters: Iterable[nn.Parameter], config: Config) -> torch.optim.Optimizer:
     """The optimiser; its rate is set by `set_rate` before every step."""
-    return torch.optim.AdamW(parameters, lr=config.lr, betas=config.betas, weight_decay=config.weight_decay)
+    values: dict[str, Any] = {"lr": config.lr, "betas": config.betas, "weight_decay": config.weight_decay}
+    if config.moment_bits == 32:
+        return torch.optim.AdamW(parameters, **values)
+    try:
+        from bitsandbytes.optim import AdamW8bit
+    except ImportError as error:
+        raise UsageError(
+            "optimiser.moment_bits = 8 needs bitsandbytes: `pip install 'sao[bits]'`, or leave it at 32"
+        ) from error
+    made: torch.optim.Optimizer = AdamW8bit(parameters, **values)
+    return made
 
 
 def rate(config: Config, step: int) -> float:
@@ -57,7 +69,7 @@ def set_rate(optimiser: torch.optim.Optimizer, config: Config, step: int) -> flo
 def state(optimiser: torch.optim.Optimizer, named: Mapping[str, nn.Parameter]) -> dict[str, Tensor]:
     """Moments and step counts as tensors by parameter name, for a checkpoint without pickle."""
     return {
-        f"{name}|{key}": value.detach()
+        f"{name}|{key}": torch.as_tensor(value).detach()  # bitsandbytes counts steps as a number
         for name, parameter in named.items()
         for key, value in optimiser.state.get(parameter, {}).items()
     }
@@ -71,8 +83,13 @@ def load_state(
     for name, parameter in named.items():
         if f"{name}|step" not in tensors:
             continue  # of an optimiser that had not stepped yet
-        entry = {"step": tensors[f"{name}|step"].clone()}
-        for key in _MOMENTS:
-            entry[key] = torch.zeros_like(parameter)
-            sharding.put(entry[key], tensors[f"{name}|{key}"])
+        if f"{name}|{_MOMENTS[0]}" in tensors:
+            entry: dict[str, Any] = {"step": tensors[f"{name}|step"].clone()}
+            for key in _MOMENTS:
+                entry[key] = torch.zeros_like(parameter)
+                sharding.put(entry[key], tensors[f"{name}|{key}"])
+        else:  # of 8 bits, or of 32 for a parameter that is small: as bitsandbytes names them
+            own = {n.removeprefix(f"{name}|"): t for n, t in tensors.items() if n.startswith(f"{name}|")}
+            entry = {key: value.to(parameter.device, copy=True) for key, value in own.items()}
+            entry["step"] = int(own["step"])
         optimiser.state[parameter] = entry

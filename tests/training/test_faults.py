@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import signal
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -364,3 +365,27 @@ def test_times_are_a_function_of_the_position(kind: str) -> None:
     assert not torch.equal(times(8).at(range(64)), whole)
     if kind == "sobol":
         assert torch.histc(whole, bins=16, min=0, max=1).eq(4).all()  # each sixteenth gets its share
+
+
+def test_moments_of_eight_bits_go_on_bit_for_bit(
+    vae_run: Path, tone_data: Dataset, mini_model: str, tmp_path: Path
+) -> None:
+    pytest.importorskip("bitsandbytes", reason="bitsandbytes (extra [bits]) is not installed")
+    eight = dit_config(mini_model, optimiser={"moment_bits": 8})
+    whole, half = tmp_path / "whole", tmp_path / "half"
+    train_dit.train(eight, tone_data, str(vae_run), whole, resume="auto", progress=Silent())
+    with pytest.raises(Stopped):
+        train_dit.train(
+            eight, tone_data, str(vae_run), half, resume="auto", progress=Signals(signal.SIGTERM, 4)
+        )
+    train_dit.train(eight, tone_data, str(vae_run), half, resume="auto", progress=Silent())
+    assert_same(whole, half)
+    assert any(value.dtype == torch.uint8 for value in tensors(whole).values())
+
+
+def test_eight_bits_need_their_package(
+    tone_data: Dataset, mini_model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "bitsandbytes.optim", None)
+    with pytest.raises(UsageError, match=r"moment_bits = 8 needs bitsandbytes: `pip install 'sao\[bits\]'`"):
+        train(vae_config(mini_model, optimiser={"moment_bits": 8}), tone_data, tmp_path / "run")
