@@ -85,18 +85,18 @@ def generate(model: StableAudioModel, average: Ema, config: Config, here: Loop, 
 def reconstruct(codec: Codec, average: Ema, held: Windows, config: Config, here: Loop, step: int) -> None:
     """What the codec makes of the first windows, by averaged weights and by those as trained."""
     folder, facts = _folder(here, step), []
-    num = min(config.num_windows, len(held.samples)) if here.accelerator.is_main_process else 0
+    shown = (held.heard() or held.samples)[: config.num_windows] if here.accelerator.is_main_process else ()
     with here.timed("sounds"):
         for which, applied in (("ema", average.applied()), ("raw", contextlib.nullcontext())):
             with applied:
-                for n, sample in enumerate(held.samples[:num]):
+                for n, sample in enumerate(shown):
                     x_BCT = torch.from_numpy(sample.audio)[None].to(here.accelerator.device)
                     made_BCT = codec.decode_in_chunks(codec.encode_in_chunks(x_BCT).mean_BDL)
                     _write(folder / f"{which}-{n:02d}.flac", made_BCT[0], SAMPLE_RATE)
                     if which == "ema":
                         _write(folder / f"original-{n:02d}.flac", x_BCT[0], SAMPLE_RATE)
         here.accelerator.wait_for_everyone()
-    for n, sample in enumerate(held.samples[:num]):
+    for n, sample in enumerate(shown):
         seconds = round(sample.audio.shape[-1] / SAMPLE_RATE, 3)
         for which in ("original", "ema", "raw"):
             fact: dict[str, Any] = {"file": f"{which}-{n:02d}.flac", "weights": which, "prompt": sample.key}

@@ -33,16 +33,20 @@ class Config:
 def check_codec(codec: Codec, held: Windows, config: Config, accelerator: Accelerator) -> None:
     """UsageError, on all processes, for a codec whose reconstructions are no nearer to the windows than
     silence is, or whose latents are too small or too large."""
-    rows = []
-    for sample in held.samples[:_MOST]:
+    rows = [torch.zeros(4)]
+    for sample in held.heard()[:_MOST]:
         x_BCT = torch.from_numpy(sample.audio)[None].to(accelerator.device)
         latents_BDL = codec.encode_in_chunks(x_BCT).mean_BDL
         y_BCT = codec.decode_in_chunks(latents_BDL)
         found = reconstruction.mel_distance(y_BCT, x_BCT, SAMPLE_RATE)
         silent = reconstruction.mel_distance(torch.zeros_like(x_BCT), x_BCT, SAMPLE_RATE)
-        rows.append(torch.stack([found[0], silent[0], latents_BDL.std()]).float())
-    mean = accelerator.reduce(torch.stack(rows).mean(0), reduction="mean").tolist()
-    mel, silence, std = mean
+        rows.append(torch.stack([found[0], silent[0], latents_BDL.std(), torch.ones(()).to(silent)]).cpu())
+    sums = accelerator.reduce(torch.stack(rows).sum(0).to(accelerator.device), reduction="sum")
+    *totals, num = sums.tolist()
+    if not num:
+        log.warning("codec: every window that it could be tried on is silent; it is taken as it is")
+        return
+    mel, silence, std = (total / num for total in totals)
     log.info("codec: MEL distance %.3f (silence: %.3f), std of latents %.3f", mel, silence, std)
     problems = []
     if not mel < silence:

@@ -49,6 +49,10 @@ class Windows:
         """Which of them count, (B,): a distance relative to silence means nothing."""
         return torch.tensor([float(np.abs(sample.audio).max()) >= _QUIET for sample in self.samples])
 
+    def heard(self) -> tuple[StreamedSample, ...]:
+        """Those that count."""
+        return tuple(s for s, is_heard in zip(self.samples, self.is_heard(), strict=True) if is_heard)
+
 
 def windows(
     dataset: Dataset, stream: StreamConfig, config: Config, pace: Pace, accelerator: Accelerator
