@@ -38,6 +38,7 @@ def finished(config: Config, text_encoder: str, *, where: str) -> Config:
     if text_encoder:
         place, most = Path(text_encoder), config.prompt.config.max_tokens
         config = replace(config, prompt=replace(config.prompt, config=t5_config(place, place, most)))
+    _check_text_encoder(config, where, is_named=bool(text_encoder))
     preset.check(config, where=text_encoder or where)
     return config
 
@@ -93,6 +94,16 @@ def sat_config(folder: Path, name: str = "model_config.json") -> Config:
             global_dim=int(net["global_cond_dim"]),
         ),
     )
+
+
+def _check_text_encoder(config: Config, where: str, *, is_named: bool) -> None:
+    """UsageError for a text encoder that is named only, and of another width than all else."""
+    prompt = config.prompt.config
+    if not is_named and not Path(prompt.pretrained).is_dir() and prompt.width != config.dit.cross_dim:
+        raise UsageError(
+            f"{where}: its text encoder {prompt.pretrained!r}, {config.dit.cross_dim} wide, is not in its "
+            "folder; put it there, or name the folder that holds it: `sao import … --text-encoder DIR`"
+        )
 
 
 def _agree_in_sat(where: str, table: dict[str, Any], shape: codec.Config) -> None:

@@ -67,7 +67,7 @@ def read(
     for name, tensor in tensors.items():
         if tensor.dtype not in _FLOATS:
             what = f"{name} holds {_dtype(tensor)} numbers"
-            raise error(f"{path}: {what}; weights are floating-point, of 16 bits or more; {fix}")
+            raise error(f"{path}: {what}; take the file that it was made from, of 16 bits or more a number")
         tensors[name] = tensor.float()
     _check_finite(path, tensors, fix, error)
     return tensors

@@ -358,3 +358,10 @@ def test_exports_of_a_checkpoint_go_without_the_folder_it_came_from(taken: Path,
     model = checkpoint.load(taken / "diffusers")
     exported.write(model, tmp_path / "sat", "stable-audio-tools")
     assert same(released.load(tmp_path / "sat"), model)
+
+
+@parity
+def test_a_text_encoder_that_is_not_in_its_folder_is_asked_for(tmp_path: Path) -> None:
+    folder = shutil.copytree(PARITY / "sat", tmp_path / "sat", ignore=shutil.ignore_patterns("t5"))
+    with pytest.raises(UsageError, match=r"its text encoder 't5', 128 wide, is not in its folder; put it"):
+        imported.load(folder)
