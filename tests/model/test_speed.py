@@ -1,11 +1,12 @@
 """The benchmarks of the model run, small; what they measure is for people."""
 
 import sys
+from types import ModuleType
 
 import pytest
 import torch
 
-from benchmarks import gpu, model, training
+from benchmarks import gpu, gpu_training, model, training
 
 pytest.importorskip("diffusers", reason="diffusers (a test oracle) is not installed")
 pytestmark = pytest.mark.slow
@@ -40,10 +41,21 @@ def test_steps_a_second(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
         assert row in table
 
 
+def test_training_steps_a_second(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> None:
+    monkeypatch.setattr(sys, "argv", ["gpu_training.py", "--device", "cpu", "--quick", "--steps", "1"])
+    assert gpu_training.main() == 0
+    table = capsys.readouterr().out
+    for row in ("| DiT | eager |", "| codec, against discriminators | eager |", "TFLOP/s"):
+        assert row in table
+
+
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
-def test_without_a_gpu_it_says_so(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> None:
+@pytest.mark.parametrize("benchmark", [gpu, gpu_training])
+def test_without_a_gpu_it_says_so(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture, benchmark: ModuleType
+) -> None:
     monkeypatch.setattr(sys, "argv", ["gpu.py"])
-    assert gpu.main() == 2
+    assert benchmark.main() == 2
     assert capsys.readouterr().err.startswith("no GPU: PyTorch sees none here")
 
 
