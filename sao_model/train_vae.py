@@ -135,6 +135,7 @@ def train(config: Config, dataset: Dataset, out: Path, *, resume: str, progress:
             # evaluate
             if here.due(step, config.pace.validate_every):
                 validation.tell(held, lambda: _distances(vae, loss, held, here), begun.average, here, step)
+            here.show(step)
     return here.finish()
 
 
