@@ -53,9 +53,7 @@ def draw(title: str, meaning: str, found: Mapping[str, Points], last_step: int) 
     every = [value for points in found.values() for _, value in points]
     is_log = min(every) > 0 and max(every) > _WIDE * min(every)
     low, high = _range(every, is_log)
-    curves = [
-        _curve(name, thinned(points), last_step, (low, high), is_log) for name, points in found.items()
-    ]
+    curves = [_curve(name, thinned(points), last_step, (low, high), is_log) for name, points in found.items()]
     return Chart(
         title=title,
         meaning=meaning,
@@ -85,17 +83,11 @@ def shown(value: float) -> str:
     return f"{value:.2e}"
 
 
-def _curve(
-    name: str, points: Points, last_step: int, limits: tuple[float, float], is_log: bool
-) -> Curve:
-    places = [
-        (WIDTH * step / last_step, HEIGHT * _up(value, limits, is_log)) for step, value in points
-    ]
+def _curve(name: str, points: Points, last_step: int, limits: tuple[float, float], is_log: bool) -> Curve:
+    places = [(WIDTH * step / last_step, HEIGHT * _up(value, limits, is_log)) for step, value in points]
     values = [value for _, value in points]
-    said = (
-        f"{name}: {shown(values[0])} at step {points[0][0]:,}, {shown(values[-1])} at step {points[-1][0]:,}; "
-        f"least {shown(min(values))}, greatest {shown(max(values))}"
-    )
+    first, last = (f"{shown(value)} at step {step:,}" for step, value in (points[0], points[-1]))
+    said = f"{name}: {first}, {last}; least {shown(min(values))}, greatest {shown(max(values))}"
     return Curve(
         name=name,
         path="M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in places),
@@ -122,12 +114,12 @@ def _up(value: float, limits: tuple[float, float], is_log: bool) -> float:
 
 
 def _ticks(low: float, high: float, is_log: bool) -> list[float]:
-    """Round numbers between the limits: powers of ten, or some multiples of 1, 2 or 5."""
+    """Three to six round numbers between the limits."""
     if is_log:
-        powers = range(math.ceil(math.log10(low)), math.floor(math.log10(high)) + 1)
-        every = max(1, len(powers) // 4)
-        return [10.0**power for power in powers[::every]]
-    rough = (high - low) / 3
-    unit = 10.0 ** math.floor(math.log10(rough))
-    step = next(unit * times for times in (1, 2, 5, 10) if unit * times >= rough)
+        powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)))
+        every, times = max(1, len(powers) // 4), (1, 3) if len(powers) < 3 else (1,)
+        found = [10.0**power * factor for power in powers[::every] for factor in times]
+        return [value for value in found if low <= value <= high]
+    unit = 10.0 ** math.floor(math.log10(high - low))
+    step = next(unit * times for times in (1, 0.5, 0.2) if (high - low) / (unit * times) >= 3)
     return [step * n for n in range(math.ceil(low / step), math.floor(high / step) + 1)]

@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from sao_data.errors import UsageError
+from sao_data.storage import documents
 from sao_model import run
 
 Line = dict[str, Any]
 Points = list[tuple[int, float]]  # step, value
 
 _SOUNDS = "sounds.json"  # as training/demos.py writes it
+_FIX = "restore it from a copy, or delete it"
 BACK = "back_to"  # in a line of the log: weights went back to this checkpoint
 _ABOUT = ("step", "seconds", "processes", "weights", "skipped", "epoch")  # are no measures
 
@@ -35,15 +37,15 @@ class RunLog:
 
     def steps_per_second(self) -> float | None:
         """Of the last twenty lines that one start of the command wrote; None before the second of them."""
-        last, lines = self.lines[-1:], []
-        for line in reversed(self.lines[-20:]):
-            if line["seconds"] <= last[0]["seconds"]:
-                lines, last = [*lines, line], [line]
-            else:
-                break
-        if len(lines) < 2 or lines[0]["seconds"] <= lines[-1]["seconds"]:
+        if not self.lines:
             return None
-        return float((lines[0]["step"] - lines[-1]["step"]) / (lines[0]["seconds"] - lines[-1]["seconds"]))
+        last = first = self.lines[-1]
+        for line in reversed(self.lines[-20:-1]):
+            if line["seconds"] >= first["seconds"]:
+                break  # the clock began anew between them
+            first = line
+        seconds = last["seconds"] - first["seconds"]
+        return float((last["step"] - first["step"]) / seconds) if seconds else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,21 +72,23 @@ def read_config(folder: Path) -> dict[str, Any]:
     """config.json of a run; UsageError if the folder has none."""
     path = folder / run.CONFIG
     if not path.is_file():
-        raise UsageError(f"{folder}: no training's run folder (no {run.CONFIG}); give the --out of a training")
-    return _table(path)
+        raise UsageError(f"{folder}: no run of a training (no {run.CONFIG} in it); give the --out of one")
+    return documents.plain(path.read_bytes(), where=str(path), fix=_FIX, error=UsageError)
 
 
 def data_of(folder: Path) -> dict[str, Any]:
     """training_data.json of a run's newest checkpoint; {} before there is one."""
     found = [path / run.DATA for path in run.checkpoints(folder)]
-    return _table(found[-1]) if found and found[-1].is_file() else {}
+    if not found or not found[-1].is_file():
+        return {}
+    return documents.plain(found[-1].read_bytes(), where=str(found[-1]), fix=_FIX, error=UsageError)
 
 
 def sound_sets(folder: Path) -> list[SoundSet]:
     """The sounds of every step that has some, oldest first."""
     found = []
     for path in sorted((folder / run.SOUNDS).glob(f"step-*/{_SOUNDS}")):
-        there = [each for each in _table(path) if (path.parent / each["file"]).is_file()]
+        there = [each for each in _sounds(path) if (path.parent / each["file"]).is_file()]
         step = run.step_of(path.parent)
         found.append(SoundSet(step=step, folder=path.parent, sounds=tuple(there)))
     return found
@@ -132,8 +136,9 @@ def _lines(path: Path) -> list[Line]:
     return found
 
 
-def _table(path: Path) -> Any:
+def _sounds(path: Path) -> list[Line]:
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        found = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise UsageError(f"{path}: not JSON ({error}); restore it, or run the training again") from error
+        raise UsageError(f"{path}: not JSON ({error}); {_FIX}") from error
+    return [each for each in found if isinstance(each, dict) and "file" in each]

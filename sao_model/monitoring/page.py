@@ -80,7 +80,6 @@ def _facts(folder: Path, config: Line, found: RunLog) -> dict[str, Any]:
         "kind": "codec (VAE)" if "adversary" in config else "diffusion transformer (DiT)",
         "model": config.get("model", ""),
         "dataset": f"{data['dataset']} {data['version']}" if data else "",
-        "digest": data.get("root_digest", "")[:12],
         "processes": found.lines[-1].get("processes", "") if found.lines else "",
         "batch_size": config.get("batch_size", ""),
         **_state(folder, config, found),
@@ -129,8 +128,7 @@ def _groups(found: RunLog, last: int) -> Iterator[tuple[str, list[Chart]]]:
 
     yield "Losses", each(losses)
     yield "Validation", list(_validations(found, last))
-    yield "Gradient norms", each(gradients)
-    yield "Learning rates", each(rates)
+    yield "Gradient norms and learning rates", each([*gradients, *rates])
     curves = {name.removesuffix("_share"): logs.points(found.lines, name) for name in shares}
     parts = [charts.draw("shares of the time", "what a step waits for", curves, last)] if curves else []
     yield "Speed", [*each(speed), *parts]
