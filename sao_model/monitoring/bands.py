@@ -74,12 +74,11 @@ def measure(folder: Path) -> Measured:
     config, found = logs.read_config(folder), logs.read(folder)
     if not found.lines:
         raise UsageError(f"{folder}: nothing in its {run.LOG} yet; train for some steps first")
-    curves = {
-        name: logs.points(found.lines, name) for name in logs.names(found.lines) if not _LEFT_OUT.search(name)
-    }
+    every = logs.curves(found.lines)
+    curves = {name: points for name, points in every.items() if not _LEFT_OUT.search(name)}
     for which in ("ema", "raw"):
         lines = [line for line in found.validations if line.get("weights") == which]
-        curves |= {f"validation/{which}/{name}": logs.points(lines, name) for name in logs.names(lines)}
+        curves |= {f"validation/{which}/{name}": points for name, points in logs.curves(lines).items()}
     return Measured(
         folder=folder,
         model=str(config["model"]),
@@ -87,7 +86,7 @@ def measure(folder: Path) -> Measured:
         dataset=str(logs.data_of(folder).get("root_digest", "")),
         step=found.step,
         num_skipped=len(found.skips),
-        data_shares=tuple(line["data_share"] for line in found.lines if "data_share" in line),
+        data_shares=tuple(share for _, share in every.get("data_share", [])),
         curves=curves,
     )
 

@@ -10,10 +10,12 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from sao_model.monitoring.logs import Points, thinned
+from sao_model.monitoring import logs
+from sao_model.monitoring.logs import Points
 
 WIDTH, HEIGHT = 1000, 240
 _WIDE = 30.0  # greatest over least value, beyond which a scale is logarithmic
+_MOST = 1000  # points of a curve
 _MARGIN = 0.04  # of the height, above and below the curves
 
 
@@ -23,6 +25,7 @@ class Curve:
 
     name: str
     path: str  # `d` of an SVG path
+    smooth: str  # the same of means, where there are more points than columns; else ''
     dot: tuple[float, float] | None  # where a curve of one point is
     said: str  # in words: first, last, least, greatest
 
@@ -48,12 +51,17 @@ class Chart:
     latest: str
 
 
-def draw(title: str, meaning: str, found: Mapping[str, Points], last_step: int) -> Chart:
+def draw(
+    title: str, meaning: str, found: Mapping[str, Points], last_step: int, *, may_be_log: bool = True
+) -> Chart:
     """A chart of named curves from step 0 to the last one; each has at least one point."""
-    every = [value for points in found.values() for _, value in points]
-    is_log = min(every) > 0 and max(every) > _WIDE * min(every)
-    low, high = _range(every, is_log)
-    curves = [_curve(name, thinned(points), last_step, (low, high), is_log) for name, points in found.items()]
+    thin = {name: logs.thinned(points, _MOST) for name, points in found.items()}
+    every = [value for points in thin.values() for _, value in points]
+    is_log = may_be_log and min(every) > 0 and max(every) > _WIDE * min(every)
+    low, high = _range(every)
+    curves = [
+        _curve(name, points, thin[name], last_step, (low, high), is_log) for name, points in found.items()
+    ]
     return Chart(
         title=title,
         meaning=meaning,
@@ -83,20 +91,34 @@ def shown(value: float) -> str:
     return f"{value:.2e}"
 
 
-def _curve(name: str, points: Points, last_step: int, limits: tuple[float, float], is_log: bool) -> Curve:
-    places = [(WIDTH * step / last_step, HEIGHT * _up(value, limits, is_log)) for step, value in points]
-    values = [value for _, value in points]
+def _curve(
+    name: str, points: Points, thin: Points, last_step: int, limits: tuple[float, float], is_log: bool
+) -> Curve:
+    values = [value for _, value in thin]
     first, last = (f"{shown(value)} at step {step:,}" for step, value in (points[0], points[-1]))
-    said = f"{name}: {first}, {last}; least {shown(min(values))}, greatest {shown(max(values))}"
+    smooth = logs.averaged(points, _MOST) if len(points) > _MOST else []
+    (only,) = _places(points, last_step, limits, is_log) if len(points) == 1 else (None,)
     return Curve(
         name=name,
-        path="M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in places),
-        dot=places[0] if len(places) == 1 else None,
-        said=said,
+        path=_path(_places(thin, last_step, limits, is_log)),
+        smooth=_path(_places(smooth, last_step, limits, is_log)),
+        dot=only,
+        said=f"{name}: {first}, {last}; least {shown(min(values))}, greatest {shown(max(values))}",
     )
 
 
-def _range(values: Sequence[float], is_log: bool) -> tuple[float, float]:
+def _places(
+    points: Points, last_step: int, limits: tuple[float, float], is_log: bool
+) -> list[tuple[float, float]]:
+    wide = WIDTH / last_step
+    return [(wide * step, HEIGHT * _up(value, limits, is_log)) for step, value in points]
+
+
+def _path(places: Sequence[tuple[float, float]]) -> str:
+    return "M" + "L".join([f"{x:.1f} {y:.1f}" for x, y in places]) if places else ""
+
+
+def _range(values: Sequence[float]) -> tuple[float, float]:
     """Least and greatest value of the box; some room where all are the same."""
     low, high = min(values), max(values)
     if low == high:
@@ -121,5 +143,5 @@ def _ticks(low: float, high: float, is_log: bool) -> list[float]:
         found = [10.0**power * factor for power in powers[::every] for factor in times]
         return [value for value in found if low <= value <= high]
     unit = 10.0 ** math.floor(math.log10(high - low))
-    step = next(unit * times for times in (1, 0.5, 0.2) if (high - low) / (unit * times) >= 3)
+    step = next(unit * times for times in (5, 2, 1, 0.5, 0.2) if (high - low) / (unit * times) >= 3)
     return [step * n for n in range(math.ceil(low / step), math.floor(high / step) + 1)]

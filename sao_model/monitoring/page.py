@@ -116,34 +116,35 @@ def _state(folder: Path, config: Line, found: RunLog) -> dict[str, Any]:
 
 def _groups(found: RunLog, last: int) -> Iterator[tuple[str, list[Chart]]]:
     """Charts by what they are about."""
-    measures = logs.names(found.lines)
-    rates = [name for name in measures if name.endswith("rate")]
-    gradients = [name for name in measures if name.endswith("_gradient")]
-    shares = [name for name in measures if name.endswith("_share")]
-    speed = [name for name in measures if name == "samples_per_second"]
-    losses = [name for name in measures if name not in {*rates, *gradients, *shares, *speed}]
+    curves = logs.curves(found.lines)
+    rates = [name for name in curves if name.endswith("rate")]
+    gradients = [name for name in curves if name.endswith("_gradient")]
+    shares = [name for name in curves if name.endswith("_share")]
+    speed = [name for name in curves if name == "samples_per_second"]
+    losses = [name for name in curves if name not in {*rates, *gradients, *shares, *speed}]
 
     def each(chosen: list[str]) -> list[Chart]:
-        return [_drawn(name, {name: logs.points(found.lines, name)}, last) for name in chosen]
+        return [_drawn(name, {name: curves[name]}, last) for name in chosen]
 
     yield "Losses", each(losses)
     yield "Validation", list(_validations(found, last))
     yield "Gradient norms and learning rates", each([*gradients, *rates])
-    curves = {name.removesuffix("_share"): logs.points(found.lines, name) for name in shares}
-    parts = [charts.draw("shares of the time", "what a step waits for", curves, last)] if curves else []
-    yield "Speed", [*each(speed), *parts]
+    waits = {name.removesuffix("_share"): curves[name] for name in shares}
+    drawn = each(speed)
+    if waits:
+        drawn.append(charts.draw("shares of the time", "of a step", waits, last, may_be_log=False))
+    yield "Speed", drawn
 
 
 def _validations(found: RunLog, last: int) -> Iterator[Chart]:
     """Averaged weights and those as trained, in one box."""
-    for name in logs.names(found.validations):
-        curves = {}
-        for which in ("ema", "raw"):
-            lines = [line for line in found.validations if line.get("weights") == which]
-            if points := logs.points(lines, name):
-                curves[which] = points
-        if curves:
-            yield _drawn(name, curves, last)
+    every: dict[str, dict[str, logs.Points]] = {}
+    for which in ("ema", "raw"):
+        lines = [line for line in found.validations if line.get("weights") == which]
+        for name, points in logs.curves(lines).items():
+            every.setdefault(name, {})[which] = points
+    for name, both in every.items():
+        yield _drawn(name, both, last)
 
 
 def _drawn(name: str, curves: dict[str, logs.Points], last: int) -> Chart:

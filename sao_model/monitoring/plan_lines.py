@@ -30,9 +30,9 @@ def _memory(plan: TrainingPlan, machines: Machines) -> list[str]:
     """What a process needs, and what to do where it has less."""
     needed, batch = plan.memory, plan.batch
     said = [
-        f"memory        {_gib(needed.total)} in a process: {_gib(needed.fixed)} for weights, gradients, "
-        f"moments and averages,",
-        f"              {_gib(needed.saving)} while saving, {_gib(needed.per_sample)} for each sample at a time",
+        f"memory        {_gib(needed.total)} in a process: {_gib(needed.fixed)} of weights, "
+        "gradients, moments and averages,",
+        f"              {_gib(needed.saving)} while saving, {_gib(needed.per_sample)} a sample at a time",
     ]
     has = f"{_gib(needed.available)} of {machines.gpu_memory:g} count"
     if needed.total <= needed.available:
@@ -40,7 +40,7 @@ def _memory(plan: TrainingPlan, machines: Machines) -> list[str]:
     if batch.fitting_accumulate:
         return [
             *said,
-            f"              DOES NOT FIT ({has}); --set accumulate={batch.fitting_accumulate} does",
+            f"              DOES NOT FIT ({has}); with --set accumulate={batch.fitting_accumulate}, it does",
         ]
     more = "more GPUs or memory, a smaller model, or FSDP2, which divides the weights"
     return [*said, f"              DOES NOT FIT ({has}), nor with one sample at a time: {more}"]
@@ -71,8 +71,8 @@ def _work(plan: TrainingPlan, machines: Machines) -> list[str]:
         return said
     return [
         *said,
-        f"              the paper's {work.paper}: {work.paper_hours:,} A100-hours, for steps that it does not "
-        f"tell; with these, {work.paper_utilisation:.1%} of 312 TFLOP/s",
+        f"              the paper's {work.paper}: {work.paper_hours:,} A100-hours, for steps that it does "
+        f"not tell; with these, {work.paper_utilisation:.1%} of 312 TFLOP/s",
     ]
 
 
