@@ -138,8 +138,8 @@ def _up(value: float, limits: tuple[float, float], is_log: bool) -> float:
 def _ticks(low: float, high: float, is_log: bool) -> list[float]:
     """Three to six round numbers between the limits."""
     if is_log:
-        powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)))
-        every, times = max(1, len(powers) // 4), (1, 3) if len(powers) < 3 else (1,)
+        powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+        every, times = max(1, len(powers) // 4), (1, 3) if high < 1000 * low else (1,)
         found = [10.0**power * factor for power in powers[::every] for factor in times]
         return [value for value in found if low <= value <= high]
     unit = 10.0 ** math.floor(math.log10(high - low))
