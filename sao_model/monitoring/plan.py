@@ -176,7 +176,7 @@ def _vae_flops(config: train_vae.Config, shape: preset.Config) -> dict[str, floa
     learning = (steps - turns) if config.adversary.turns == "alternating" else steps
     judged = late - turns if config.adversary.turns == "alternating" else late
     encode = once.encode * (1 if config.freeze_encoder else 3)
-    again = once.decode_units + (0 if config.freeze_encoder else once.encode_units)
+    again = once.again * (1 if config.freeze_encoder else 2)
     return {
         "codec": learning / steps * (encode + 3 * once.decode),
         "again, by checkpointing": learning / steps * again * config.checkpointing,
@@ -189,10 +189,10 @@ def _dit_flops(config: train_dit.Config, shape: preset.Config) -> dict[str, floa
     prompt = shape.prompt.config
     text = flops.of_text(prompt) if isinstance(prompt, t5.Config) else 0
     told = (prompt.max_tokens if isinstance(prompt, t5.Config) else 0) + 2
-    blocks = flops.of_dit_blocks(shape.dit, shape.num_latents, told)
+    again = flops.of_dit_again(shape.dit, shape.num_latents, told)
     return {
         "DiT": 3.0 * flops.of_dit(shape.dit, shape.num_latents, told),
-        "again, by checkpointing": float(blocks * config.checkpointing),
+        "again, by checkpointing": float(again * config.checkpointing),
         "encoding": float(flops.of_codec(shape.codec, shape.num_frames).encode),
         "text": float(text),
     }
