@@ -1,7 +1,8 @@
 """Known-good curves: the mean of several runs at every step, and how far from it a run may be.
 
-The tolerance is four times the deviation between the runs, pooled over the steps around, and two percent
-of the mean: runs with other seeds, or on other machines, are inside. Speeds and shares of the time are left
+The tolerance is two percent of the mean, and four times the deviation that one run more is expected to have:
+the one between n runs, pooled over the steps around, times sqrt(1 + 1/n). Runs with other seeds, or on other
+machines, are inside. Few runs understate it: four or more are good. Speeds and shares of the time are left
 out: they are the machine's. Rates follow from the settings.
 """
 
@@ -168,7 +169,7 @@ def _band(curves: Sequence[Points]) -> Band:
     ]
     around = [variances[max(0, at - _AROUND) : at + _AROUND + 1] for at in range(len(steps))]
     tolerances = [
-        _DEVIATIONS * math.sqrt(_mean(near)) + _RELATIVE * abs(mean)
+        _DEVIATIONS * math.sqrt(_mean(near) * (1 + 1 / len(tables))) + _RELATIVE * abs(mean)
         for near, mean in zip(around, means, strict=True)
     ]
     return Band(steps=tuple(steps), mean=_rounded(means), tolerance=_rounded(tolerances))
