@@ -4,7 +4,7 @@ PIP = .venv/bin/python -m pip --disable-pip-version-check install --progress-bar
 UV ?= $(shell command -v uv)
 INSTALLED = .venv/.installed
 
-.PHONY: help install demo test test-fast test-slow lint bench docs clean
+.PHONY: help install demo test test-fast test-slow lint bench reference docs clean
 
 help:            ## what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/:/' | awk -F': +' '{ printf "  make %-10s %s\n", $$1, $$2 }'
@@ -52,6 +52,23 @@ lint: install    ## ruff and mypy
 
 bench: install   ## measure; see benchmarks/README.md
 	.venv/bin/python benchmarks/normalise.py
+
+# Known-good curves are made of several of these, with other seeds:
+#   make reference REFERENCE=out/reference-1 SEED=1
+#   sao train compare out/reference/vae out/reference-1/vae … --write-bands manifests/reference/vae_small.json
+REFERENCE ?= out/reference
+SEED ?= 0
+ON_ONE_CORE = OMP_NUM_THREADS=1 .venv/bin/accelerate launch --cpu --num_processes 1 --num_machines 1 --mixed_precision no --dynamo_backend no
+
+reference: install  ## train the small model on fixed data, and hold its curves against known-good ones
+	.venv/bin/python pipelines/ingest.py --executor local --out $(REFERENCE)/data --manifest manifests/demo.toml \
+	  --set source.0.count=192 --set split.validation_share=0.2
+	rm -rf $(REFERENCE)/vae $(REFERENCE)/dit
+	$(ON_ONE_CORE) pipelines/train_vae.py --config manifests/training/vae_small.toml --set seed=$(SEED) \
+	  --data $(REFERENCE)/data --out $(REFERENCE)/vae
+	$(ON_ONE_CORE) pipelines/train_dit.py --config manifests/training/dit_small.toml --set seed=$(SEED) \
+	  --data $(REFERENCE)/data --vae $(REFERENCE)/vae --out $(REFERENCE)/dit
+	.venv/bin/sao train compare $(REFERENCE)/vae; vae=$$?; .venv/bin/sao train compare $(REFERENCE)/dit && exit $$vae
 
 docs: install    ## rewrite the generated parts of the docs
 	.venv/bin/python docs/generate.py

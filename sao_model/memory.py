@@ -104,10 +104,10 @@ def codec_one_way(config: codec.Config, num_latents: int, *, size: int = 4) -> i
     return size * _CODEC * _widest(config, num_latents * config.hop)
 
 
-def codec_training(config: codec.Config, num_frames: int) -> int:
-    """Activations of the codec, and of its loss, for a sample of a training batch, in bytes."""
+def codec_training(config: codec.Config, num_frames: int, *, kept: float = _CODEC_KEPT) -> int:
+    """Activations of the codec, `kept` times A, and of its loss, for a sample of a batch, in bytes."""
     blocks = int(2 * sum(_levels(config, num_frames)))
-    return 4 * (_CODEC_KEPT * blocks + _SPECTRA * config.num_channels * num_frames)
+    return int(4 * (kept * blocks + _SPECTRA * config.num_channels * num_frames))
 
 
 def lines(found: Needs) -> list[str]:

@@ -131,6 +131,7 @@ def train(
             # evaluate
             if here.due(step, config.pace.validate_every):
                 _validate(begun, held, config, here, step)
+            here.show(step)
     return here.finish()
 
 

@@ -136,6 +136,7 @@ def train(config: Config, dataset: Dataset, out: Path, *, resume: str, progress:
             # evaluate
             if here.due(step, config.pace.validate_every):
                 validation.tell(held, evaluate, begun.average, here, step)
+            here.show(step)
     return here.finish()
 
 

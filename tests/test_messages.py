@@ -48,6 +48,9 @@ def options(parsers: dict[str, argparse.ArgumentParser]) -> Iterator[str]:
     """Every option of ours."""
     for parser in parsers.values():
         yield from parser._option_string_actions
+        for action in parser._actions:
+            if isinstance(action, argparse._SubParsersAction):
+                yield from options(action.choices)
     for path in (*(ROOT / "pipelines").glob("*.py"), ROOT / "sao_data" / "commands" / "training.py"):
         yield from OPTION.findall(path.read_text())
     yield from (f"--{field.name.replace('_', '-')}" for field in dataclasses.fields(generation.Config))

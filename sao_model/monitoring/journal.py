@@ -66,7 +66,8 @@ class Journal:
         self._told, self.num_samples = now, 0
         self._noted.clear()
         self._spent.clear()
-        self.append(run.LOG, {"step": step, "seconds": round(now - self._began, 3), **numbers})
+        at = {"step": step, "seconds": round(now - self._began, 3)}
+        self.append(run.LOG, {**at, "processes": self._accelerator.num_processes, **numbers})
         if self._accelerator.is_main_process:
             log.info("step %d of %d  %s", step, self._num_steps, _shown({**losses, **values}))
         self._accelerator.log(numbers, step=step)

@@ -21,7 +21,7 @@ from sao_data.errors import IntegrityError, Stopped, UsageError
 from sao_data.loading.crop import Floats
 from sao_data.loading.stream import Stream, StreamBatch, StreamConfig, StreamedSample
 from sao_model import run, weights
-from sao_model.monitoring import journal
+from sao_model.monitoring import journal, logs, page, trackers
 from sao_model.monitoring.journal import Journal
 from sao_model.training import processes, sharding, state
 from sao_model.training.saving import Saver
@@ -193,6 +193,7 @@ class Loop:
             )
         self.state = replace(self.state, in_a_row=0, rollbacks=self.state.rollbacks + 1)
         log.warning("step %d: weights go back to %s", self.state.step, newest.name)
+        self.journal.append(run.LOG, {"step": self.state.step, logs.BACK: newest.name})
         return newest
 
     def validates_first(self) -> bool:
@@ -232,6 +233,16 @@ class Loop:
             if self.accelerator.is_main_process:
                 self._saver.start(folder, lambda: self._publish(folder, write, tensors))
 
+    def show(self, step: int) -> None:
+        """The run's page, where there is something new on it; new sounds to the trackers, too."""
+        if not self.accelerator.is_main_process:
+            return
+        has_sounds = self.due(step, self.pace.sample_every)
+        if has_sounds and (found := logs.sound_sets(self.out)) and found[-1].step == step:
+            trackers.tell_sounds(self.accelerator, found[-1])
+        if has_sounds or self.due(step, self.pace.validate_every):
+            page.refresh(self.out)
+
     def newest(self) -> Path | None:
         """The last whole checkpoint so far."""
         return next(reversed(run.checkpoints(self.out)), None)
@@ -240,6 +251,7 @@ class Loop:
         """The last checkpoint, once it is written. Stopped if it could not be, or if a stop was asked for."""
         self._saver.wait()
         if self.accelerator.is_main_process:
+            page.refresh(self.out)
             self._progress.finish()
         failure = processes.from_main(self.accelerator, lambda: self._saver.failure)
         self.accelerator.end_training()
@@ -262,6 +274,7 @@ class Loop:
         for old in found[: -self.pace.keep_last]:
             if old not in best:
                 shutil.rmtree(old)
+        page.refresh(self.out)
 
     def _count(self, is_bad: bool) -> None:
         if is_bad:

@@ -19,6 +19,7 @@ from sao_data.dataset.reader import Dataset
 from sao_data.errors import SaoError, UsageError
 from sao_data.storage.backend import LocalStorage
 from sao_model import run
+from sao_model.monitoring import trackers
 
 # What a run's folder holds (run.py), and its lock.
 _OURS = {run.CONFIG, run.LOG, run.VALIDATION, run.SOUNDS, run.CHECKPOINTS, run.PAGE, run.TRACKING, "lock"}
@@ -64,7 +65,7 @@ def make_accelerator(config: ProcessSettings, out: Path, *, may_divide: bool = F
     return Accelerator(
         cpu=not torch.cuda.is_available(),
         mixed_precision=precision,
-        log_with=list(config.trackers) or None,
+        log_with=trackers.checked(config.trackers) or None,
         project_dir=out / run.TRACKING,
     )
 
