@@ -223,7 +223,7 @@ class Loop:
                 self.must_roll_back()
             return
         with self.timed("save"):
-            tensors = state.tensors(learners)
+            tensors = state.tensors(learners, keep=self.accelerator.is_main_process)
             folder = run.checkpoint_folder(self.out, step)
             if self.accelerator.is_main_process:
                 self._saver.start(folder, lambda: self._publish(folder, write, tensors))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import platform
 import secrets
@@ -18,7 +19,10 @@ from sao_data.config import canonical, digest
 from sao_data.dataset.reader import Dataset
 from sao_data.errors import SaoError, UsageError
 from sao_data.storage.backend import LocalStorage
-from sao_model import run
+from sao_model import launched, run
+from sao_model.training import sharding
+
+log = logging.getLogger(__name__)
 
 # What a run's folder holds (run.py), and its lock.
 _OURS = {run.CONFIG, run.LOG, run.VALIDATION, run.SOUNDS, run.CHECKPOINTS, run.PAGE, run.TRACKING, "lock"}
@@ -31,6 +35,20 @@ _LAUNCHED = {
     "ACCELERATE_USE_MEGATRON_LM": _WAYS,
 }
 _IS_DIVIDED = "ACCELERATE_USE_FSDP"
+# What the config file may say of FSDP: the variable, its key there, the value that works here, and why.
+_DIVIDED = (
+    ("FSDP_VERSION", "fsdp_version", "2", "version 1 is another thing"),
+    ("FSDP_OFFLOAD_PARAMS", "fsdp_offload_params", "false", "it was never tried here"),
+    (
+        "FSDP_ACTIVATION_CHECKPOINTING",
+        "fsdp_activation_checkpointing",
+        "false",
+        "checkpointing does it",
+    ),
+    ("FSDP_CPU_RAM_EFFICIENT_LOADING", "fsdp_cpu_ram_efficient_loading", "false", "all processes load it"),
+    ("FSDP_AUTO_WRAP_POLICY", "fsdp_auto_wrap_policy", "TRANSFORMER_BASED_WRAP", "block by block"),
+    ("FSDP_TRANSFORMER_CLS_TO_WRAP", "fsdp_transformer_layer_cls_to_wrap", "Block", "the blocks' class"),
+)
 _PROBES = 5  # looks for a file that another machine wrote: network file systems are late by seconds
 
 
@@ -60,19 +78,24 @@ def make_accelerator(config: ProcessSettings, out: Path, *, may_divide: bool = F
         asked = os.environ.get(name, "")
         if asked.lower() not in ("", "no", "false", "0", "1", precision):
             raise UsageError(f"accelerate launch: {name}={asked} has no effect here; {setting}")
-    _check_divided(may_divide)
-    return Accelerator(
+    plan = sharding.plan() if _is_divided(may_divide) else None
+    accelerator = Accelerator(
         cpu=not torch.cuda.is_available(),
         mixed_precision=precision,
         log_with=list(config.trackers) or None,
         project_dir=out / run.TRACKING,
+        fsdp_plugin=plan,
     )
+    if plan:
+        sharding.divide(accelerator, plan)
+    return accelerator
 
 
 def check(accelerator: Accelerator, config: ProcessSettings, dataset: Dataset) -> None:
-    """UsageError, on all processes, where they cannot train together."""
+    """UsageError, on all processes, where they cannot train together; else say who trains: the first line."""
     check_share(config.batch_size, config.accumulate, accelerator.num_processes)
     check_agree(accelerator, config, dataset)
+    _tell(accelerator, config)
 
 
 def check_share(batch_size: int, accumulate: int, world: int) -> None:
@@ -165,16 +188,39 @@ def locked_run(out: Path, accelerator: Accelerator) -> Iterator[None]:
         yield
 
 
-def _check_divided(may_divide: bool) -> None:
+def _tell(accelerator: Accelerator, config: ProcessSettings) -> None:
+    """Say who trains, on what, how much of a batch each; and where something else was asked for."""
+    every: list[tuple[str, str]] = gather_object([(platform.node(), launched.device(accelerator.device))])
+    _settle(accelerator)
+    if accelerator.is_main_process:
+        world, rest = accelerator.num_processes, launched.instead(accelerator.num_processes)
+        how = ", weights divided among them (FSDP2)" if accelerator.state.is_fsdp2 else ""
+        share = config.batch_size // world // config.accumulate
+        log.info(
+            "%s%s; a batch of %d is %d x %d in memory at a time x accumulate = %d",
+            launched.crew(every), how, config.batch_size, world, share, config.accumulate,
+        )  # fmt: skip
+        if rest:
+            log.warning("%s", rest)
+
+
+def _is_divided(may_divide: bool) -> bool:
+    """Was FSDP asked for? UsageError for what it cannot do here."""
     if os.environ.get(_IS_DIVIDED, "").lower() not in ("1", "true", "yes"):
-        return
+        return False
     if not may_divide:
         raise UsageError(
             f"accelerate launch: {_IS_DIVIDED} has no effect here: the codec trains on copies of the whole "
             "model (DDP); leave FSDP out"
         )
-    if os.environ.get("FSDP_VERSION", "1") != "2":
-        raise UsageError("accelerate launch: FSDP of version 1; set fsdp_version: 2 in its config file")
+    for variable, key, wanted, why in _DIVIDED:
+        asked = os.environ.get(variable, "")
+        if asked.lower() != wanted.lower():
+            raise UsageError(
+                f"accelerate launch: {key}: {asked or 'not said'}; want {wanted} ({why}), as in "
+                "manifests/accelerate/fsdp2.yaml"
+            )
+    return True
 
 
 def _settle(accelerator: Accelerator) -> None:
