@@ -108,7 +108,8 @@ class Loop:
     @contextlib.contextmanager
     def running(self) -> Iterator[None]:
         """Make the folder, keep the log up to the state, listen for signals, show the progress."""
-        with processes.locked_run(self.out, self.accelerator), self._stop.listening():
+        alone = processes.locked_run(self.out, self.accelerator)
+        with processes.ending_together(), alone, self._stop.listening():
             if self.accelerator.is_main_process:
                 self.out.mkdir(parents=True, exist_ok=True)
                 run.clear_unfinished(self.out)
@@ -237,7 +238,7 @@ class Loop:
         self._saver.wait()
         if self.accelerator.is_main_process:
             self._progress.finish()
-        failure = processes.from_main(self.accelerator, lambda: self._saver.failure)
+        failure = processes.from_main(self.accelerator, self._ended)
         self.accelerator.end_training()
         again = "run the same command again to continue"
         if failure:
@@ -246,6 +247,12 @@ class Loop:
             name = self._stop.asked or "a signal to another process"
             raise Stopped(f"{name}: step {self.state.step} is saved in {self.out}; {again}")
         return run.resolve(self.out)
+
+    def _ended(self) -> str:
+        """On the main process, before the others end and a launcher ends it with them. Why it is not saved."""
+        while self.accelerator.trackers:
+            self.accelerator.trackers.pop().finish()
+        return self._saver.failure
 
     def _publish(self, folder: Path, write: Write, tensors: dict[str, Tensor]) -> None:
         """In the background: the checkpoint, then the pointer to it, then older ones go."""

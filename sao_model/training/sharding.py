@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from accelerate import Accelerator, FullyShardedDataParallelPlugin
+from accelerate.state import AcceleratorState
 from accelerate.utils import DistributedType
 from torch import Tensor, nn
 from torch.distributed.fsdp import FSDPModule, MixedPrecisionPolicy
@@ -52,6 +53,11 @@ def trained(module: nn.Module) -> Iterator[tuple[str, nn.Parameter]]:
         if isinstance(part, FSDPModule):
             part.reshard()
     return ((name, p) for name, p in module.named_parameters() if p.requires_grad)
+
+
+def was_divided() -> bool:
+    """Have weights been divided in this process?"""
+    return AcceleratorState._shared_state.get("fsdp_plugin") is not None
 
 
 def is_divided(tensor: Tensor) -> bool:
