@@ -249,7 +249,7 @@ class Loop:
         return run.resolve(self.out)
 
     def _ended(self) -> str:
-        """On the main process, before the others end and a launcher ends it with them. Why it is not saved."""
+        """On the main process, before others end and a launcher ends it with them. Why it is not saved."""
         while self.accelerator.trackers:
             self.accelerator.trackers.pop().finish()
         return self._saver.failure
