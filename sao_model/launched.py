@@ -18,7 +18,7 @@ import torch
 from accelerate.commands.config.config_args import default_config_file, load_config_from_file
 from accelerate.commands.launch import launch_command_parser
 
-_LAUNCHERS = ("accelerate", "accelerate-launch", "accelerate.commands.launch", "launch.py")
+_LAUNCHERS = ("accelerate", "accelerate-launch", "accelerate.commands.launch")
 _FORM = "accelerate launch --multi_gpu --num_processes {num} …"
 
 

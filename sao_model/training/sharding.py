@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 from accelerate import Accelerator, FullyShardedDataParallelPlugin
-from accelerate.state import AcceleratorState
+from accelerate.state import AcceleratorState, PartialState
 from accelerate.utils import DistributedType
 from torch import Tensor, nn
 from torch.distributed.fsdp import FSDPModule, MixedPrecisionPolicy
@@ -25,8 +25,9 @@ def divide(accelerator: Accelerator, how: FullyShardedDataParallelPlugin) -> Non
     """Several processes on CPUs: Accelerate (1.15) leaves FSDP out there without a word. Set what it sets for
     GPUs; the rest of its road is the same."""
     if accelerator.distributed_type == DistributedType.MULTI_CPU:
-        accelerator.state.distributed_type = DistributedType.FSDP
         accelerator.state.fsdp_plugin = how
+        for each in (accelerator.state, PartialState()):  # the second overwrites the first at every look
+            each.distributed_type = DistributedType.FSDP
 
 
 def prepare(

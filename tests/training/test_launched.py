@@ -85,9 +85,8 @@ def test_every_config_file_is_one_of_accelerates(name: str) -> None:
 def test_the_blocks_that_are_divided_are_the_transformers() -> None:
     given = ranks.divided()
     assert given["FSDP_TRANSFORMER_CLS_TO_WRAP"] == dit.Block.__name__
-    assert {type(block) for block in dit.DiT(dit.Config(width=64, num_layers=2, num_heads=1)).blocks} == {
-        dit.Block
-    }
+    shape = dit.Config(width=64, num_layers=2, num_heads=1, cross_dim=64)
+    assert {type(block) for block in dit.DiT(shape).blocks} == {dit.Block}
 
 
 # ---------------------------------------------------------------------------------------- what was asked for
@@ -98,7 +97,7 @@ LAUNCHER = "/usr/bin/python3 /usr/bin/accelerate launch"
 @pytest.mark.parametrize(
     ("line", "told"),
     [
-        (f"{LAUNCHER} --cpu --num_processes 2 x.py --num_processes 9", "for 2 processes .--num_processes 2., "),
+        (f"{LAUNCHER} --cpu --num_processes 2 x.py --num_processes 9", "for 2 .*--num_processes 2., "),
         ("python -m accelerate.commands.launch --num_processes=3 x.py", "for 3 processes .*_processes 3 …"),
         (f"{LAUNCHER} --config_file {{eight}} x.py", r"for 8 processes .*eight_gpus.yaml., "),
         (f"{LAUNCHER} --num_processes 1 x.py", ""),
@@ -130,7 +129,7 @@ def test_the_crew_is_told_in_words() -> None:
     ("words", "crew", "told"),
     [
         (["--cpu", "--num_processes", "2"], "1 process on 1 machine", "(--num_processes 2), and 1 trains"),
-        (["--config_file", "{folder}/multi_cpu.yaml"], "1 process on 1 machine", "asked for 2 processes (num_"),
+        (["--config_file", "{folder}/multi_cpu.yaml"], "1 process on 1 machine", "for 2 processes (num_"),
         (["--multi_gpu", "--num_processes", "2", "--main_process_port", "0"], "2 processes on 1 machine", ""),
         (["--config_file", str(ranks.CONFIGS / "cpu.yaml"), "--main_process_port", "0"], "2 processes", ""),
         (["--config_file", str(ranks.CONFIGS / "one_gpu.yaml")], "1 process on 1 machine", ""),
@@ -213,9 +212,7 @@ def _started(words: list[str], out: Path, **extra: str) -> Iterator[tuple[subpro
 
 def _is_training(pid: int) -> bool:
     words = processes.command_line(pid).split()
-    return (
-        len(words) > 2 and words[0].endswith("python") and any(w.endswith("train_vae.py") for w in words[1:3])
-    )
+    return "python" in "".join(words[:1]) and any(word.endswith("train_vae.py") for word in words[1:3])
 
 
 def _wait_for_step(out: Path, step: int) -> None:
