@@ -40,9 +40,8 @@ machine() {
   if [ $status -ne 0 ] && [ $stopped -eq 1 ]; then exit 4; fi
   exit $status
 }
-export -f machine
 
-srun --kill-on-bad-exit=1 bash -c machine # one machine that fails ends the others, which wait for it
+srun --kill-on-bad-exit=1 bash -c "$(declare -f machine); machine" # one that fails ends the others, which wait for it
 status=$?
 if [ $status -eq 4 ]; then scontrol requeue "$SLURM_JOB_ID"; fi
 exit $status

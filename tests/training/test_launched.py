@@ -190,7 +190,7 @@ def test_the_launcher_of_one_dies_alone_and_its_process_is_told_itself(
         steps = len((tmp_path / "run" / run.LOG).read_text().splitlines())
         _wait_for_step(tmp_path / "run", steps + 2)  # it trains on
         os.kill(pids[0], signal.SIGTERM)
-        processes.wait_for(lambda: not processes.command_line(pids[0]), "the process's end")
+        assert "stopped: SIGTERM" in processes.ended(process)[1]  # until its end it holds the pipe
     assert run.checkpoints(tmp_path / "run")
 
 
@@ -201,13 +201,15 @@ def _started(words: list[str], out: Path, **extra: str) -> Iterator[tuple[subpro
     process = processes.start(*words, env=env)
     pids: list[int] = []
     try:
-        _wait_for_step(out, 3)
+        _wait_for_step(out, 3, process)
         pids = [pid for pid in processes.descendants(process.pid) if _is_training(pid)]
         yield process, pids
     finally:
         for pid in [*pids, process.pid]:
             if process.poll() is None or _is_training(pid):
                 processes.kill(pid)
+        if process.stdout:
+            process.stdout.close()
 
 
 def _is_training(pid: int) -> bool:
@@ -215,9 +217,14 @@ def _is_training(pid: int) -> bool:
     return "python" in "".join(words[:1]) and any(word.endswith("train_vae.py") for word in words[1:3])
 
 
-def _wait_for_step(out: Path, step: int) -> None:
+def _wait_for_step(out: Path, step: int, process: subprocess.Popen[str] | None = None) -> None:
     path = out / run.LOG
-    processes.wait_for(lambda: path.exists() and len(path.read_text().splitlines()) >= step, f"step {step}")
+
+    def is_there() -> bool:
+        assert process is None or process.poll() is None, processes.ended(process)
+        return path.exists() and len(path.read_text().splitlines()) >= step
+
+    processes.wait_for(is_there, f"step {step}")
 
 
 # --------------------------------------------------------------------------------------------------- examples
@@ -266,7 +273,7 @@ def test_the_slurm_example_saves_and_goes_back_into_the_queue(
         assert len(pids) == 2
         step = processes.descendants(process.pid)
         if to == "the shell of the step":
-            step = [pid for pid in step if processes.command_line(pid) == "bash -c machine"][:1]
+            step = [pid for pid in step if processes.command_line(pid).startswith("bash -c machine")][:1]
         for pid in step:
             processes.kill(pid, signal.SIGUSR1)
         code, said = processes.ended(process)
