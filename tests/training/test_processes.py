@@ -146,7 +146,7 @@ def assert_same_training(out: Path, other: Path, rel: float = 1e-5) -> None:
     ours, theirs = losses(out), losses(other)
     assert len(ours) == len(theirs)
     for mine, its in zip(ours, theirs, strict=True):
-        assert mine == pytest.approx(its, rel=rel, abs=1e-7)
+        assert mine == pytest.approx(its, rel=rel, abs=1e-6)  # the adversarial term is a mean around 0
     assert seen(out) == seen(other)
     mine_by_name, its_by_name = tensors(out), tensors(other)
     assert mine_by_name.keys() == its_by_name.keys()
@@ -179,7 +179,8 @@ def test_every_number_of_processes_goes_on_as_every_other(world: World, tmp_path
         assert_same_training(out, tmp_path / "alone")
 
 
-@pytest.mark.parametrize("kind", ["dit"])
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["vae", "dit"])
 def test_portions_train_as_the_whole(
     world: World, alone: Callable[[str], Path], tmp_path: Path, kind: str
 ) -> None:
@@ -187,7 +188,10 @@ def test_portions_train_as_the_whole(
     assert_same_training(tmp_path / "run", alone(kind))
 
 
-@pytest.mark.parametrize(("before", "after"), [("divided", "copies"), ("copies", "divided")])
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [("divided", "copies"), pytest.param("copies", "divided", marks=pytest.mark.slow)],
+)
 def test_weights_divided_among_processes_train_as_copies_do(
     world: World, alone: Callable[[str], Path], tmp_path: Path, before: str, after: str
 ) -> None:
@@ -215,8 +219,9 @@ def validations(out: Path) -> dict[tuple[int, str, str], float]:
     }
 
 
+@pytest.mark.slow
 def test_half_precision_is_the_same_for_divided_weights(world: World, tmp_path: Path) -> None:
-    """Accelerate's own policy would round what goes in, and every weight: the losses show that by 1e-2."""
+    """Accelerate's own policy would round what goes in, and every weight."""
     for name, is_divided in (("copies", False), ("divided", True)):
         world.train("dit", tmp_path / name, 2, is_divided=is_divided, pace__steps=2, precision="bf16")
     world.train("dit", tmp_path / "whole", 1, pace__steps=2)
