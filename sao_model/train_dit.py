@@ -32,6 +32,7 @@ from sao_model.training import (
     optimiser,
     preflight,
     processes,
+    sharding,
     snapshot,
     state,
     validation,
@@ -164,9 +165,9 @@ def _begin(config: Config, dataset: Dataset, vae: str, out: Path, resume: str) -
     model.to(accelerator.device).dit.checkpointing = config.checkpointing
     velocity = Velocity(model)
     made = optimiser.make(state.trained(velocity).values(), config.optimiser)
-    wrapped, optim = accelerator.prepare(velocity, made)
+    wrapped, optim = sharding.prepare(accelerator, velocity, made)
     average = ema.Ema(velocity, config.ema)
-    learner = Learner(name="", module=velocity, optim=optim.optimizer, average=average)
+    learner = Learner(name="", module=velocity, optim=optim, average=average)
     if found:
         state.restore(found, [learner])
     return _Begun(

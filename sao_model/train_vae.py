@@ -35,6 +35,7 @@ from sao_model.training import (
     noise,
     optimiser,
     processes,
+    sharding,
     snapshot,
     state,
     validation,
@@ -168,9 +169,9 @@ def _begin(config: Config, dataset: Dataset, out: Path, resume: str) -> _Begun:
     vae.checkpointing = config.checkpointing
     rebuild = Reconstruction(vae)
     made = optimiser.make(state.trained(vae).values(), config.optimiser)
-    wrapped, optim = accelerator.prepare(rebuild, made)
+    wrapped, optim = sharding.prepare(accelerator, rebuild, made)
     average = ema.Ema(vae, config.ema)
-    ours = Learner(name="", module=vae, optim=optim.optimizer, average=average)
+    ours = Learner(name="", module=vae, optim=optim, average=average)
     theirs, wrapped_judge = adversary.make(config.adversary, config.has_adversary, config.seed, accelerator)
     if found:
         state.restore(found, [ours, theirs] if theirs else [ours])

@@ -30,7 +30,14 @@ THEIRS = {
     "pip": {"--force-reinstall"},
     "ray": {"--head", "--working-dir", "--runtime-env"},
     "hf": {"--local-dir", "--repo-type", "--revision"},
-    "accelerate": {"--machine", "--main", "--mixed", "--num"},  # as far as a name goes without "_"
+    "accelerate": {
+        "--cpu",
+        "--machine",
+        "--main",
+        "--mixed",
+        "--multi",
+        "--num",
+    },  # as far as a name goes without "_"
 }
 
 

@@ -72,6 +72,10 @@ class Warm:
             codes = self._codes(commands)
             return [_answer(job, code) for job, code in zip(jobs, codes, strict=True)]
 
+    def children(self) -> list[int]:
+        """Ids of the commands that run just now, in the order in which they were given."""
+        return processes.descendants(self._server.pid)
+
     def _codes(self, commands: list[tuple[str | Path, ...]]) -> list[int]:
         assert self._server.stdout is not None
         if not select.select([self._server.stdout], [], [], _PATIENCE)[0]:

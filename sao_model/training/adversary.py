@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from sao_model import adversarial, checkpoint, discriminator, opened
 from sao_model.discriminator import Discriminator
-from sao_model.training import optimiser, state
+from sao_model.training import optimiser, sharding, state
 from sao_model.training.state import Learner
 
 # Fields named like these modules would hide them from whoever reads the types of a nested table.
@@ -122,8 +122,8 @@ def make(
         judges = Discriminator(config.discriminator)
     judges.to(accelerator.device)
     made = optimiser.make(judges.parameters(), config.optimiser)
-    wrapped, optim = accelerator.prepare(Judgement(judges), made)
-    return Learner(name="discriminator", module=judges, optim=optim.optimizer), wrapped
+    wrapped, optim = sharding.prepare(accelerator, Judgement(judges), made)
+    return Learner(name="discriminator", module=judges, optim=optim), wrapped
 
 
 def go_on_from(folder: str, theirs: Learner) -> None:

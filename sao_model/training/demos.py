@@ -17,12 +17,12 @@ from torch import Tensor
 
 from sao_data.errors import UsageError
 from sao_data.records import SAMPLE_RATE
-from sao_model import run
+from sao_model import run, weights
 from sao_model.codec import Codec
 from sao_model.model import StableAudioModel
 from sao_model.request import USUAL_SECONDS, Guidance, Sampling, Sound
 from sao_model.sounds import writing
-from sao_model.training import sharding, state
+from sao_model.training import sharding, snapshot, state
 from sao_model.training.ema import Ema
 from sao_model.training.validation import Windows
 
@@ -55,23 +55,20 @@ class Config:
 
 @torch.no_grad()
 def generate(model: StableAudioModel, average: Ema, config: Config, here: Loop, step: int) -> None:
-    """Sounds of the prompts, from averaged weights and from those as trained. Processes share the prompts;
-    where weights are divided among them, all make each."""
+    """Sounds of the prompts, from averaged weights and from those as trained. Processes share the prompts."""
     window = model.config.num_frames / model.config.sample_rate
     seconds = min(config.seconds or USUAL_SECONDS, window)
     how = Sampling(steps=config.steps, guidance=Guidance(), cfg_scale=config.cfg_scale)
-    is_divided = any(map(sharding.is_divided, model.dit.parameters()))
     rank, world = here.accelerator.process_index, here.accelerator.num_processes
-    numbers = range(len(config.prompts)) if is_divided else range(rank, len(config.prompts), world)
     folder = _folder(here, step)
     with here.timed("sounds"):
         for which, applied in (("ema", average.applied()), ("raw", contextlib.nullcontext())):
             with applied, here.accelerator.autocast():
-                for n in numbers:
+                whole = _whole(model)
+                for n in range(rank, len(config.prompts), world):
                     sound = Sound(prompt=config.prompts[n], seconds=seconds, seed=config.seed + n)
-                    (made_CT,) = model.generate([sound], how)
-                    if not is_divided or here.accelerator.is_main_process:
-                        _write(folder / f"{which}-{n:02d}.flac", made_CT, model.config.sample_rate)
+                    (made_CT,) = whole.generate([sound], how)
+                    _write(folder / f"{which}-{n:02d}.flac", made_CT, model.config.sample_rate)
         here.accelerator.wait_for_everyone()
     facts = [
         {"file": f"{which}-{n:02d}.flac", "weights": which, "prompt": prompt, "seed": config.seed + n}
@@ -102,6 +99,20 @@ def reconstruct(codec: Codec, average: Ema, held: Windows, config: Config, here:
             fact: dict[str, Any] = {"file": f"{which}-{n:02d}.flac", "weights": which, "prompt": sample.key}
             facts.append({**fact, "seed": None, "seconds": seconds})
     _list(folder, facts, here)
+
+
+def _whole(model: StableAudioModel) -> StableAudioModel:
+    """The model; where its weights are divided among processes, a copy that has all: only a whole forward
+    pass puts divided ones together, and a sampler calls parts of it."""
+    named = dict(model.dit.named_parameters())
+    if not any(map(sharding.is_divided, named.values())):
+        return model
+    whole = snapshot.empty(model.config)
+    whole.codec, whole.text = model.codec, model.text
+    for name in ("dit", "conditioners"):
+        parts = model.get_submodule(name).named_parameters()
+        weights.put(whole.get_submodule(name), {n: sharding.whole(p) for n, p in parts})
+    return whole
 
 
 def _folder(here: Loop, step: int) -> Path:

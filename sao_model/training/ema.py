@@ -32,7 +32,7 @@ class Ema:
         self.config = config or Config()
         self.num_updates = 0
         self._module = module
-        self.averages = {name: self._here(p, copy=True) for name, p in _trained(module)}
+        self.averages = {name: self._here(p, copy=True) for name, p in sharding.trained(module)}
 
     @property
     def decay(self) -> float:
@@ -46,13 +46,13 @@ class Ema:
     def update(self) -> None:
         """Take in the module's weights after an optimiser step."""
         self.num_updates += 1
-        weights = [self._here(p) for _, p in _trained(self._module)]
+        weights = [self._here(p) for _, p in sharding.trained(self._module)]
         torch._foreach_lerp_(list(self.averages.values()), weights, 1 - self.decay)
 
     @contextlib.contextmanager
     def applied(self) -> Iterator[None]:
         """The module with the averages as weights; its own come back on leaving."""
-        own = {name: sharding.local(p.detach()).clone() for name, p in _trained(self._module)}
+        own = {name: sharding.local(p.detach()).clone() for name, p in sharding.trained(self._module)}
         self._overwrite(self.averages)
         try:
             yield
@@ -61,7 +61,7 @@ class Ema:
 
     def state_dict(self) -> dict[str, Tensor]:
         """Tensors for a checkpoint, the number of updates among them; divided ones are so still."""
-        named = dict(_trained(self._module))
+        named = dict(sharding.trained(self._module))
         averages = {name: sharding.like(average, named[name]) for name, average in self.averages.items()}
         return {**averages, _COUNT: torch.tensor(self.num_updates)}
 
@@ -70,20 +70,16 @@ class Ema:
         """Continue from a checkpoint's whole tensors; the names must be the same."""
         assert set(state) == {*self.averages, _COUNT}, set(state) ^ {*self.averages, _COUNT}
         self.num_updates = int(state[_COUNT])
-        named = dict(_trained(self._module))
+        named = dict(sharding.trained(self._module))
         for name, average in self.averages.items():
             sharding.put(sharding.like(average, named[name]), state[name])
 
     @torch.no_grad()
     def _overwrite(self, values: Mapping[str, Tensor]) -> None:
-        for name, parameter in _trained(self._module):
+        for name, parameter in sharding.trained(self._module):
             sharding.local(parameter).copy_(values[name])
 
     def _here(self, parameter: Tensor, *, copy: bool = False) -> Tensor:
         """This process's part of a parameter, float32, where averages lie."""
         part = sharding.local(parameter.detach())
         return part.to(self.config.device or part.device, torch.float32, copy=copy)
-
-
-def _trained(module: nn.Module) -> Iterator[tuple[str, nn.Parameter]]:
-    return ((name, p) for name, p in module.named_parameters() if p.requires_grad)

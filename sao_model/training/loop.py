@@ -108,7 +108,8 @@ class Loop:
     @contextlib.contextmanager
     def running(self) -> Iterator[None]:
         """Make the folder, keep the log up to the state, listen for signals, show the progress."""
-        with processes.locked_run(self.out, self.accelerator), self._stop.listening():
+        alone = processes.locked_run(self.out, self.accelerator)
+        with processes.ending_together(), alone, self._stop.listening():
             if self.accelerator.is_main_process:
                 self.out.mkdir(parents=True, exist_ok=True)
                 run.clear_unfinished(self.out)
@@ -228,7 +229,7 @@ class Loop:
                 self.must_roll_back()
             return
         with self.timed("save"):
-            tensors = state.tensors(learners)
+            tensors = state.tensors(learners, keep=self.accelerator.is_main_process)
             folder = run.checkpoint_folder(self.out, step)
             if self.accelerator.is_main_process:
                 self._saver.start(folder, lambda: self._publish(folder, write, tensors))
@@ -253,7 +254,7 @@ class Loop:
         if self.accelerator.is_main_process:
             page.refresh(self.out)
             self._progress.finish()
-        failure = processes.from_main(self.accelerator, lambda: self._saver.failure)
+        failure = processes.from_main(self.accelerator, self._ended)
         self.accelerator.end_training()
         again = "run the same command again to continue"
         if failure:
@@ -262,6 +263,12 @@ class Loop:
             name = self._stop.asked or "a signal to another process"
             raise Stopped(f"{name}: step {self.state.step} is saved in {self.out}; {again}")
         return run.resolve(self.out) if self.pace.save_every else self.out
+
+    def _ended(self) -> str:
+        """On the main process, before others end and a launcher ends it with them. Why it is not saved."""
+        while self.accelerator.trackers:
+            self.accelerator.trackers.pop().finish()
+        return self._saver.failure
 
     def _publish(self, folder: Path, write: Write, tensors: dict[str, Tensor]) -> None:
         """In the background: the checkpoint, then the pointer to it, then older ones go."""

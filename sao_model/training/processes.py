@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
+import gc
+import logging
 import os
 import platform
+import re
 import secrets
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Protocol
@@ -14,12 +19,15 @@ import torch
 from accelerate import Accelerator
 from accelerate.utils import broadcast_object_list, gather_object
 
-from sao_data.config import canonical, digest
+from sao_data.config import canonical
 from sao_data.dataset.reader import Dataset
-from sao_data.errors import SaoError, UsageError
+from sao_data.errors import SaoError, Stopped, UsageError
 from sao_data.storage.backend import LocalStorage
-from sao_model import run
+from sao_model import launched, run
 from sao_model.monitoring import trackers
+from sao_model.training import sharding
+
+log = logging.getLogger(__name__)
 
 # What a run's folder holds (run.py), and its lock.
 _OURS = {run.CONFIG, run.LOG, run.VALIDATION, run.SOUNDS, run.CHECKPOINTS, run.PAGE, run.TRACKING, "lock"}
@@ -32,6 +40,24 @@ _LAUNCHED = {
     "ACCELERATE_USE_MEGATRON_LM": _WAYS,
 }
 _IS_DIVIDED = "ACCELERATE_USE_FSDP"
+# What the config file may say of FSDP: the variable, its key there, the value that works here, and why.
+_DIVIDED = (
+    ("FSDP_VERSION", "fsdp_version", "2", "version 1 is another thing"),
+    ("FSDP_OFFLOAD_PARAMS", "fsdp_offload_params", "false", "it was never tried here"),
+    (
+        "FSDP_ACTIVATION_CHECKPOINTING",
+        "fsdp_activation_checkpointing",
+        "false",
+        "checkpointing does it",
+    ),
+    ("FSDP_CPU_RAM_EFFICIENT_LOADING", "fsdp_cpu_ram_efficient_loading", "false", "all processes load it"),
+    ("FSDP_AUTO_WRAP_POLICY", "fsdp_auto_wrap_policy", "TRANSFORMER_BASED_WRAP", "block by block"),
+    ("FSDP_TRANSFORMER_CLS_TO_WRAP", "fsdp_transformer_layer_cls_to_wrap", "Block", "the blocks' class"),
+)
+# What Gloo says, in errors without a type of their own, when a process on the other side has gone.
+_LOST = re.compile(r"gloo/transport|Connection (closed|reset|refused)|Broken pipe|Timed out waiting", re.I)
+_BREATH = 0.2  # seconds in which Gloo's threads may have the interpreter
+_held: list[Any] = []  # see _hold_group
 _PROBES = 5  # looks for a file that another machine wrote: network file systems are late by seconds
 
 
@@ -61,19 +87,25 @@ def make_accelerator(config: ProcessSettings, out: Path, *, may_divide: bool = F
         asked = os.environ.get(name, "")
         if asked.lower() not in ("", "no", "false", "0", "1", precision):
             raise UsageError(f"accelerate launch: {name}={asked} has no effect here; {setting}")
-    _check_divided(may_divide)
-    return Accelerator(
+    plan = sharding.plan() if _is_divided(may_divide) else None
+    accelerator = Accelerator(
         cpu=not torch.cuda.is_available(),
         mixed_precision=precision,
         log_with=trackers.checked(config.trackers) or None,
         project_dir=out / run.TRACKING,
+        fsdp_plugin=plan,
     )
+    if plan:
+        sharding.divide(accelerator, plan)
+    _hold_group()
+    return accelerator
 
 
 def check(accelerator: Accelerator, config: ProcessSettings, dataset: Dataset) -> None:
-    """UsageError, on all processes, where they cannot train together."""
+    """UsageError, on all processes, where they cannot train together; else say who trains: the first line."""
     check_share(config.batch_size, config.accumulate, accelerator.num_processes)
     check_agree(accelerator, config, dataset)
+    _tell(accelerator, config)
 
 
 def check_share(batch_size: int, accumulate: int, world: int) -> None:
@@ -95,20 +127,19 @@ def check_agree(accelerator: Accelerator, config: Any, dataset: Dataset) -> None
     """UsageError on every process, naming those that were started with something else than the first."""
     facts = dataset.facts
     mine = {
-        "config": digest(canonical(config)),
         "dataset": f"{facts['name']} {facts['version']} {facts['root_digest'][:12]}",
         "torch": torch.__version__,
+        **{f"config: {name}": value for name, value in _flat(canonical(config))},
     }
-    every = gather_object([{**mine, "place": _place(accelerator)}])
-    _settle(accelerator)
-    for other in every[1:]:
-        differing = [name for name in mine if other[name] != every[0][name]]
-        if differing:
-            what = differing[0]
-            raise UsageError(
-                f"{other['place']} has another {what} than {every[0]['place']}: {other[what][:60]}, not "
-                f"{every[0][what][:60]}; start all processes with the same command, files and packages"
-            )
+    every = gather_object([(_place(accelerator), mine)])
+    first_place, first = every[0]
+    for place, other in every[1:]:
+        for name in sorted(first.keys() | other.keys()):
+            if (theirs := other.get(name)) != (ours := first.get(name)):
+                raise UsageError(
+                    f"{place} has another {name} than {first_place}: {theirs}, not {ours}; start all "
+                    "processes with the same command, files and packages"
+                )
 
 
 def check_shared(accelerator: Accelerator, out: Path) -> None:
@@ -122,7 +153,6 @@ def check_shared(accelerator: Accelerator, out: Path) -> None:
     broadcast_object_list(token)
     found = _is_there(out / token[0])
     missing = [place for place, is_there in gather_object([(_place(accelerator), found)]) if not is_there]
-    _settle(accelerator)
     if accelerator.is_main_process:
         (out / token[0]).unlink()
     if missing:
@@ -141,10 +171,23 @@ def from_main(accelerator: Accelerator, make: Any) -> Any:
         except SaoError as error:
             answer = [error]
     broadcast_object_list(answer)
-    _settle(accelerator)
     if isinstance(answer[0], SaoError):
         raise answer[0]
     return answer[0]
+
+
+@contextlib.contextmanager
+def ending_together() -> Iterator[None]:
+    """Stopped where another process has ended: what the network says of that names no cause."""
+    try:
+        yield
+    except RuntimeError as error:
+        if not isinstance(error, torch.distributed.DistError) and not _LOST.search(str(error)):
+            raise
+        raise Stopped(
+            "another process has ended or does not answer: what it said last names the cause; run the same "
+            "command again to continue from the last checkpoint"
+        ) from error
 
 
 @contextlib.contextmanager
@@ -166,22 +209,66 @@ def locked_run(out: Path, accelerator: Accelerator) -> Iterator[None]:
         yield
 
 
-def _check_divided(may_divide: bool) -> None:
+def _tell(accelerator: Accelerator, config: ProcessSettings) -> None:
+    """Say who trains, on what, how much of a batch each; and where something else was asked for."""
+    every: list[tuple[str, str]] = gather_object([(platform.node(), launched.device(accelerator.device))])
+    if accelerator.is_main_process:
+        world, rest = accelerator.num_processes, launched.instead(accelerator.num_processes)
+        how = ", weights divided among them (FSDP2)" if accelerator.state.is_fsdp2 else ""
+        share = config.batch_size // world // config.accumulate
+        log.info(
+            "%s%s; a batch of %d is %d x %d in memory at a time x accumulate = %d",
+            launched.crew(every), how, config.batch_size, world, share, config.accumulate,
+        )  # fmt: skip
+        if rest:
+            log.warning("%s", rest)
+
+
+def _is_divided(may_divide: bool) -> bool:
+    """Was FSDP asked for? UsageError for what it cannot do here."""
     if os.environ.get(_IS_DIVIDED, "").lower() not in ("1", "true", "yes"):
-        return
+        return False
     if not may_divide:
         raise UsageError(
             f"accelerate launch: {_IS_DIVIDED} has no effect here: the codec trains on copies of the whole "
             "model (DDP); leave FSDP out"
         )
-    if os.environ.get("FSDP_VERSION", "1") != "2":
-        raise UsageError("accelerate launch: FSDP of version 1; set fsdp_version: 2 in its config file")
+    for variable, key, wanted, why in _DIVIDED:
+        asked = os.environ.get(variable, "")
+        if asked.lower() != wanted.lower():
+            raise UsageError(
+                f"accelerate launch: {key}: {asked or 'not said'}; want {wanted} ({why}), as in "
+                "manifests/accelerate/fsdp2.yaml"
+            )
+    return True
 
 
-def _settle(accelerator: Accelerator) -> None:
-    """Behind objects that went around: their tensors are let go by a thread of Gloo's that needs the
-    interpreter for it. Who ends a process group while it waits for that holds the interpreter, for ever."""
-    accelerator.wait_for_everyone()
+def _hold_group() -> None:
+    """Gloo's threads let go of tensors when they get to it, and need the interpreter for that. Whoever drops
+    the last reference to a process group joins them: DDP's reducer holds the interpreter meanwhile, for ever;
+    an interpreter that has ended aborts the process. So the last reference is ours, which is dropped by a
+    destructor that lets the interpreter go, before that ends."""
+    if torch.distributed.is_initialized() and not _held:
+        _held.append(torch.distributed.group.WORLD)
+        atexit.register(_let_go)
+
+
+def _let_go() -> None:
+    if torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
+    gc.collect()  # wrapped modules hold the group, and are in circles
+    _held.clear()
+    if sharding.was_divided():
+        time.sleep(_BREATH)  # PyTorch's memory of what it did to divided tensors holds the group still
+
+
+def _flat(table: Any, start: str = "") -> Iterator[tuple[str, str]]:
+    """Settings by their whole names."""
+    if not isinstance(table, dict):
+        yield start, str(table)
+        return
+    for key, value in table.items():
+        yield from _flat(value, f"{start}.{key}" if start else key)
 
 
 def _place(accelerator: Accelerator) -> str:

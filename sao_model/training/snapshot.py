@@ -33,7 +33,7 @@ def of_model(model: StableAudioModel, accelerator: Accelerator) -> StableAudioMo
     None on processes that write nothing."""
     if not accelerator.is_main_process:
         return None
-    shell = _empty(model.config)
+    shell = empty(model.config)
     is_moved = accelerator.device.type != "cpu"
     shell.codec = copy.deepcopy(model.codec) if is_moved else model.codec
     shell.text = copy.deepcopy(model.text) if is_moved else model.text
@@ -45,7 +45,7 @@ def of_codec(config: preset.Config, promise: Declared, accelerator: Accelerator)
     """A model to save from, of which only the codec is stored; None on processes that write nothing."""
     if not accelerator.is_main_process:
         return None
-    shell = _empty(config)
+    shell = empty(config)
     shell.terms = promise.terms_of_parts()
     return shell
 
@@ -89,6 +89,7 @@ def writer(
     return write
 
 
-def _empty(config: preset.Config) -> StableAudioModel:
+def empty(config: preset.Config) -> StableAudioModel:
+    """A model without memory for its weights."""
     with torch.device("meta"):
         return StableAudioModel(config)

@@ -69,11 +69,12 @@ class Learner:
 
 def trained(module: nn.Module) -> dict[str, nn.Parameter]:
     """The weights that are learned, by name."""
-    return {name: p for name, p in module.named_parameters() if p.requires_grad}
+    return dict(sharding.trained(module))
 
 
-def tensors(learners: Sequence[Learner]) -> dict[str, Tensor]:
-    """Copies, on the CPU, of weights as trained, averages and moments. All processes take part."""
+def tensors(learners: Sequence[Learner], *, keep: bool = True) -> dict[str, Tensor]:
+    """Copies, on the CPU, of weights as trained, averages and moments. Where these are divided all processes
+    take part, those that do not `keep` them with nothing in memory."""
     found: dict[str, Tensor] = {}
     for learner in learners:
         parts: list[tuple[str, Mapping[str, Tensor]]] = [("weight|", learner.named)]
@@ -82,7 +83,10 @@ def tensors(learners: Sequence[Learner]) -> dict[str, Tensor]:
         parts.append(("optimiser|", optimiser.state(learner.optim, learner.named)))
         for prefix, part in parts:
             for name, value in part.items():
-                found[f"{learner.start}{prefix}{name}"] = sharding.whole_copy(value)
+                if keep:
+                    found[f"{learner.start}{prefix}{name}"] = sharding.whole_copy(value)
+                else:
+                    sharding.whole(value)
     return found
 
 

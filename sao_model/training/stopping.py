@@ -1,7 +1,8 @@
 """A stop that is asked for by signal: the step is finished, all is saved, the run ends with exit code 4.
 
-A batch system sends SIGTERM or SIGUSR1 to one process, or to all of them at moments that differ. So a signal
-only leaves a note; whether a run stops is decided by all of its processes together, once a step.
+A batch system sends SIGTERM or SIGUSR1 to one process, or to all of them at moments that differ, and a
+launcher that gets one passes it on: it may come twice. So a signal only leaves a note; whether a run stops is
+decided by all of its processes together, once a step.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ class Stop:
 
     @contextlib.contextmanager
     def listening(self) -> Iterator[None]:
-        """Take signals meanwhile; a second one ends the process as it would have without us."""
+        """Take signals meanwhile; behind the first, Ctrl-C ends the process as it would have without us."""
         before = {number: signal.getsignal(number) for number in SIGNALS}
 
         def restore() -> None:
@@ -33,9 +34,10 @@ class Stop:
                 signal.signal(number, handler)
 
         def take(number: int, frame: FrameType | None) -> None:
-            self.asked = signal.Signals(number).name
-            log.warning("%s: this step is finished, then everything is saved", self.asked)
-            restore()
+            if not self.asked:
+                log.warning("%s: this step is finished, then all is saved", signal.Signals(number).name)
+                signal.signal(signal.SIGINT, before[signal.SIGINT])
+            self.asked = self.asked or signal.Signals(number).name
 
         for number in SIGNALS:
             signal.signal(number, take)
