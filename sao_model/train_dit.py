@@ -100,7 +100,7 @@ def train(
     model, average, learners = begun.model, begun.average, [begun.learner]
     times = noise.Times(config.times, config.seed)
     settings = replace(config.stream, window_frames=model.config.num_frames)
-    with loop.stream(settings, config, dataset, begun.accelerator, begun.state) as stream, here.running():
+    with state.stream(settings, config, dataset, begun.accelerator, begun.state) as stream, here.running():
         held = validation.windows(dataset, stream.config, config.validation, config.pace, begun.accelerator)
         if not begun.found:
             preflight.check_codec(model.codec, held, config.preflight, begun.accelerator)

@@ -101,7 +101,7 @@ def train(config: Config, dataset: Dataset, out: Path, *, resume: str, progress:
     vae, loss = rebuild.codec, CodecLoss(config, theirs, begun.accelerator)
     learners = [ours, theirs] if theirs else [ours]
     with (
-        loop.stream(config.stream, config, dataset, begun.accelerator, begun.state) as stream,
+        state.stream(config.stream, config, dataset, begun.accelerator, begun.state) as stream,
         here.running(),
     ):
         held = validation.windows(dataset, stream.config, config.validation, config.pace, begun.accelerator)

@@ -16,10 +16,9 @@ from accelerate import Accelerator
 from accelerate.utils import gather_object
 from torch import Tensor, nn
 
-from sao_data.dataset.reader import Dataset
 from sao_data.errors import IntegrityError, Stopped, UsageError
 from sao_data.loading.crop import Floats
-from sao_data.loading.stream import Stream, StreamBatch, StreamConfig, StreamedSample
+from sao_data.loading.stream import Stream, StreamBatch, StreamedSample
 from sao_model import run, weights
 from sao_model.monitoring import journal, logs, page, trackers
 from sao_model.monitoring.journal import Journal
@@ -70,15 +69,6 @@ class Portion:
     samples: tuple[StreamedSample, ...]
     audio: Floats
     is_last: bool
-
-
-class LoopSettings(Protocol):
-    """What both trainings' configs say of their batches."""
-
-    @property
-    def seed(self) -> int: ...
-    @property
-    def batch_size(self) -> int: ...
 
 
 class Loop:
@@ -307,20 +297,6 @@ class Loop:
         numbers = torch.tensor(flags, dtype=torch.float32, device=self.accelerator.device)
         torch.distributed.all_reduce(numbers, op=torch.distributed.ReduceOp.MAX)
         return tuple(bool(number) for number in numbers.tolist())
-
-
-def stream(
-    settings: StreamConfig, config: LoopSettings, dataset: Dataset, accelerator: Accelerator, begun: LoopState
-) -> Stream:
-    """What this process draws, from where the run goes on; the training's seed decides."""
-    return Stream(
-        dataset,
-        replace(settings, seed=config.seed),
-        batch_size=config.batch_size,
-        rank=accelerator.process_index,
-        world_size=accelerator.num_processes,
-        state=begun.stream,
-    )
 
 
 def mean(found: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:

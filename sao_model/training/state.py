@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
+from accelerate import Accelerator
 from torch import Tensor, nn
 
 from sao_data.config import canonical, parse
 from sao_data.dataset.reader import Dataset
 from sao_data.errors import UsageError
-from sao_data.loading.stream import Stream, StreamState
+from sao_data.loading.stream import Stream, StreamConfig, StreamState
 from sao_data.storage import checksums, documents
 from sao_model import checkpoint
 from sao_model.declared import Declared
@@ -47,6 +48,15 @@ class _Loop:
     state: dict[str, Any]
 
 
+class LoopSettings(Protocol):
+    """What both trainings' configs say of their batches."""
+
+    @property
+    def seed(self) -> int: ...
+    @property
+    def batch_size(self) -> int: ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Learner:
     """Weights that one optimiser changes, with the optimiser and their averages."""
@@ -70,6 +80,20 @@ class Learner:
 def trained(module: nn.Module) -> dict[str, nn.Parameter]:
     """The weights that are learned, by name."""
     return dict(sharding.trained(module))
+
+
+def stream(
+    settings: StreamConfig, config: LoopSettings, dataset: Dataset, accelerator: Accelerator, begun: LoopState
+) -> Stream:
+    """What this process draws, from where the run goes on; the training's seed decides."""
+    return Stream(
+        dataset,
+        replace(settings, seed=config.seed),
+        batch_size=config.batch_size,
+        rank=accelerator.process_index,
+        world_size=accelerator.num_processes,
+        state=begun.stream,
+    )
 
 
 def tensors(learners: Sequence[Learner], *, keep: bool = True) -> dict[str, Tensor]:
