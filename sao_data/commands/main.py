@@ -26,9 +26,8 @@ def main(arguments: list[str] | None = None) -> int:
     for name, module in verbs.items():
         verb = commands.add_parser(name, help=module.HELP, description=module.__doc__)
         module.add_arguments(verb)
-        verb.set_defaults(run=module.run)
     parsed = parser.parse_args(arguments)
-    return common.guard(lambda: int(parsed.run(parsed)))
+    return common.guard(lambda: int(verbs[parsed.verb].run(parsed)))
 
 
 def _verbs() -> dict[str, ModuleType]:

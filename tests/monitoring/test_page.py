@@ -14,6 +14,7 @@ from sao_data.errors import IntegrityError, UsageError
 from sao_model import run, train_vae
 from sao_model.monitoring import charts, logs, page
 from tests.training.test_training import Silent, vae_config
+from tests.warm import Warm
 
 HOSTILE = '<script>alert("1")</script>'
 
@@ -234,3 +235,10 @@ def test_a_copy_of_a_run_shows_its_sounds(trained: Path, tmp_path: Path) -> None
     """All links are relative: the folder may go anywhere."""
     moved = Path(shutil.copytree(trained, tmp_path / "else where"))
     assert all((moved / str(each["src"])).is_file() for each in Parsed(moved / run.PAGE).all("audio"))
+
+
+def test_the_verb_writes_the_page(tmp_path: Path, warm_torch: Warm) -> None:
+    folder = made(tmp_path / "run", steps=9, lines=[line(1, 1.0), line(2, 2.0)])
+    answer = warm_torch.ran("-m", "sao_data", "train", "page", str(folder))
+    assert (answer.returncode, answer.stdout) == (0, f"{folder / run.PAGE}\n"), answer.stderr
+    assert "2 of 9" in (folder / run.PAGE).read_text()

@@ -64,6 +64,7 @@ series = ["train"]
 OTHERS = {
     "step",
     "seconds",
+    "processes",
     "samples_per_second",
 }  # in a line of the log, beside losses and shares
 
