@@ -73,8 +73,11 @@ def to_resume(out: Path, resume: str) -> Path | None:
             )
         return None
     if resume == "auto":
-        return _newest_whole(found)
+        return _newest_whole(out, found)
     given = resolve(resume)
+    if found and given.resolve().parent != (out / CHECKPOINTS).resolve():
+        log.info("%s: goes on from its own checkpoints, not from %s again", out, given)
+        return _newest_whole(out, found)
     if found and given.resolve() in [path.resolve() for path in found[:-1]]:
         raise UsageError(
             f"{given}: {out} has {found[-1].name} already, in the way; give another --out, or "
@@ -119,7 +122,7 @@ def write(path: Path, data: bytes) -> None:
     os.replace(temporary, path)
 
 
-def _newest_whole(found: list[Path]) -> Path | None:
+def _newest_whole(run: Path, found: list[Path]) -> Path | None:
     """The newest checkpoint whose files are all as their digests say; damaged ones are renamed."""
     for checkpoint in reversed(found):
         said = problem(checkpoint)
@@ -130,8 +133,9 @@ def _newest_whole(found: list[Path]) -> Path | None:
             shutil.rmtree(aside)
         os.replace(checkpoint, aside)
         log.warning("%s; set aside as %s, going on with the one before it", said, aside.name)
-    if found:
+    folder = run / CHECKPOINTS
+    if any(folder.glob(f"{_DAMAGED}*")):  # of this start, or of one before
         raise IntegrityError(
-            f"{found[0].parent}: no checkpoint is whole; restore one from a copy, or train into another --out"
+            f"{folder}: no checkpoint is whole; restore one from a copy, or train into another --out"
         )
     return None

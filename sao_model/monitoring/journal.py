@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import logging
+import math
+import os
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -17,6 +20,8 @@ from torch import Tensor
 from sao_model import run
 
 log = logging.getLogger(__name__)
+
+_HALF = 1 << 62  # step of half a line, written as the run was killed
 
 
 class Journal:
@@ -70,20 +75,39 @@ class Journal:
         self.append(run.LOG, {**at, "processes": self._accelerator.num_processes, **numbers})
         if self._accelerator.is_main_process:
             log.info("step %d of %d  %s", step, self._num_steps, _shown({**losses, **values}))
-        self._accelerator.log(numbers, step=step)
+        self._track(numbers, step)
 
     def tell(self, step: int, which: str, values: Mapping[str, float]) -> None:
         """Append a validation of the averaged weights (`which` = ema), or of those as trained (raw)."""
-        self.append(run.VALIDATION, {"step": step, "weights": which, **values})
+        if bad := [name for name, value in values.items() if not math.isfinite(value)]:
+            log.warning("step %d  validation (%s): not finite: %s", step, which, ", ".join(bad))
+        finite = {name: value for name, value in values.items() if math.isfinite(value)}
+        self.append(run.VALIDATION, {"step": step, "weights": which, **finite})
         if self._accelerator.is_main_process:
             log.info("step %d  validation (%s)  %s", step, which, _shown(values))
-        self._accelerator.log({f"validation/{which}/{k}": value for k, value in values.items()}, step=step)
+        self._track({f"validation/{which}/{name}": value for name, value in finite.items()}, step)
 
     def append(self, name: str, facts: Mapping[str, Any]) -> None:
-        """One line more in a file of the run."""
-        if self._accelerator.is_main_process:
-            with (self._out / name).open("a") as file:
-                file.write(json.dumps(facts, allow_nan=False) + "\n")
+        """One line more in a file of the run, whole or not at all: a full disk does not end a training."""
+        if not self._accelerator.is_main_process:
+            return
+        path, line = self._out / name, json.dumps(facts, allow_nan=False) + "\n"
+        size = path.stat().st_size if path.exists() else 0
+        try:
+            with path.open("ab", buffering=0) as file:
+                written = file.write(line.encode())
+            if written != len(line.encode()):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        except OSError as error:
+            log.warning("%s: a line is not written (%s)", path, error.strerror or error)
+            with contextlib.suppress(OSError):
+                os.truncate(path, size)
+
+    def _track(self, numbers: Mapping[str, float], step: int) -> None:
+        try:
+            self._accelerator.log(dict(numbers), step=step)
+        except OSError as error:
+            log.warning("trackers: step %d is not written (%s)", step, error.strerror or error)
 
     def means(self, values: Mapping[str, Tensor]) -> dict[str, float]:
         """Each value, mean over processes; all take part."""
@@ -102,8 +126,9 @@ class Journal:
 
 def losses(path: Path) -> dict[int, float]:
     """Validation loss of the averaged weights by step."""
-    lines = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
-    return {line["step"]: line["loss"] for line in lines if line["weights"] == "ema"}
+    lines = path.read_text().splitlines() if path.exists() else []
+    found = (json.loads(line) for line in lines if _step(line) < _HALF)
+    return {line["step"]: line["loss"] for line in found if line["weights"] == "ema" and "loss" in line}
 
 
 def _trim(path: Path, step: int) -> None:
@@ -117,7 +142,7 @@ def _step(line: str) -> int:
     try:
         return int(json.loads(line)["step"])
     except (ValueError, KeyError):
-        return 1 << 62  # half a line, written as the run was killed
+        return _HALF
 
 
 def _shown(values: Mapping[str, float]) -> str:

@@ -133,3 +133,5 @@ def go_on_from(folder: str, theirs: Learner) -> None:
         return
     if state.restore_weights(start.folder, theirs):
         log.info("discriminators go on from %s", start.folder)
+    else:
+        log.warning("%s: has no discriminators of this shape; new ones begin", start.folder)

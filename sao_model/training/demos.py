@@ -8,10 +8,12 @@ RUN/sounds/step-00000100/ema-00.flac  averaged weights      raw-00.flac  weights
 from __future__ import annotations
 
 import contextlib
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import soundfile
 import torch
 from torch import Tensor
 
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
     from sao_model.training.loop import Loop
 
 FILE = "sounds.json"
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,8 +128,12 @@ def _folder(here: Loop, step: int) -> Path:
 def _write(path: Path, made_CT: Tensor, sample_rate: int) -> None:
     """A sound that is not finite is left out: weights may be anything while they train."""
     sound_CT = made_CT.float().cpu().numpy()
-    if bool(torch.isfinite(made_CT).all()):
+    if not bool(torch.isfinite(made_CT).all()):
+        return
+    try:
         writing.write(path, sound_CT, sample_rate)
+    except (OSError, soundfile.SoundFileError) as error:  # a full disk does not end a training
+        log.warning("%s: not written (%s)", path, error)
 
 
 def _list(folder: Path, facts: list[dict[str, Any]], here: Loop) -> None:

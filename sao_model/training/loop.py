@@ -29,6 +29,7 @@ from sao_model.training.stopping import Stop
 
 log = logging.getLogger(__name__)
 
+_FORGOTTEN = 100  # times most_skipped good steps, after which returns do not count any more
 Write = Callable[[Path, dict[str, Tensor]], None]  # a checkpoint, from copied tensors
 
 
@@ -60,6 +61,8 @@ class Pace:
         for name, wanted in least.items():
             if getattr(self, name) < wanted:
                 raise UsageError(f"pace.{name}: {getattr(self, name)}; want at least {wanted}")
+        if self.overfit and self.save_every:
+            raise UsageError("pace.overfit is a check and cannot be continued: it needs pace.save_every = 0")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,6 +103,7 @@ class Loop:
         """Make the folder, keep the log up to the state, listen for signals, show the progress."""
         alone = processes.locked_run(self.out, self.accelerator)
         with processes.ending_together(), alone, self._stop.listening():
+            processes.from_main(self.accelerator, self._check_alone)
             if self.accelerator.is_main_process:
                 self.out.mkdir(parents=True, exist_ok=True)
                 run.clear_unfinished(self.out)
@@ -158,7 +162,7 @@ class Loop:
             learner.optim.step()
             self.journal.note({**terms, f"{learner.name or 'model'}_gradient": norm})
         learner.optim.zero_grad()
-        self._count(is_bad)
+        self.state = self.state.counted(learner.name, is_bad, _FORGOTTEN * self.pace.most_skipped)
         if is_bad:
             self._tell_of(batch, not is_finite)
         return not is_bad
@@ -171,18 +175,13 @@ class Loop:
         """The checkpoint that weights are to go back to, after too many steps in a row that were not finite;
         None = none. The data goes on: the same samples would lead there again. IntegrityError if that did not
         help before, or if there is none."""
-        if self.state.in_a_row < self.pace.most_skipped:
+        if self.state.worst < self.pace.most_skipped:
             return None
         self._saver.wait()
-        self.accelerator.wait_for_everyone()
-        newest = self.newest()
+        newest: Path | None = processes.from_main(self.accelerator, self.newest)
         if newest is None or self.state.rollbacks >= self.pace.most_rollbacks:
-            last = f"{newest.name} is finite, but leads here again" if newest else "nothing was saved"
-            raise IntegrityError(
-                f"{self.out}: weights or gradients of {self.state.in_a_row} steps in a row are not finite, "
-                f"up to step {self.state.step}; {last}: {weights.ADVICE}"
-            )
-        self.state = replace(self.state, in_a_row=0, rollbacks=self.state.rollbacks + 1)
+            raise IntegrityError(self._not_finite(newest))
+        self.state = replace(self.state, in_a_row=(), rollbacks=self.state.rollbacks + 1)
         log.warning("step %d: weights go back to %s", self.state.step, newest.name)
         self.journal.append(run.LOG, {"step": self.state.step, logs.BACK: newest.name})
         return newest
@@ -208,17 +207,21 @@ class Loop:
         return self.due(step, self.pace.save_every) or (self._is_stopping and self.pace.save_every > 0)
 
     def save(self, step: int, learners: Sequence[Learner], write: Write) -> None:
-        """Copy what is learned, and have `write` put it into a folder while the next steps go on. Weights
-        that are not finite are not saved, and go back at the next step."""
+        """Copy what is learned, and have `write` put it into a folder while the next steps go on. Nothing is
+        saved behind a step that was not finite: it may be the weights' fault, and they would be gone back to.
+        Weights that are not finite go back at the next step; if there is none, IntegrityError."""
         bad = [weights.not_finite({n: sharding.local(p) for n, p in each.named.items()}) for each in learners]
         (is_bad,) = self._any(any(bad))
-        if is_bad:
-            log.warning("step %d: %s is not finite: not saved", step, max(bad) or "a weight elsewhere")
-            self.state = replace(self.state, in_a_row=self.pace.most_skipped)
+        if is_bad or self.state.worst:
+            what = max(bad) or ("a weight elsewhere" if is_bad else "what it learned from")
+            log.warning("step %d: %s is not finite: not saved", step, what)
             if step == self.pace.steps:
-                self.must_roll_back()
+                raise IntegrityError(self._not_finite(processes.from_main(self.accelerator, self.newest)))
+            if is_bad:
+                self.state = replace(self.state, in_a_row=(("", self.pace.most_skipped),))
             return
         with self.timed("save"):
+            self._saver.wait()  # or two copies of everything would be held
             tensors = state.tensors(learners, keep=self.accelerator.is_main_process)
             folder = run.checkpoint_folder(self.out, step)
             if self.accelerator.is_main_process:
@@ -251,7 +254,9 @@ class Loop:
             raise Stopped(f"{failure}; free some space and {again}")
         if self._is_stopping and self.state.step < self.pace.steps:
             name = self._stop.asked or "a signal to another process"
-            raise Stopped(f"{name}: step {self.state.step} is saved in {self.out}; {again}")
+            newest = processes.from_main(self.accelerator, self.newest)
+            saved = f"{newest.name} is saved" if newest else "nothing is saved"
+            raise Stopped(f"{name}: step {self.state.step} is done, {saved} in {self.out}; {again}")
         return run.resolve(self.out) if self.pace.save_every else self.out
 
     def _ended(self) -> str:
@@ -268,17 +273,26 @@ class Loop:
         losses = journal.losses(self.out / run.VALIDATION)
         known = [path for path in found if run.step_of(path) in losses]
         best = sorted(known, key=lambda path: losses[run.step_of(path)])[: self.pace.keep_best]
-        for old in found[: -self.pace.keep_last]:
-            if old not in best:
+        for old in (path for path in found[: -self.pace.keep_last] if path not in best):
+            try:
                 shutil.rmtree(old)
+            except OSError as error:  # the new one stands all the same
+                log.warning("%s: cannot be deleted (%s); it stays", old, error.strerror or error)
         page.refresh(self.out)
 
-    def _count(self, is_bad: bool) -> None:
-        if is_bad:
-            skipped, in_a_row = self.state.skipped + 1, self.state.in_a_row + 1
-            self.state = replace(self.state, skipped=skipped, in_a_row=in_a_row)
-        elif self.state.in_a_row:
-            self.state = replace(self.state, in_a_row=0)
+    def _check_alone(self) -> None:
+        """UsageError if a training that held the folder before has gone on meanwhile."""
+        newest = self.newest()
+        if newest and run.step_of(newest) > self.state.step:
+            written = f"{self.out}: another training has written {newest.name} meanwhile"
+            raise UsageError(f"{written}; run the same command again")
+
+    def _not_finite(self, newest: Path | None) -> str:
+        num, step, back = max(self.state.worst, 1), self.state.step, self.state.rollbacks
+        last = f"{newest.name} is finite, but leads here again" if newest else "nothing was saved"
+        times = f", after {back} returns (pace.most_rollbacks)" if back else ""
+        what = f"weights or gradients of {num} steps in a row are not finite, up to step {step}{times}"
+        return f"{self.out}: {what}; {last}: {weights.ADVICE}"
 
     def _tell_of(self, batch: StreamBatch, is_here: bool) -> None:
         """Name the samples behind a loss that is not finite; all, where only the gradients are not."""

@@ -81,8 +81,9 @@ def load_state(
 ) -> None:
     """Continue from a checkpoint's moments, whole tensors; processes divide them as they do weights."""
     for name, parameter in named.items():
-        if f"{name}|step" not in tensors:
-            continue  # of an optimiser that had not stepped yet
+        if f"{name}|step" not in tensors:  # of an optimiser that had not stepped yet
+            optimiser.state.pop(parameter, None)
+            continue
         if f"{name}|{_MOMENTS[0]}" in tensors:
             entry: dict[str, Any] = {"step": tensors[f"{name}|step"].clone()}
             for key in _MOMENTS:

@@ -170,6 +170,8 @@ def from_main(accelerator: Accelerator, make: Any) -> Any:
             answer = [make()]
         except SaoError as error:
             answer = [error]
+        except OSError as error:  # weather on one machine; the others must not wait for it
+            answer = [Stopped(f"{error}; run the same command again")]
     broadcast_object_list(answer)
     if isinstance(answer[0], SaoError):
         raise answer[0]

@@ -36,8 +36,24 @@ class LoopState:
     step: int = 0  # steps done
     stream: StreamState = field(default_factory=StreamState)
     skipped: int = 0  # steps whose gradients were not finite
-    in_a_row: int = 0  # of them, the latest without a good one between
-    rollbacks: int = 0  # times that weights went back to a checkpoint
+    in_a_row: tuple[tuple[str, int], ...] = ()  # of a learner, the latest without a good one between
+    rollbacks: int = 0  # times that weights went back to a checkpoint, of late
+    good: int = 0  # steps since the last that was not finite
+
+    @property
+    def worst(self) -> int:
+        """Steps in a row that were not finite, of the learner that has most."""
+        return max((num for _, num in self.in_a_row), default=0)
+
+    def counted(self, learner: str, is_bad: bool, enough: int) -> LoopState:
+        """With one more step of a learner; after `enough` good ones, returns to checkpoints are forgotten."""
+        others = {name: num for name, num in self.in_a_row if name != learner or is_bad}
+        if not is_bad:
+            rollbacks = 0 if self.good + 1 >= enough else self.rollbacks
+            left = tuple(sorted(others.items()))
+            return replace(self, in_a_row=left, good=self.good + 1, rollbacks=rollbacks)
+        bad = others | {learner: others.get(learner, 0) + 1}
+        return replace(self, skipped=self.skipped + 1, in_a_row=tuple(sorted(bad.items())), good=0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -40,14 +41,17 @@ class Config:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Windows:
-    """This process's part of the windows; every process has as many."""
+    """This process's part of the windows. Every process has as many: what is missing is filled up, and does
+    not count."""
 
     samples: tuple[StreamedSample, ...]
+    num: int  # of them, those that are not filled up
     is_trained_on: bool  # the dataset has no such series: they are the first ones of the training's
 
     def is_heard(self) -> Tensor:
         """Which of them count, (B,): a distance relative to silence means nothing."""
-        return torch.tensor([float(np.abs(sample.audio).max()) >= _QUIET for sample in self.samples])
+        loud = [float(np.abs(sample.audio).max()) >= _QUIET for sample in self.samples]
+        return torch.tensor([is_loud and at < self.num for at, is_loud in enumerate(loud)])
 
     def heard(self) -> tuple[StreamedSample, ...]:
         """Those that count."""
@@ -59,25 +63,23 @@ def windows(
 ) -> Windows:
     """The windows, the same at every call, whatever the number of processes; where
     they are to be validated on and there are none, it is said."""
-    sizes = {series: 0 for series in (*config.series, *stream.series)}
-    for shard in dataset.shards():
-        if shard.series in sizes:
-            sizes[shard.series] += shard.num_samples
-    has_own = sum(sizes[series] for series in config.series) >= accelerator.num_processes
-    chosen = config.series if has_own else stream.series
-    if pace.validate_every and not has_own:
+    own = [shard for shard in dataset.shards() if shard.series in config.series and shard.num_samples]
+    if pace.validate_every and not own:
         log.warning(
             "%s: no samples in the series %s: nothing is validated (manifest: [split])",
             dataset.storage.url,
             ", ".join(config.series),
         )
-    num = min(config.num_windows, sum(sizes[series] for series in chosen))
-    world = accelerator.num_processes
-    num = max(num // world, 1) * world
-    still = replace(stream, series=chosen, seed=config.seed, flip=0.0, num_threads=0)
-    with Stream(dataset, still, batch_size=num, rank=accelerator.process_index, world_size=world) as drawn:
-        batch = next(drawn)
-    return Windows(samples=batch.samples, is_trained_on=not has_own)
+    series = config.series if own else stream.series
+    still = replace(stream, series=series, seed=config.seed, flip=0.0, num_threads=0)
+    with Stream(dataset, still, batch_size=1) as drawn:
+        num = min(config.num_windows, drawn.num_samples)
+    with Stream(dataset, still, batch_size=num) as drawn:
+        samples = next(drawn).samples
+    rank, world = accelerator.process_index, accelerator.num_processes
+    mine = samples[rank::world]
+    filled = mine + samples[:1] * (math.ceil(num / world) - len(mine))
+    return Windows(samples=filled, num=len(mine), is_trained_on=not own)
 
 
 def tell(
@@ -96,7 +98,7 @@ def tell(
 
 def _means(values: dict[str, Tensor], held: Windows, here: Loop) -> dict[str, float]:
     is_heard_B = held.is_heard()
-    sums = {name: (value.detach().cpu() * is_heard_B).sum() for name, value in values.items()}
+    sums = {name: value.detach().cpu()[is_heard_B].sum() for name, value in values.items()}
     every = here.journal.means({**sums, "": is_heard_B.float().sum()})
     num = max(every.pop(""), 1e-9)
     return {name: value / num for name, value in every.items()}

@@ -4,7 +4,9 @@ import dataclasses
 import errno
 import json
 import logging
+import math
 import os
+import shutil
 import signal
 import sys
 from collections.abc import Callable
@@ -14,14 +16,18 @@ import pytest
 import torch
 from torch import Tensor
 
+from sao_data.config import Table
 from sao_data.dataset.reader import Dataset
 from sao_data.errors import IntegrityError, Stopped, UsageError
 from sao_model import checkpoint, run, train_dit, train_vae
 from sao_model.losses import StftLoss
-from sao_model.training import loop, preflight, processes, stopping
+from sao_model.metrics import reconstruction
+from sao_model.monitoring import journal
+from sao_model.training import loop, preflight, processes, stopping, validation
 from sao_model.training.adversary import Turn, turn_of
 from sao_model.training.noise import Times, normal, uniform
 from sao_model.training.saving import Saver
+from sao_model.training.state import LoopState
 from tests.training.made_runs import (
     Silent,
     assert_same,
@@ -80,7 +86,7 @@ def test_a_step_that_is_not_finite_is_skipped_counted_and_its_samples_are_named(
     assert len(skipped["samples"]) == 4
     assert lines[-1]["skipped"] == 1
     kept = json.loads((run.resolve(tmp_path / "run") / run.LOOP).read_text())["state"]
-    assert (kept["skipped"], kept["in_a_row"], kept["step"]) == (1, 0, 8)
+    assert (kept["skipped"], kept["in_a_row"], kept["step"]) == (1, [], 8)
     assert all(value.isfinite().all() for value in tensors(tmp_path / "run").values())
 
 
@@ -130,7 +136,9 @@ def test_a_stop_saves_and_the_same_command_goes_on_as_if_there_had_been_none(
 ) -> None:
     before, out = signal.getsignal(number), tmp_path / "run"
     name = signal.Signals(number).name
-    with pytest.raises(Stopped, match=rf"{name}: step \d is saved in .*run the same command again") as ended:
+    with pytest.raises(
+        Stopped, match=rf"{name}: step \d is done, step-\d+ is saved in .*run the same command again"
+    ) as ended:
         train(vae_config(mini_model), tone_data, out, Signals(number, 3))
     assert ended.value.exit_code == 4
     assert signal.getsignal(number) == before
@@ -242,8 +250,11 @@ def test_a_damaged_checkpoint_is_set_aside_and_the_one_before_used(
     assert_same(out, vae_run)
     for folder in run.checkpoints(out):
         cut(folder)
-    with pytest.raises(IntegrityError, match="no checkpoint is whole; restore one from a copy"):
-        train(vae_config(mini_model), tone_data, out)
+    before = (out / run.LOG).read_bytes()
+    for _ in range(2):  # a batch system starts the same command again
+        with pytest.raises(IntegrityError, match="no checkpoint is whole; restore one from a copy"):
+            train(vae_config(mini_model), tone_data, out)
+    assert (out / run.LOG).read_bytes() == before
 
 
 def test_the_best_checkpoint_outlives_the_newest(tone_data: Dataset, mini_model: str, tmp_path: Path) -> None:
@@ -389,3 +400,136 @@ def test_eight_bits_need_their_package(
     monkeypatch.setitem(sys.modules, "bitsandbytes.optim", None)
     with pytest.raises(UsageError, match=r"moment_bits = 8 needs bitsandbytes: `pip install 'sao\[bits\]'`"):
         train(vae_config(mini_model, optimiser={"moment_bits": 8}), tone_data, tmp_path / "run")
+
+
+ALONE: Table = {"fft_sizes": [64], "adversarial": 0.0, "feature_matching": 0.0}
+
+
+def test_nothing_is_saved_while_steps_are_not_finite(
+    tone_data: Dataset, mini_model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Weights that were saved then would be gone back to, and an older checkpoint would go for them."""
+    spoil(monkeypatch, {4, 5, 6}, lambda loss: loss * float("nan"))
+    pace = {"steps": 9, "log_every": 1, "save_every": 1, "keep_last": 1, "most_skipped": 3}
+    out, saved = tmp_path / "run", []
+    real = checkpoint.save
+    monkeypatch.setattr(checkpoint, "save", lambda *a, **k: (saved.append(run.step_of(a[1])), real(*a, **k)))
+    train(vae_config(mini_model, losses=ALONE, pace=pace), tone_data, out)
+    assert saved == [1, 2, 3, 7, 8, 9]
+    assert [line["back_to"] for line in log(out) if "back_to" in line] == ["step-00000003"]
+
+
+def test_a_last_step_that_is_not_finite_ends_with_an_error(
+    tone_data: Dataset, mini_model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spoil(monkeypatch, {6}, lambda loss: loss * float("nan"))
+    config = vae_config(mini_model, losses=ALONE, pace={"steps": 6, "save_every": 3})
+    with pytest.raises(IntegrityError, match="up to step 6; step-00000003 is finite"):
+        train(config, tone_data, tmp_path / "run")
+
+
+@pytest.mark.parametrize("turns", ["alternating", "joint"])
+def test_a_codec_that_never_recovers_is_noticed_beside_good_discriminators(
+    tone_data: Dataset, mini_model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, turns: str
+) -> None:
+    spoil(monkeypatch, set(range(3, 99)), lambda loss: loss * float("nan"))
+    adversary = {"turns": turns, "discriminator": {"filters": 2, "fft_sizes": [256, 64]}}
+    pace = {"steps": 30, "save_every": 2, "most_skipped": 3, "most_rollbacks": 1}
+    with pytest.raises(IntegrityError, match=r"3 steps in a row are not finite.*after 1 returns .pace"):
+        train(vae_config(mini_model, adversary=adversary, pace=pace), tone_data, tmp_path / "run")
+
+
+def test_returns_are_forgotten_after_many_good_steps() -> None:
+    at = LoopState(rollbacks=2)
+    for _ in range(3):
+        at = at.counted("", True, 5)
+    assert (at.worst, at.skipped) == (3, 3)
+    at = at.counted("discriminator", False, 5)
+    assert at.worst == 3
+    for _ in range(4):
+        at = at.counted("", False, 5)
+    assert (at.worst, at.rollbacks, at.skipped) == (0, 0, 3)
+
+
+def test_a_run_that_began_elsewhere_goes_on_from_its_own(
+    vae_run: Path, tone_data: Dataset, mini_model: str, tmp_path: Path
+) -> None:
+    start, out = str(run.checkpoints(vae_run)[0]), tmp_path / "run"
+    config = vae_config(mini_model)
+    with pytest.raises(Stopped):
+        train_vae.train(config, tone_data, out, resume=start, progress=Signals(signal.SIGTERM, 2))
+    (own,) = run.checkpoints(out)
+    assert 4 < run.step_of(own) < 8
+    train_vae.train(config, tone_data, out, resume=start, progress=Silent())
+    assert tensors(out).keys() == tensors(vae_run).keys()
+    assert all(torch.equal(value, tensors(vae_run)[name]) for name, value in tensors(out).items())
+
+
+def test_a_training_that_waited_for_another_does_not_go_on_from_before_it(
+    vae_run: Path, tone_data: Dataset, mini_model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "run"
+    monkeypatch.setattr(run, "to_resume", lambda *_: shutil.copytree(vae_run, out) and None)
+    with pytest.raises(
+        UsageError, match="another training has written step-00000008 meanwhile; run the same"
+    ):
+        train(vae_config(mini_model), tone_data, out)
+    assert (out / run.LOG).read_bytes() == (vae_run / run.LOG).read_bytes()
+
+
+def test_a_validation_that_is_not_finite_is_empty_and_is_not_the_best(
+    tone_data: Dataset, mini_model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = reconstruction.distances
+    monkeypatch.setattr(
+        reconstruction, "distances", lambda *a: {k: v * float("inf") for k, v in real(*a).items()}
+    )
+    pace = {"steps": 2, "save_every": 1, "validate_every": 1}
+    train(vae_config(mini_model, pace=pace), tone_data, tmp_path / "run")
+    assert all("mel" not in line and line["loss"] > 0 for line in log(tmp_path / "run", run.VALIDATION))
+    assert set(journal.losses(tmp_path / "run" / run.VALIDATION)) == {0, 1, 2}
+    with (tmp_path / "run" / run.VALIDATION).open("a") as file:
+        file.write('{"step": 3, "wei')  # killed as it wrote
+    assert set(journal.losses(tmp_path / "run" / run.VALIDATION)) == {0, 1, 2}
+
+
+def test_a_line_that_finds_no_room_is_left_out_whole(
+    tone_data: Dataset, mini_model: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    config = vae_config(mini_model)
+    accelerator = processes.make_accelerator(config, tmp_path)
+    (tmp_path / run.LOG).symlink_to("/dev/full")
+    told = journal.Journal(tmp_path, accelerator, 1)
+    told.write(1, 0, {"rate": 0.1})
+    assert "log.jsonl: a line is not written (No space left on device)" in caplog.text
+
+
+def test_overfitting_is_a_check_without_checkpoints() -> None:
+    with pytest.raises(UsageError, match=r"overfit is a check .*needs pace.save_every = 0"):
+        loop.Pace(overfit=True)
+
+
+@dataclasses.dataclass
+class Rank:
+    process_index: int
+    num_processes: int
+
+
+def test_windows_are_the_same_on_any_number_of_processes(tone_data: Dataset) -> None:
+    config = vae_config("x")
+    stream = dataclasses.replace(config.stream, series=("train",))
+
+    def keys(world: int) -> list[set[str]]:
+        found = []
+        for rank in range(world):
+            asked = validation.Config(num_windows=4)
+            held = validation.windows(tone_data, stream, asked, config.pace, Rank(rank, world))  # type: ignore[arg-type]
+            assert len(held.samples) == math.ceil(4 / world)
+            found.append({sample.key for sample in held.samples[: held.num]})
+        return found
+
+    (alone,) = keys(1)
+    for world in (2, 3, 5):
+        parts = keys(world)
+        assert set().union(*parts) == alone
+        assert sum(map(len, parts)) == len(alone)
