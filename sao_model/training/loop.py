@@ -247,14 +247,13 @@ class Loop:
         if self.accelerator.is_main_process:
             page.refresh(self.out)
             self._progress.finish()
-        failure = processes.from_main(self.accelerator, self._ended)
+        failure, newest = processes.from_main(self.accelerator, lambda: (self._ended(), self.newest()))
         self.accelerator.end_training()
         again = "run the same command again to continue"
         if failure:
             raise Stopped(f"{failure}; free some space and {again}")
         if self._is_stopping and self.state.step < self.pace.steps:
             name = self._stop.asked or "a signal to another process"
-            newest = processes.from_main(self.accelerator, self.newest)
             saved = f"{newest.name} is saved" if newest else "nothing is saved"
             raise Stopped(f"{name}: step {self.state.step} is done, {saved} in {self.out}; {again}")
         return run.resolve(self.out) if self.pace.save_every else self.out

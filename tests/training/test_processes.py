@@ -264,7 +264,8 @@ def test_a_signal_to_any_process_stops_all_and_nothing_is_lost(
     (saved,) = run.checkpoints(out)
     for rank, each in enumerate(answers):
         who = number.name if rank in to else "a signal to another process"
-        said = f"stopped: {who}: step {run.step_of(saved)} is saved in {out}; run the same command again"
+        done = f"step {run.step_of(saved)} is done, {saved.name} is saved in {out}"
+        said = f"stopped: {who}: {done}; run the same command again"
         assert said in each.stderr
     steps = run.step_of(saved) + 3
     world.train(kind, out, 2, pace__steps=steps)
