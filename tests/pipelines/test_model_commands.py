@@ -234,7 +234,7 @@ def test_a_killed_training_continues_to_the_same_bits(made: Made, tmp_path: Path
 MISTAKES: dict[str, tuple[str, list[str], int, str]] = {
     "no such preset": ("train_vae", ["--config", "nope.toml"], 2, "nope.toml: no such"),
     "unknown key": ("train_vae", ["--set", "pace.step=3"], 2, "unknown key 'step'; did you mean 'steps'?"),
-    "half precision": ("train_vae", ["--set", "precision=fp16"], 2, "precision: want no (float32) or bf16"),
+    "half precision": ("train_vae", ["--set", "precision=fp16"], 2, "precision: 'fp16'; want no (float32)"),
     "somebody's folder": ("train_vae", ["--out", "{tmp}/in"], 2, "not empty, and no training's (found "),
     "two in one folder": ("train_vae", ["--out", "{taken}"], 6, "in use by process"),
     "no dataset": ("train_vae", ["--data", "{tmp}/nowhere"], 2, "no dataset here"),
@@ -242,7 +242,7 @@ MISTAKES: dict[str, tuple[str, list[str], int, str]] = {
         "train_vae", ["--set", 'stream.series=["validation"]'], 2,
         "no samples in the series validation (there are: train)",
     ),
-    "large batch": ("train_vae", ["--set", "batch_size=9"], 2, "8 chunks of samples cannot fill a global batch of 9"),
+    "large batch": ("train_vae", ["--set", "batch_size=9"], 2, "cannot fill a global batch of 9; lower"),
     "no codec": ("train_dit", ["--vae", "{tmp}/nowhere"], 2, "neither a checkpoint (no model.json)"),
     "no model": ("generate", ["--model", "{tmp}/nowhere"], 2, "nowhere: no such folder; give a checkpoint"),
     "half a model": ("generate", ["--model", "{vae}"], 2, "holds no dit and no conditioners"),

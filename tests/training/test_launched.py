@@ -287,7 +287,7 @@ def test_the_ray_cluster_is_one_that_ray_up_takes() -> None:
     described = yaml.safe_load((EXAMPLES / "ray_cluster.yaml").read_text())
     util.validate_config(util.prepare_config(described))
     starts = [*described["head_start_ray_commands"], *described["worker_start_ray_commands"]]
-    assert all(line.startswith("cd /shared/sao && ") for line in starts)
+    assert all(line.startswith("cd /mnt/cluster/sao && ") for line in starts)
 
 
 def test_the_ray_job_has_what_kuberay_asks_of_one() -> None:

@@ -155,6 +155,7 @@ def assert_same_training(out: Path, other: Path, rel: float = 1e-5) -> None:
         torch.testing.assert_close(mine_by_name[name], its_by_name[name], rtol=1e-3, atol=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("kind", "before", "after"), [("vae", 4, 2)])
 def test_other_numbers_of_processes_train_the_same(
     world: World, alone: Callable[[str], Path], tmp_path: Path, kind: str, before: int, after: int
@@ -276,7 +277,8 @@ def test_a_signal_to_any_process_stops_all_and_nothing_is_lost(
     assert all(torch.equal(ours[name], theirs[name]) for name in ours)
 
 
-@pytest.mark.parametrize("dying", [pytest.param(0, marks=pytest.mark.slow), 1])
+@pytest.mark.slow
+@pytest.mark.parametrize("dying", [0, 1])
 def test_a_process_that_dies_ends_the_others_and_the_next_run_goes_on(
     world: World, tmp_path: Path, dying: int
 ) -> None:
