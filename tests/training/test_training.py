@@ -22,46 +22,12 @@ from sao_data.errors import IntegrityError, Locked, UsageError
 from sao_data.storage.backend import LocalStorage
 from sao_model import checkpoint, generation, making, run, train_dit, train_vae
 from sao_model.training import optimiser, processes
-from tests.datasets_made import Quiet, build, load, tone_wav, write_folder
+from tests.datasets_made import build, load, tone_wav, write_folder
 from tests.paths import ROOT
+from tests.training.made_runs import MINI, Silent
 from tests.warm import Warm
 
-TINY = """
-name = "mini"
-num_latents = 16
-[codec]
-width = 4
-multiples = [1, 2]
-strides = [8, 8]
-latent_dim = 4
-[dit]
-latent_dim = 4
-width = 64
-num_layers = 1
-num_heads = 1
-cross_dim = 64
-global_dim = 128
-[prompt]
-plugin = "t5"
-pretrained = ""
-max_tokens = 8
-width = 64
-num_layers = 1
-num_heads = 1
-head_dim = 64
-ff_dim = 64
-vocab_size = 64
-[seconds_start]
-plugin = "seconds"
-width = 64
-[seconds_total]
-plugin = "seconds"
-width = 64
-"""
-
-
-class Silent(Quiet):
-    def start(self, step: str, total: int | None, unit: str = "") -> None: ...
+TINY = MINI.replace("num_latents = 32", "num_latents = 16").replace("num_layers = 2", "num_layers = 1")
 
 
 @pytest.fixture(scope="module")
