@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -121,8 +122,18 @@ def _whole(model: StableAudioModel) -> StableAudioModel:
 
 def _folder(here: Loop, step: int) -> Path:
     folder = here.out / run.SOUNDS / f"step-{step:08d}"
-    folder.mkdir(parents=True, exist_ok=True)
+    with _going_on(folder):
+        folder.mkdir(parents=True, exist_ok=True)
     return folder
+
+
+@contextlib.contextmanager
+def _going_on(path: Path) -> Iterator[None]:
+    """A full disk does not end a training: what could not be written is said."""
+    try:
+        yield
+    except (OSError, soundfile.SoundFileError) as error:
+        log.warning("%s: not written (%s)", path, error)
 
 
 def _write(path: Path, made_CT: Tensor, sample_rate: int) -> None:
@@ -130,13 +141,12 @@ def _write(path: Path, made_CT: Tensor, sample_rate: int) -> None:
     sound_CT = made_CT.float().cpu().numpy()
     if not bool(torch.isfinite(made_CT).all()):
         return
-    try:
+    with _going_on(path):
         writing.write(path, sound_CT, sample_rate)
-    except (OSError, soundfile.SoundFileError) as error:  # a full disk does not end a training
-        log.warning("%s: not written (%s)", path, error)
 
 
 def _list(folder: Path, facts: list[dict[str, Any]], here: Loop) -> None:
     if here.accelerator.is_main_process:
         there = [fact for fact in facts if (folder / fact["file"]).is_file()]
-        run.write(folder / FILE, state.as_json(there))
+        with _going_on(folder / FILE):
+            run.write(folder / FILE, state.as_json(there))

@@ -533,3 +533,16 @@ def test_windows_are_the_same_on_any_number_of_processes(tone_data: Dataset) -> 
         parts = keys(world)
         assert set().union(*parts) == alone
         assert sum(map(len, parts)) == len(alone)
+
+
+def test_sounds_that_find_no_room_are_left_out(
+    tone_data: Dataset, mini_model: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    out = tmp_path / "run"
+    out.mkdir()
+    (out / run.CONFIG).write_text("{}")
+    (out / run.SOUNDS).write_text("no folder can be made here")
+    pace = {"steps": 2, "save_every": 2, "sample_every": 1}
+    train(vae_config(mini_model, pace=pace), tone_data, out)
+    assert "sounds.json: not written" in caplog.text
+    assert run.step_of(run.resolve(out)) == 2
