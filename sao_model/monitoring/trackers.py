@@ -6,6 +6,7 @@ Scalars and settings go through Accelerate; sounds it does not know, so each tra
 from __future__ import annotations
 
 import importlib.util
+import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,8 @@ from accelerate import Accelerator
 
 from sao_data.errors import UsageError
 from sao_model.monitoring.logs import SoundSet
+
+log = logging.getLogger(__name__)
 
 # Tracker as Accelerate calls it -> the package that it needs.
 PACKAGES = {
@@ -48,8 +51,13 @@ def tell_sounds(accelerator: Accelerator, found: SoundSet) -> None:
     """Give a step's sounds to the trackers that can play them."""
     for tracker in accelerator.trackers:
         if give := _GIVERS.get(tracker.name):
-            for sound in found.sounds:
-                give(tracker.tracker, _tag(sound["file"]), found.folder / sound["file"], sound, found.step)
+            try:
+                for sound in found.sounds:
+                    give(
+                        tracker.tracker, _tag(sound["file"]), found.folder / sound["file"], sound, found.step
+                    )
+            except (OSError, soundfile.SoundFileError) as error:  # a full disk does not end a training
+                log.warning("%s: step %d has no sounds there (%s)", tracker.name, found.step, error)
 
 
 def _tag(name: str) -> str:
