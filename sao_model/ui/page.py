@@ -34,6 +34,9 @@ _AGAIN = """element.addEventListener('click', (event) => {
 _NOTHING_YET = "Nothing was made yet. What you make stays here."
 _PLAIN: dict[str, Any] = {"apply_default_css": False}
 _QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+# All but making sounds. The queue's stream to the page ends with its last event, and Gradio's page takes one
+# that is about to end for open: what Generate makes at that moment would never be shown.
+_AT_ONCE: dict[str, Any] = {**_QUIET, "queue": False}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -210,7 +213,7 @@ class _Events:
     def wire(self, page: gr.Blocks) -> None:
         parts = self._parts
         listed = [parts.history, parts.older]
-        page.load(self._listed, parts.shown, listed, **_QUIET)
+        page.load(self._listed, parts.shown, listed, **_AT_ONCE)
         gr.on(
             [parts.generate.click, parts.fields["prompt"].submit],
             self._generate,
@@ -219,13 +222,13 @@ class _Events:
             concurrency_limit=None,
             **_QUIET,
         )
-        parts.stop.click(self._stop, None, None, queue=False, **_QUIET)
-        parts.older.click(lambda shown: shown + _PAGE, parts.shown, parts.shown, **_QUIET).then(
-            self._listed, parts.shown, listed, **_QUIET
+        parts.stop.click(self._stop, None, None, **_AT_ONCE)
+        parts.older.click(lambda shown: shown + _PAGE, parts.shown, parts.shown, **_AT_ONCE).then(
+            self._listed, parts.shown, listed, **_AT_ONCE
         )
         shown = [parts.original, parts.editor, parts.status]
-        parts.file.upload(self._uploaded, parts.file, shown, **_QUIET).then(None, js=_DRAW, **_QUIET)
-        parts.file.clear(lambda: (None, "", ""), None, shown, **_QUIET)
+        parts.file.upload(self._uploaded, parts.file, shown, **_AT_ONCE).then(None, js=_DRAW, **_AT_ONCE)
+        parts.file.clear(lambda: (None, "", ""), None, shown, **_AT_ONCE)
         way, chosen, strength = (parts.fields[name] for name in ("way", "regions", "strength"))
         way.change(
             lambda way: (
@@ -234,13 +237,13 @@ class _Events:
             ),
             way,
             [chosen, strength],
-            **_QUIET,
+            **_AT_ONCE,
         )
-        chosen.change(lambda text: form.REGIONS if text.strip() else gr.skip(), chosen, way, **_QUIET)
-        chosen.change(None, js=_DRAW, **_QUIET)
+        chosen.change(lambda text: form.REGIONS if text.strip() else gr.skip(), chosen, way, **_AT_ONCE)
+        chosen.change(None, js=_DRAW, **_AT_ONCE)
         again = [parts.original, parts.file, parts.editor, parts.begin, parts.status, *parts.typed]
         for sounds in (parts.result, parts.history):
-            sounds.click(self._again, None, again, **_QUIET).then(None, js=_DRAW, **_QUIET)
+            sounds.click(self._again, None, again, **_AT_ONCE).then(None, js=_DRAW, **_AT_ONCE)
 
     def _generate(
         self, request: gr.Request, original: OriginalSound | None, shown: int, *typed: Any
