@@ -2,15 +2,14 @@
 
 One step after the other, in a fixed order: step, ema, log, save, sample, evaluate.
 
-    B batch   C channels   T samples   D latent channels   L latents   S tokens of text
+    B batch   C channels   D latent channels   L latents   S tokens of text
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from accelerate import Accelerator
@@ -18,11 +17,9 @@ from torch import Tensor, nn
 
 from sao_data.dataset.reader import Dataset
 from sao_data.dataset.release import Release
-from sao_data.errors import UsageError
-from sao_data.loading.crop import Floats
-from sao_data.loading.stream import StreamBatch, StreamConfig, StreamedSample
-from sao_model import checkpoint, declared, diffusion, guidance, opened, preset, run
-from sao_model.model import StableAudioModel, build, conditioning
+from sao_data.loading.stream import StreamBatch, StreamConfig
+from sao_model import declared, opened, run
+from sao_model.model import StableAudioModel
 from sao_model.opened import Opened
 from sao_model.training import (
     demos,
@@ -37,6 +34,8 @@ from sao_model.training import (
     state,
     validation,
 )
+from sao_model.training.dit import inputs, start
+from sao_model.training.dit.velocity import Velocity
 from sao_model.training.state import Learner
 
 _TIMES = (0.125, 0.375, 0.625, 0.875)  # at which the loss is validated
@@ -64,31 +63,6 @@ class Config:
     validation: validation.Config = field(default_factory=validation.Config)
     demos: demos.Config = field(default_factory=demos.Config)
     release: Release = field(default_factory=Release)
-
-
-class Velocity(nn.Module):
-    """What is learned, transformer and timing, as one module whose forward pass is the loss: the one that is
-    wrapped for several processes."""
-
-    def __init__(self, model: StableAudioModel) -> None:
-        super().__init__()
-        self.dit = model.dit
-        self.conditioners = model.conditioners
-
-    def forward(
-        self,
-        latents_BDL: Tensor,
-        text_BSC: Tensor,
-        times_B2: Tensor,
-        noise_BDL: Tensor,
-        t_B: Tensor,
-        is_dropped_B: Tensor,
-    ) -> Tensor:
-        """Error of the velocity at noise times t; `times_B2` are the seconds at which a window starts and its
-        recording ends. The items that are dropped are told nothing."""
-        told = conditioning(self.conditioners, text_BSC, times_B2)
-        told = guidance.drop_conditioning(told, is_dropped_B)
-        return diffusion.v_loss(guidance.conditioned(self.dit, told), latents_BDL, noise_BDL, t_B)
 
 
 def train(
@@ -160,7 +134,7 @@ def _begin(config: Config, dataset: Dataset, vae: str, out: Path, resume: str) -
     at = state.read(found, config) if found else state.LoopState()
     codec_from = opened.find(vae)
     promise = _declare(config, dataset, codec_from, found, accelerator.is_main_process)
-    model = _model(config, codec_from, found, promise)
+    model = start.the_model(_start(config), codec_from, found, promise)
     shell = snapshot.of_model(model, accelerator)
     model.to(accelerator.device).dit.checkpointing = config.checkpointing
     velocity = Velocity(model)
@@ -195,38 +169,19 @@ def _backward(
     """Gradients of a batch's mean loss, a part of it in memory at a time; return that loss."""
     losses = []
     for part in here.parts(batch, config.accumulate):
-        latents_BDL, text_BSC, times_B2 = _encoded(model, part.samples, part.audio, config.seed, here)
+        latents_BDL, text_BSC, times_B2 = inputs.encoded(model, part.samples, part.audio, config.seed, here)
         positions = [sample.position for sample in part.samples]
         chance_B = noise.uniform(seed=config.seed, purpose="dropout", positions=positions)
         noise_BDL = noise.normal(
             latents_BDL.shape[1:], seed=config.seed, purpose="noise", positions=positions
         )
         t_B = times.at(positions)
-        inputs = (noise_BDL, t_B, chance_B < config.dropout)
+        drawn = (noise_BDL, t_B, chance_B < config.dropout)
         with here.timed("step"), here.gathering(wrapped, part.is_last):
-            loss = wrapped(latents_BDL, text_BSC, times_B2, *(each.to(model.device) for each in inputs))
+            loss = wrapped(latents_BDL, text_BSC, times_B2, *(each.to(model.device) for each in drawn))
             here.accelerator.backward(loss / config.accumulate)
         losses.append(loss.detach())
     return torch.stack(losses).mean()
-
-
-@torch.no_grad()
-def _encoded(
-    model: StableAudioModel, samples: Sequence[StreamedSample], audio: Floats, seed: int, here: loop.Loop
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Latents, encoded prompts and times of samples: what the frozen parts say, in their own precision. The
-    codec is sampled anew each time a recording is drawn."""
-    x_BCT = torch.from_numpy(audio).to(model.device)
-    with here.timed("codec"):
-        posterior = model.codec.encode_in_chunks(x_BCT)
-    positions = [sample.position for sample in samples]
-    shape = posterior.mean_BDL.shape[1:]
-    noise_BDL = noise.normal(shape, seed=seed, purpose="latents", positions=positions).to(model.device)
-    with here.timed("text"):
-        text_BSC = model.text([sample.prompt for sample in samples])
-    times = [[float(sample.seconds_start), float(sample.seconds_total)] for sample in samples]
-    times_B2 = torch.tensor(times, device=model.device)
-    return posterior.mean_BDL + posterior.std_BDL * noise_BDL, text_BSC, times_B2
 
 
 @torch.no_grad()
@@ -238,7 +193,7 @@ def _validate(begun: _Begun, held: validation.Windows, config: Config, here: loo
     def losses() -> dict[str, Tensor]:
         found: dict[str, list[Tensor]] = {}
         for sample in held.samples:
-            encoded = _encoded(model, [sample], sample.audio[None], config.seed, here)
+            encoded = inputs.encoded(model, [sample], sample.audio[None], config.seed, here)
             positions = [sample.position]
             noise_BDL = noise.normal(
                 encoded[0].shape[1:], seed=config.seed, purpose="validation", positions=positions
@@ -253,67 +208,13 @@ def _validate(begun: _Begun, held: validation.Windows, config: Config, here: loo
     validation.tell(held, losses, begun.average, here, step)
 
 
-def _model(config: Config, vae: Opened, found: Path | None, promise: declared.Declared) -> StableAudioModel:
-    """The model to train, codec and text encoder frozen: of a checkpoint, of a model to fine-tune, or new
-    from the seed."""
-    if found:
-        _check_same_codec(found, vae)
-        model = checkpoint.load(found)
-    else:
-        shape = preset.read(config.model)
-        model = _started(config, shape) if config.start_from else build(shape, seed=config.seed)
-        loaded = vae.load_codec()
-        if loaded.config != model.config.codec:
-            raise UsageError(
-                f"--vae {vae.folder}: another codec than model = {config.model!r}: {loaded.config}"
-            )
-        model.codec = loaded
-        model.terms = promise.terms_of_parts()
-    model.codec.requires_grad_(False)
-    model.text.requires_grad_(False)
-    return model
-
-
-def _started(config: Config, shape: preset.Config) -> StableAudioModel:
-    """The model to fine-tune, with the name and the window of `shape`; its weights must be of that shape."""
-    model = opened.find(config.start_from).load()
-    if differing := preset.differences(shape, model.config):
-        raise UsageError(
-            f"start_from {config.start_from}: another model than model = {config.model!r}: "
-            f"{'; '.join(differing[:4])}; name a model file of its shape"
-        )
-    model.config = replace(model.config, name=shape.name, num_latents=shape.num_latents)
-    return model
-
-
-def _check_same_codec(found: Path, vae: Opened) -> None:
-    """A run goes on with the codec it began with: latents of another one mean something else."""
-    if checkpoint.describe(found).parts["vae"].sha256 != vae.codec_digest():
-        raise UsageError(
-            f"--vae {vae.folder}: not the codec that {found} was trained with; give that one, or "
-            "another --out"
-        )
+def _start(config: Config) -> start.Start:
+    return start.Start(model=config.model, seed=config.seed, start_from=config.start_from)
 
 
 def _declare(
     config: Config, dataset: Dataset, vae: Opened, found: Path | None, is_main: bool
 ) -> declared.Declared:
-    parts = declared.pretrained(found) if found else _pretrained(config, vae)
+    parts = declared.pretrained(found) if found else start.pretrained(_start(config), vae)
     series = config.stream.series
     return declared.declare(config.release, dataset, series, pretrained=parts, found=found, is_main=is_main)
-
-
-def _pretrained(config: Config, vae: Opened) -> list[dict[str, Any]]:
-    """Parts that were trained before: the codec, and the model to fine-tune or a published text encoder."""
-    if config.start_from:
-        start, others = opened.find(config.start_from), ("dit", "conditioners", "text_encoder")
-        if start == vae:
-            return vae.origins("vae", *others)
-        return [*vae.origins("vae"), *start.origins(*others)]
-    prompt = preset.read(config.model).prompt.config
-    if not (name := getattr(prompt, "pretrained", "")):
-        return vae.origins("vae")
-    return [
-        *vae.origins("vae"),
-        {"part": "text_encoder", "name": name, "terms": getattr(prompt, "terms", "")},
-    ]

@@ -1,0 +1,79 @@
+"""The model that a training of the transformer begins with, and what its parts were trained on before."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from sao_data.errors import UsageError
+from sao_model import checkpoint, declared, opened, preset
+from sao_model.model import StableAudioModel, build
+from sao_model.opened import Opened
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Start:
+    """What the settings say of the model to train."""
+
+    model: str  # preset or TOML file
+    seed: int
+    start_from: str  # a whole model to fine-tune; '' = new weights
+
+
+def the_model(start: Start, vae: Opened, found: Path | None, promise: declared.Declared) -> StableAudioModel:
+    """The model to train, codec and text encoder frozen: of a checkpoint, of a model to fine-tune, or new
+    from the seed."""
+    if found:
+        _check_same_codec(found, vae)
+        model = checkpoint.load(found)
+    else:
+        shape = preset.read(start.model)
+        model = _started(start, shape) if start.start_from else build(shape, seed=start.seed)
+        loaded = vae.load_codec()
+        if loaded.config != model.config.codec:
+            raise UsageError(
+                f"--vae {vae.folder}: another codec than model = {start.model!r}: {loaded.config}"
+            )
+        model.codec = loaded
+        model.terms = promise.terms_of_parts()
+    model.codec.requires_grad_(False)
+    model.text.requires_grad_(False)
+    return model
+
+
+def pretrained(start: Start, vae: Opened) -> list[dict[str, Any]]:
+    """Parts that were trained before: the codec, and the model to fine-tune or a published text encoder."""
+    if start.start_from:
+        whole, others = opened.find(start.start_from), ("dit", "conditioners", "text_encoder")
+        if whole == vae:
+            return vae.origins("vae", *others)
+        return [*vae.origins("vae"), *whole.origins(*others)]
+    prompt = preset.read(start.model).prompt.config
+    if not (name := getattr(prompt, "pretrained", "")):
+        return vae.origins("vae")
+    return [
+        *vae.origins("vae"),
+        {"part": "text_encoder", "name": name, "terms": getattr(prompt, "terms", "")},
+    ]
+
+
+def _started(start: Start, shape: preset.Config) -> StableAudioModel:
+    """The model to fine-tune, with the name and the window of `shape`; its weights must be of that shape."""
+    model = opened.find(start.start_from).load()
+    if differing := preset.differences(shape, model.config):
+        raise UsageError(
+            f"start_from {start.start_from}: another model than model = {start.model!r}: "
+            f"{'; '.join(differing[:4])}; name a model file of its shape"
+        )
+    model.config = replace(model.config, name=shape.name, num_latents=shape.num_latents)
+    return model
+
+
+def _check_same_codec(found: Path, vae: Opened) -> None:
+    """A run goes on with the codec it began with: latents of another one mean something else."""
+    if checkpoint.describe(found).parts["vae"].sha256 != vae.codec_digest():
+        raise UsageError(
+            f"--vae {vae.folder}: not the codec that {found} was trained with; give that one, or "
+            "another --out"
+        )
