@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Train the diffusion transformer on a dataset's shards, with a trained codec, under `accelerate launch`.
+"""Train the diffusion transformer on a dataset, or on latents of one, under `accelerate launch`.
 
 The same command continues from the run's last checkpoint, on any number of processes.
 """
@@ -29,7 +29,7 @@ def main() -> int:
     """Parse, load, wire."""
     from sao_data.commands import training
 
-    parser = training.parser(__doc__, EPILOG, defaults, preset="dit")
+    parser = training.parser(__doc__, EPILOG, defaults, preset="dit", latents=True)
     parser.add_argument("--vae", metavar="CKPT", required=True, help="checkpoint or run of train_vae")
     args = parser.parse_args()
     from sao_model import train_dit

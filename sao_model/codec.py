@@ -188,10 +188,31 @@ class Codec(nn.Module):
         self, x_BCT: Tensor, *, chunk: int | None = None, progress: chunked.Progress | None = None
     ) -> Posterior:
         """Encode likewise: equal to `encode` up to float32; T must be a multiple of the hop."""
-        self._check(x_BCT)
-        parts, chunk = list(self.encoder), chunk or chunk_on(x_BCT.device)
+        return self.encode_by(self.encoder_sections(chunk or chunk_on(x_BCT.device)), x_BCT, progress)
+
+    def encoder_sections(self, chunk: int) -> list[chunked.Section]:
+        """The encoder as it runs in pieces: weights copied as they are now, to be used many times."""
+        parts = list(self.encoder)
         sections = [(parts[:-4], chunk), (parts[-4:-3], max(chunk, MIDDLE)), (parts[-3:], STRETCH)]
-        return _posterior(chunked.run(x_BCT, [_section(*section) for section in sections], progress))
+        return [_section(*section) for section in sections]
+
+    def encode_by(
+        self, sections: list[chunked.Section], x_BCT: Tensor, progress: chunked.Progress | None = None
+    ) -> Posterior:
+        """What `encoder_sections` make of audio."""
+        self._check(x_BCT)
+        return _posterior(chunked.run(x_BCT, sections, progress))
+
+    @property
+    def encoder_reach(self) -> int:
+        """Latents on either side of a sample, beside its own, that may depend on it."""
+        layers, hop = (
+            [layer for section in self.encoder_sections(1) for layer in section.layers],
+            self.config.hop,
+        )
+        middle = 1 << 12  # far from both ends
+        needs = chunked.demands(layers, chunked.Span(middle, middle + 1), 2 * middle * hop)[0]
+        return -(-max(middle * hop - needs.start, needs.end - (middle + 1) * hop) // hop)
 
     def _units(self) -> list[ResidualUnit]:
         return [module for module in self.modules() if isinstance(module, ResidualUnit)]

@@ -26,7 +26,9 @@ from sao_data.dataset.release import (
     wider_flags,
 )
 from sao_data.errors import IntegrityError, UsageError
+from sao_data.latents.reader import Latents
 from sao_data.loading import training_data
+from sao_data.loading.source import TrainingSource
 from sao_data.storage import checksums
 
 log = logging.getLogger(__name__)
@@ -64,7 +66,7 @@ class Declared:
 
 def declare(
     release: Release,
-    dataset: Dataset,
+    dataset: TrainingSource,
     series: tuple[str, ...],
     *,
     pretrained: list[dict[str, Any]],
@@ -75,14 +77,25 @@ def declare(
 
     Every process does so, and all end alike.
     """
-    check_release(dataset, release, "the training", series)
+    if isinstance(dataset, Dataset):
+        check_release(dataset, release, "the training", series)
+    elif isinstance(dataset, Latents):
+        check_terms(dataset.terms(series), release, "the training", dataset.storage.url)
     for part in pretrained:
         if "training_data" in part:
             _check(part["training_data"], release, "the training", f"the {part['part']} that it starts with")
     if found:
         _check_resume(found, release)
-    terms = terms_of(dataset, series) if is_main else None  # reads the whole catalogue
+    terms = _asked(dataset, series) if is_main else None
     return Declared(release=release, terms=terms, pretrained=pretrained)
+
+
+def _asked(source: TrainingSource, series: tuple[str, ...]) -> Terms:
+    """What works ask; of a dataset the whole catalogue is read for it."""
+    if isinstance(source, Latents):
+        return source.terms(series)
+    assert isinstance(source, Dataset), source
+    return terms_of(source, series)
 
 
 def check_use(checkpoint: Path, use: Use) -> dict[str, Any]:

@@ -15,8 +15,9 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
 
-from sao_data.dataset.reader import Dataset
 from sao_data.dataset.release import Release
+from sao_data.latents.reader import Latents
+from sao_data.loading.source import TrainingSource
 from sao_data.loading.stream import StreamBatch, StreamConfig
 from sao_model import declared, opened, run
 from sao_model.model import StableAudioModel
@@ -66,9 +67,10 @@ class Config:
 
 
 def train(
-    config: Config, dataset: Dataset, vae: str, out: Path, *, resume: str, progress: loop.RunProgress
+    config: Config, dataset: TrainingSource, vae: str, out: Path, *, resume: str, progress: loop.RunProgress
 ) -> Path:
-    """Train into the run folder `out` with the codec in `vae` (see opened.py); return the last checkpoint."""
+    """Train on a dataset, or on latents of one, into the run folder `out` with the codec in `vae` (see
+    opened.py); return the last checkpoint."""
     begun = _begin(config, dataset, vae, out, resume)
     here = loop.Loop(out, begun.accelerator, config, config.pace, progress, begun.state)
     model, average, learners = begun.model, begun.average, [begun.learner]
@@ -76,7 +78,9 @@ def train(
     settings = replace(config.stream, window_frames=model.config.num_frames)
     with state.stream(settings, config, dataset, begun.accelerator, begun.state) as stream, here.running():
         held = validation.windows(dataset, stream.config, config.validation, config.pace, begun.accelerator)
-        if not begun.found:
+        if not begun.found and isinstance(dataset, Latents):
+            preflight.check_latents(dataset.said.channels, config.preflight)
+        elif not begun.found:
             preflight.check_codec(model.codec, held, config.preflight, begun.accelerator)
         if here.validates_first():
             _validate(begun, held, config, here, 0)
@@ -126,13 +130,14 @@ class _Begun:
     average: ema.Ema
 
 
-def _begin(config: Config, dataset: Dataset, vae: str, out: Path, resume: str) -> _Begun:
+def _begin(config: Config, dataset: TrainingSource, vae: str, out: Path, resume: str) -> _Begun:
     """Check everything, build the model or read it from a checkpoint, wrap it."""
     accelerator = processes.make_accelerator(config, out, may_divide=True)
     processes.check(accelerator, config, dataset)
     found = processes.from_main(accelerator, lambda: run.to_resume(out, resume))
     at = state.read(found, config) if found else state.LoopState()
     codec_from = opened.find(vae)
+    start.check_source(dataset, config.model, codec_from, found)
     promise = _declare(config, dataset, codec_from, found, accelerator.is_main_process)
     model = start.the_model(_start(config), codec_from, found, promise)
     shell = snapshot.of_model(model, accelerator)
@@ -213,7 +218,7 @@ def _start(config: Config) -> start.Start:
 
 
 def _declare(
-    config: Config, dataset: Dataset, vae: Opened, found: Path | None, is_main: bool
+    config: Config, dataset: TrainingSource, vae: Opened, found: Path | None, is_main: bool
 ) -> declared.Declared:
     parts = declared.pretrained(found) if found else start.pretrained(_start(config), vae)
     series = config.stream.series

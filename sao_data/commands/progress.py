@@ -30,6 +30,7 @@ _WORDS = {
     "pack": "writing shards",
     "publish": "writing tables and report",
     "train": "training",
+    "encode": "encoding",
     "generate": "generating",
 }
 _SECONDS_BETWEEN_LINES = 5.0

@@ -33,7 +33,8 @@ class Executor(Protocol):
 
     name: str
 
-    def map(self, unit: Callable[[A], B], items: Sequence[A]) -> Iterator[B]: ...
+    def map(self, unit: Callable[[A], B], items: Sequence[A], *, num_gpus: int = 0) -> Iterator[B]: ...
+    def num_gpus(self) -> int: ...
     def on_every_node(self, check: Callable[[], None]) -> None: ...
     def service(self, name: str, factory: Callable[[], Any]) -> Any: ...
     def close(self) -> None: ...
@@ -54,9 +55,14 @@ class LocalExecutor:
     def __init__(self) -> None:
         self._services: dict[str, Any] = {}
 
-    def map(self, unit: Callable[[A], B], items: Sequence[A]) -> Iterator[B]:
+    def map(self, unit: Callable[[A], B], items: Sequence[A], *, num_gpus: int = 0) -> Iterator[B]:
+        """`num_gpus` of a unit: this process has what it has."""
         for item in items:
             yield self._retried(unit, item)
+
+    def num_gpus(self) -> int:
+        """None that are dealt out; a unit may look for itself."""
+        return 0
 
     def on_every_node(self, check: Callable[[], None]) -> None:
         """There is only this one, and it has looked already."""
@@ -91,13 +97,15 @@ class RayExecutor:
         self._connected = False
         self._services: dict[str, _Proxy] = {}
 
-    def map(self, unit: Callable[[A], B], items: Sequence[A]) -> Iterator[B]:
+    def map(self, unit: Callable[[A], B], items: Sequence[A], *, num_gpus: int = 0) -> Iterator[B]:
+        """A unit runs on one CPU core, and where it wants GPUs, sees just those that are its own."""
         if not items:
             return
         ray = self._ray()
         task = ray.remote(_call).options(
             name=getattr(unit, "__name__", type(unit).__name__),  # as the dashboard shows it
             num_cpus=1,
+            num_gpus=num_gpus,
             max_retries=NUM_ATTEMPTS - 1,
             retry_exceptions=[OSError],
         )
@@ -114,6 +122,10 @@ class RayExecutor:
                     yield _result(ray, reference)
         finally:
             _cancel(ray, running)
+
+    def num_gpus(self) -> int:
+        """Of all nodes together."""
+        return int(self._ray().cluster_resources().get("GPU", 0))
 
     def on_every_node(self, check: Callable[[], None]) -> None:
         """Run `check` once on each live node that can run units; its UsageError comes back naming the

@@ -56,8 +56,7 @@ def choose(
     the beginning."""
     within = chunk or Chunk(start=0, num_frames=sample.num_frames)
     spare = max(0, within.num_frames - window_frames)
-    drawn = int(rng.integers(0, spare + 1))
-    start = within.start + (drawn if mode == "random" else 0)
+    start = within.start + draw_start(spare, mode, rng)
     is_last = sample.start_frame + sample.num_frames >= sample.recording_frames
     return Crop(
         start=start,
@@ -67,6 +66,12 @@ def choose(
         seconds_start=seconds_start(sample.start_frame + start),
         seconds_total=seconds_total(sample.recording_frames),
     )
+
+
+def draw_start(spare: int, mode: Mode, rng: np.random.Generator) -> int:
+    """First frame of a window that leaves `spare` frames; one draw in either mode."""
+    drawn = int(rng.integers(0, spare + 1))
+    return drawn if mode == "random" else 0
 
 
 def decode(flac: SeekableFile, crop: Crop, out_CT: Floats) -> int:

@@ -90,9 +90,7 @@ class Index:
     @functools.cached_property
     def digest(self) -> str:
         """sha256 over which samples there are, and in which shards."""
-        keys = iter(self._texts["key"].to_pylist())
-        names = (f"{shard.name}/{next(keys)}\n" for shard in self.shards for _ in range(shard.num_samples))
-        return hashlib.sha256("".join(names).encode()).hexdigest()
+        return samples_digest(self.shards, self._texts["key"])
 
     def member(self, sample: int) -> Member:
         """The sample at an index."""
@@ -124,13 +122,7 @@ class Index:
 
     def of_recordings(self, ids: Iterable[str]) -> dict[str, list[int]]:
         """Sample indices of those of the recordings that have any."""
-        found: dict[str, list[int]] = {}
-        wanted = pa.array(sorted(set(ids)), pa.string())
-        if len(wanted):
-            is_wanted = pc.is_in(self.recording_ids, wanted).to_numpy(zero_copy_only=False)
-            for sample in np.flatnonzero(is_wanted).tolist():
-                found.setdefault(self.recording_ids[sample].as_py(), []).append(sample)
-        return found
+        return find_recordings(self.recording_ids, ids)
 
     def _check_places(self) -> None:
         """IntegrityError for a member that does not lie within its shard: nothing is read for its size."""
@@ -141,6 +133,24 @@ class Index:
                 member = self.member(int(np.argmax(is_outside)))
                 what = f"{layout.SAMPLES} has {member.key}.{kind} beyond the end of {member.shard}"
                 raise IntegrityError(f"{self.url}: {what}; run `sao verify` there")
+
+
+def samples_digest(shards: Iterable[Shard], keys: pa.StringArray) -> str:
+    """sha256 over which samples there are, given in order, and in which shards."""
+    names = iter(keys.to_pylist())
+    lines = (f"{shard.name}/{next(names)}\n" for shard in shards for _ in range(shard.num_samples))
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def find_recordings(recording_ids: pa.StringArray, ids: Iterable[str]) -> dict[str, list[int]]:
+    """Places, in a list of each sample's recording, of those that are asked for."""
+    found: dict[str, list[int]] = {}
+    wanted = pa.array(sorted(set(ids)), pa.string())
+    if len(wanted):
+        is_wanted = pc.is_in(recording_ids, wanted).to_numpy(zero_copy_only=False)
+        for sample in np.flatnonzero(is_wanted).tolist():
+            found.setdefault(recording_ids[sample].as_py(), []).append(sample)
+    return found
 
 
 def _sorted(dataset: Dataset, shards: tuple[Shard, ...], columns: list[str]) -> pa.Table:

@@ -49,14 +49,34 @@ class PromptConfig:
             )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Words:
+    """What prompts of a sample are drawn from."""
+
+    drawable: Drawable
+    is_music: bool
+    fixed: str  # where there is nothing to draw
+
+
 def draw(sample: Sample, rng: np.random.Generator, config: PromptConfig) -> str:
     """One prompt, never empty: where a sample says nothing, its fixed `prompt` stands in."""
+    return draw_of(words_of(sample, config), rng, config)
+
+
+def words_of(sample: Sample, config: PromptConfig) -> Words:
+    """What prompts of this sample are drawn from."""
     drawable = drawable_fields(sample, config)
+    return Words(drawable=drawable, is_music=is_music(sample), fixed=sample.prompt or FALLBACK)
+
+
+def draw_of(words: Words, rng: np.random.Generator, config: PromptConfig) -> str:
+    """One prompt."""
+    drawable = words.drawable
     if not drawable:
-        return _cased(sample.prompt or FALLBACK, rng, config)
+        return _cased(words.fixed, rng, config)
     size = int(rng.integers(1, len(drawable) + 1))
     chosen = [drawable[i] for i in rng.permutation(len(drawable))[:size]]
-    is_typed = is_music(sample) and rng.random() < config.typed
+    is_typed = words.is_music and rng.random() < config.typed
     parts = []
     for name, values in chosen:
         text = ", ".join(values[i] for i in rng.permutation(len(values)))

@@ -8,11 +8,15 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import cast
 
 import numpy as np
+import numpy.typing as npt
 
 from sao_data.config import WHEN_SET
+from sao_data.dataset.reader import Dataset
 from sao_data.errors import Stopped, UsageError
 from sao_data.loading.chunks import ChunkConfig, Chunks
 from sao_data.loading.crop import Chunk, Crop, Floats, Mode, choose
@@ -20,8 +24,9 @@ from sao_data.loading.index import Index, Member
 from sao_data.loading.prompts import PromptConfig, draw
 from sao_data.loading.sampler import PlannedSample, generator
 from sao_data.loading.shard_reader import ShardReader, Verify
-from sao_data.records import Sample
+from sao_data.records import NUM_CHANNELS, Sample
 
+Window = npt.NDArray[np.float32] | npt.NDArray[np.float16]
 _SILENT = 1e-3  # -60 dBFS, where stable-audio-tools takes another file instead
 
 log = logging.getLogger(__name__)
@@ -81,7 +86,7 @@ class StreamedSample:
     shard: str
     index_in_shard: int
     position: int
-    audio: Floats  # (2, window_frames), a view into the batch's
+    audio: Window  # (2, window_frames), a view into the batch's; of latents: (latents, 2, channels), float16
     prompt: str
     seconds_start: int
     seconds_total: int
@@ -94,6 +99,32 @@ class StreamedSample:
     is_padded_inside: (
         bool  # zeros where the recording goes on (only if clips are cut shorter than the window)
     )
+    peak: float | None = None  # of the whole clip, 0 to 1, where the window itself is no audio
+
+
+class AudioWindows:
+    """Windows of a dataset's audio."""
+
+    def __init__(self, dataset: Dataset, config: StreamConfig) -> None:
+        self.index = Index(dataset, config.series)
+        self.chunks = Chunks(dataset, self.index, config.chunks, config.seed) if config.chunks else None
+        self._shape = (NUM_CHANNELS, config.window_frames)
+        self._reader = ShardReader(dataset, self.index, config.verify)
+        self._maker = SampleMaker(self.index, self._reader, config, self.chunks)
+
+    @property
+    def num_in_part(self) -> int:
+        return self._reader.num_in_part
+
+    def empty(self, num: int) -> Window:
+        return np.zeros((num, *self._shape), np.float32)
+
+    def make(self, planned: PlannedSample, out: Window) -> StreamedSample:
+        assert out.dtype == np.float32, out.dtype
+        return self._maker.make(planned, cast("Floats", out))
+
+    def close(self) -> None:
+        self._reader.close()
 
 
 class SampleMaker:
@@ -110,18 +141,8 @@ class SampleMaker:
     def make(self, planned: PlannedSample, out_CT: Floats) -> StreamedSample:
         """Read into `out_CT` (zeros so far); a read that fails is tried again, then stops the run."""
         member = self._index.member(planned.sample)
-        for attempt in range(self._config.num_retries + 1):
-            try:
-                return self._make(planned, member, out_CT)
-            except OSError as error:
-                failure = error
-            if attempt < self._config.num_retries:
-                log.warning("%s: %s (%s); trying again", self._index.url, failure, member.key)
-                time.sleep(self._config.retry_seconds * 2**attempt)
-        raise Stopped(
-            f"{self._index.url}: cannot read {member.key} in {member.shard} ({failure}); run the same "
-            "command again when the storage is back"
-        ) from failure
+        what = f"{member.key} in {member.shard}"
+        return retried(lambda: self._make(planned, member, out_CT), self._index.url, what, self._config)
 
     def _make(self, planned: PlannedSample, member: Member, out_CT: Floats) -> StreamedSample:
         config = self._config
@@ -163,6 +184,21 @@ class SampleMaker:
             if num_redrawn == config.redraw_silent or crop.is_all or not _is_silent(out_CT):
                 break
         return crop, num_redrawn
+
+
+def retried(make: Callable[[], StreamedSample], url: str, what: str, config: StreamConfig) -> StreamedSample:
+    """A sample; a read that fails is tried again, then stops the run."""
+    for attempt in range(config.num_retries + 1):
+        try:
+            return make()
+        except OSError as error:
+            failure = error
+        if attempt < config.num_retries:
+            log.warning("%s: %s (%s); trying again", url, failure, what)
+            time.sleep(config.retry_seconds * 2**attempt)
+    raise Stopped(
+        f"{url}: cannot read {what} ({failure}); run the same command again when the storage is back"
+    ) from failure
 
 
 def _is_silent(sound_CT: Floats) -> bool:

@@ -25,24 +25,28 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from types import TracebackType
-
-import numpy as np
+from typing import cast
 
 from sao_data.config import digest
 from sao_data.dataset.reader import Dataset
 from sao_data.errors import UsageError
-from sao_data.loading.chunks import Chunks
-from sao_data.loading.crop import Floats
-from sao_data.loading.index import Index
 from sao_data.loading.sampler import Order, PlannedSample
-from sao_data.loading.samples import SampleMaker, StreamConfig, StreamedSample
-from sao_data.loading.shard_reader import ShardReader
+from sao_data.loading.samples import AudioWindows, StreamConfig, StreamedSample, Window
+from sao_data.loading.source import EncodedSource, TrainingSource, WindowMaker
 from sao_data.loading.training_data import SeenShards, seen_shards
-from sao_data.records import NUM_CHANNELS, SAMPLE_RATE
+from sao_data.records import SAMPLE_RATE
 from sao_data.rights.takedowns import read_tombstones
 from sao_data.storage.backend import Storage
 
-__all__ = ["Stream", "StreamBatch", "StreamConfig", "StreamState", "StreamedSample", "read_takedowns"]
+__all__ = [
+    "Stream",
+    "StreamBatch",
+    "StreamConfig",
+    "StreamState",
+    "StreamedSample",
+    "open_stream",
+    "read_takedowns",
+]
 
 log = logging.getLogger(__name__)
 
@@ -68,7 +72,7 @@ class StreamBatch:
     """This rank's part of a global batch."""
 
     samples: tuple[StreamedSample, ...]
-    audio: Floats  # (batch_size / world_size, 2, window_frames)
+    audio: Window  # (batch_size / world_size, 2, window_frames); of latents: (…, latents, 2, channels)
     state: StreamState  # behind this batch, the same on all ranks
 
 
@@ -77,7 +81,7 @@ class _Pending:
     """A batch being decoded."""
 
     waits: tuple[Callable[[], StreamedSample], ...]
-    audio: Floats
+    audio: Window
     end: int  # position behind it
 
 
@@ -86,7 +90,7 @@ class Stream:
 
     def __init__(
         self,
-        dataset: Dataset,
+        dataset: Dataset | EncodedSource,
         config: StreamConfig,
         *,
         batch_size: int,
@@ -97,22 +101,22 @@ class Stream:
     ) -> None:
         _check_split(batch_size, rank, world_size)
         self.config = config
-        self._index = Index(dataset, config.series)
-        chunks = Chunks(dataset, self._index, config.chunks, config.seed) if config.chunks else None
-        self._chunks = chunks
+        self._windows: WindowMaker = (
+            AudioWindows(dataset, config) if isinstance(dataset, Dataset) else dataset.windows(config)
+        )
+        self._index = self._windows.index
+        chunks = self._chunks = self._windows.chunks
         self._order = Order(
             shard_sizes=self._index.shard_sizes,
             seed=config.seed,
             shards_per_group=config.shards_per_group,
             num_chunks=chunks.counts if chunks else None,
         )
-        taken = read_takedowns(dataset.storage) if takedowns is None else takedowns
+        taken = taken_down(dataset) if takedowns is None else takedowns
         self.state = self._first_state(state or StreamState(), taken)
         skipped = frozenset(self._skipped_from(self.state))
         self.num_samples = self._order.num_live(skipped)  # windows in an epoch, on all ranks
         self._check_enough(batch_size)
-        self._reader = ShardReader(dataset, self._index, config.verify)
-        self._windows = SampleMaker(self._index, self._reader, config, chunks)
         self._batches = self._order.batches(batch_size, self.state.position, skipped)
         self._mine = slice(rank * batch_size // world_size, (rank + 1) * batch_size // world_size)
         self._pending: deque[_Pending] = deque()
@@ -156,7 +160,7 @@ class Stream:
         if self._pool:
             self._pool.shutdown(wait=True, cancel_futures=True)
         self._pending.clear()
-        self._reader.close()
+        self._windows.close()
 
     def __enter__(self) -> Stream:
         return self
@@ -208,14 +212,14 @@ class Stream:
         while len(self._pending) < num:
             planned = next(self._batches)
             mine = planned[self._mine]
-            audio = np.zeros((len(mine), NUM_CHANNELS, self.config.window_frames), np.float32)
-            waits = tuple(self._start(place, out_CT) for place, out_CT in zip(mine, audio, strict=True))
+            audio = self._windows.empty(len(mine))
+            waits = tuple(self._start(place, out) for place, out in zip(mine, audio, strict=True))
             self._pending.append(_Pending(waits=waits, audio=audio, end=planned[-1].position + 1))
 
-    def _start(self, planned: PlannedSample, out_CT: Floats) -> Callable[[], StreamedSample]:
+    def _start(self, planned: PlannedSample, out: Window) -> Callable[[], StreamedSample]:
         if self._pool is None:
-            return functools.partial(self._windows.make, planned, out_CT)
-        return self._pool.submit(self._windows.make, planned, out_CT).result
+            return functools.partial(self._windows.make, planned, out)
+        return self._pool.submit(self._windows.make, planned, out).result
 
     def _count(self, samples: tuple[StreamedSample, ...]) -> None:
         """Count what is not as it should be, and say so the first time."""
@@ -228,12 +232,31 @@ class Stream:
         if redrawn + silent and not self.num_redrawn + self.num_silent:
             key = next(sample.key for sample in samples if sample.num_redrawn or sample.is_silent)
             log.info(_SILENT, url, config.redraw_silent, key)
-        if self._reader.num_in_part and not self.num_in_part:
+        if self._windows.num_in_part and not self.num_in_part:
             log.info(_IN_PART, url)
         self.num_padded_inside += padded
         self.num_redrawn += redrawn
         self.num_silent += silent
-        self.num_in_part = self._reader.num_in_part
+        self.num_in_part = self._windows.num_in_part
+
+
+def open_stream(
+    source: TrainingSource,
+    config: StreamConfig,
+    *,
+    batch_size: int,
+    rank: int = 0,
+    world_size: int = 1,
+    state: StreamState | None = None,
+) -> Stream:
+    """A stream of whatever a training learns from."""
+    data = source if isinstance(source, Dataset) else cast("EncodedSource", source)
+    return Stream(data, config, batch_size=batch_size, rank=rank, world_size=world_size, state=state)
+
+
+def taken_down(source: Dataset | EncodedSource) -> frozenset[str]:
+    """Recordings that are not to be drawn."""
+    return read_takedowns(source.storage) if isinstance(source, Dataset) else source.taken_down()
 
 
 def read_takedowns(storage: Storage) -> frozenset[str]:

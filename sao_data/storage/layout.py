@@ -27,6 +27,7 @@ REVIEWS = "reviews.csv"
 TAKEDOWNS = "takedowns.jsonl"
 CREDITS = "credits.jsonl"
 TERMS = "terms.json"  # terms of use that were accepted
+ENCODINGS = "encodings"  # a file for each folder of latents made from the dataset: where that lies
 RECHECK = "recheck.csv"  # what the sources said otherwise when they were last asked
 
 # unfinished work; the folder may be deleted

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from sao_data.dataset.reader import Dataset
+from sao_data.loading.source import TrainingSource
 from sao_data.loading.stream import Stream
 from sao_model.declared import Declared
 from sao_model.training.state import LoopState
@@ -13,7 +13,7 @@ from sao_model.training.state import LoopState
 FILE = "README.md"
 
 
-def write(config: Any, state: LoopState, dataset: Dataset, stream: Stream, promise: Declared) -> bytes:
+def write(config: Any, state: LoopState, dataset: TrainingSource, stream: Stream, promise: Declared) -> bytes:
     """The card, as Markdown with the metadata that model hubs read."""
     facts = dataset.facts
     draws = stream.seen(state.stream).draws

@@ -17,7 +17,7 @@ from accelerate.utils import gather_object
 from torch import Tensor, nn
 
 from sao_data.errors import IntegrityError, Stopped, UsageError
-from sao_data.loading.crop import Floats
+from sao_data.loading.samples import Window
 from sao_data.loading.stream import Stream, StreamBatch, StreamedSample
 from sao_model import run, weights
 from sao_model.monitoring import journal, logs, page, trackers
@@ -70,7 +70,7 @@ class Portion:
     """What a process has in memory at a time, of its part of a batch."""
 
     samples: tuple[StreamedSample, ...]
-    audio: Floats
+    audio: Window
     is_last: bool
 
 

@@ -4,12 +4,14 @@ diffusion with unit noise can learn?"""
 from __future__ import annotations
 
 import logging
+import math
 from dataclasses import dataclass
 
 import torch
 from accelerate import Accelerator
 
 from sao_data.errors import UsageError
+from sao_data.latents.facts import ChannelStatistics
 from sao_data.records import SAMPLE_RATE
 from sao_model.codec import Codec
 from sao_model.metrics import reconstruction
@@ -53,10 +55,26 @@ def check_codec(codec: Codec, held: Windows, config: Config, accelerator: Accele
         problems.append(
             f"its reconstructions are no nearer to the sounds than silence is ({mel:.3f}, {silence:.3f})"
         )
-    if not config.least_std <= std <= config.most_std:
-        problems.append(
-            f"its latents have a std of {std:.3g}, not {config.least_std:g} to {config.most_std:g}"
-        )
+    problems += _of_size(std, config)
+    _end(problems, config)
+
+
+def check_latents(channels: ChannelStatistics, config: Config) -> None:
+    """The same of stored latents, all of them; what the codec reconstructs is not heard again."""
+    mean = sum(channels.mean) / len(channels.mean)
+    squares = sum(std**2 + (at - mean) ** 2 for at, std in zip(channels.mean, channels.std, strict=True))
+    std = math.sqrt(squares / len(channels.std))
+    log.info("latents: std %.3f over %d of them", std, channels.num_latents)
+    _end(_of_size(std, config), config)
+
+
+def _of_size(std: float, config: Config) -> list[str]:
+    if config.least_std <= std <= config.most_std:
+        return []
+    return [f"its latents have a std of {std:.3g}, not {config.least_std:g} to {config.most_std:g}"]
+
+
+def _end(problems: list[str], config: Config) -> None:
     if not problems:
         return
     said = f"the codec is not ready: {' and '.join(problems)}"

@@ -20,8 +20,8 @@ from accelerate import Accelerator
 from accelerate.utils import broadcast_object_list, gather_object
 
 from sao_data.config import canonical
-from sao_data.dataset.reader import Dataset
 from sao_data.errors import SaoError, Stopped, UsageError
+from sao_data.loading.source import TrainingSource
 from sao_data.storage.backend import LocalStorage
 from sao_model import launched, run
 from sao_model.monitoring import trackers
@@ -101,7 +101,7 @@ def make_accelerator(config: ProcessSettings, out: Path, *, may_divide: bool = F
     return accelerator
 
 
-def check(accelerator: Accelerator, config: ProcessSettings, dataset: Dataset) -> None:
+def check(accelerator: Accelerator, config: ProcessSettings, dataset: TrainingSource) -> None:
     """UsageError, on all processes, where they cannot train together; else say who trains: the first line."""
     check_share(config.batch_size, config.accumulate, accelerator.num_processes)
     check_agree(accelerator, config, dataset)
@@ -123,11 +123,12 @@ def check_share(batch_size: int, accumulate: int, world: int) -> None:
         )
 
 
-def check_agree(accelerator: Accelerator, config: Any, dataset: Dataset) -> None:
+def check_agree(accelerator: Accelerator, config: Any, dataset: TrainingSource) -> None:
     """UsageError on every process, naming those that were started with something else than the first."""
     facts = dataset.facts
     mine = {
         "dataset": f"{facts['name']} {facts['version']} {facts['root_digest'][:12]}",
+        "latents": str(facts.get("latents", "")),
         "torch": torch.__version__,
         **{f"config: {name}": value for name, value in _flat(canonical(config))},
     }

@@ -14,7 +14,7 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor
 
-from sao_data.dataset.reader import Dataset
+from sao_data.loading.source import TrainingSource
 from sao_data.loading.stream import Stream
 from sao_model import checkpoint, preset, weights
 from sao_model.codec import Codec
@@ -50,7 +50,9 @@ def of_codec(config: preset.Config, promise: Declared, accelerator: Accelerator)
     return shell
 
 
-def files(config: Any, here: Loop, dataset: Dataset, stream: Stream, promise: Declared) -> dict[str, bytes]:
+def files(
+    config: Any, here: Loop, dataset: TrainingSource, stream: Stream, promise: Declared
+) -> dict[str, bytes]:
     """What lies in a checkpoint beside tensors: where training goes on, what was seen, the card."""
     if not here.accelerator.is_main_process:
         return {}

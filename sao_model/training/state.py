@@ -13,9 +13,9 @@ from accelerate import Accelerator
 from torch import Tensor, nn
 
 from sao_data.config import canonical, parse
-from sao_data.dataset.reader import Dataset
 from sao_data.errors import UsageError
-from sao_data.loading.stream import Stream, StreamConfig, StreamState
+from sao_data.loading.source import TrainingSource
+from sao_data.loading.stream import Stream, StreamConfig, StreamState, open_stream
 from sao_data.storage import checksums, documents
 from sao_model import checkpoint
 from sao_model.declared import Declared
@@ -99,10 +99,14 @@ def trained(module: nn.Module) -> dict[str, nn.Parameter]:
 
 
 def stream(
-    settings: StreamConfig, config: LoopSettings, dataset: Dataset, accelerator: Accelerator, begun: LoopState
+    settings: StreamConfig,
+    config: LoopSettings,
+    dataset: TrainingSource,
+    accelerator: Accelerator,
+    begun: LoopState,
 ) -> Stream:
     """What this process draws, from where the run goes on; the training's seed decides."""
-    return Stream(
+    return open_stream(
         dataset,
         replace(settings, seed=config.seed),
         batch_size=config.batch_size,
@@ -180,7 +184,7 @@ def read(folder: Path, config: Any) -> LoopState:
 
 
 def files(
-    config: Any, state: LoopState, dataset: Dataset, stream: Stream, promise: Declared
+    config: Any, state: LoopState, dataset: TrainingSource, stream: Stream, promise: Declared
 ) -> dict[str, bytes]:
     """loop.json and training_data.json of a checkpoint."""
     facts = dataset.facts
@@ -192,6 +196,7 @@ def files(
         "parent": "",
         **promise.to_json(),
         "shards": stream.seen(state.stream).to_json(),
+        **({"latents": facts["latents"]} if "latents" in facts else {}),
     }
     loop = {"config": canonical(config), "state": canonical(state)}
     return {LOOP: as_json(loop), DATA: as_json(data)}

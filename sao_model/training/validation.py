@@ -13,9 +13,9 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor
 
-from sao_data.dataset.reader import Dataset
 from sao_data.errors import UsageError
-from sao_data.loading.stream import Stream, StreamConfig, StreamedSample
+from sao_data.loading.source import TrainingSource
+from sao_data.loading.stream import StreamConfig, StreamedSample, open_stream
 from sao_model.training.ema import Ema
 
 if TYPE_CHECKING:
@@ -50,7 +50,8 @@ class Windows:
 
     def is_heard(self) -> Tensor:
         """Which of them count, (B,): a distance relative to silence means nothing."""
-        loud = [float(np.abs(sample.audio).max()) >= _QUIET for sample in self.samples]
+        peaks = (np.abs(s.audio).max() if s.peak is None else s.peak for s in self.samples)
+        loud = [float(peak) >= _QUIET for peak in peaks]
         return torch.tensor([is_loud and at < self.num for at, is_loud in enumerate(loud)])
 
     def heard(self) -> tuple[StreamedSample, ...]:
@@ -59,7 +60,7 @@ class Windows:
 
 
 def windows(
-    dataset: Dataset, stream: StreamConfig, config: Config, pace: Pace, accelerator: Accelerator
+    dataset: TrainingSource, stream: StreamConfig, config: Config, pace: Pace, accelerator: Accelerator
 ) -> Windows:
     """The windows, the same at every call, whatever the number of processes; where
     they are to be validated on and there are none, it is said."""
@@ -72,9 +73,9 @@ def windows(
         )
     series = config.series if own else stream.series
     still = replace(stream, series=series, seed=config.seed, flip=0.0, num_threads=0)
-    with Stream(dataset, still, batch_size=1) as drawn:
+    with open_stream(dataset, still, batch_size=1) as drawn:
         num = min(config.num_windows, drawn.num_samples)
-    with Stream(dataset, still, batch_size=num) as drawn:
+    with open_stream(dataset, still, batch_size=num) as drawn:
         samples = next(drawn).samples
     rank, world = accelerator.process_index, accelerator.num_processes
     mine = samples[rank::world]

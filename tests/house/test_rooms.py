@@ -22,6 +22,7 @@ ORDER = [
     ["stages"],
     ["dataset"],
     ["loading"],
+    ["latents"],
     ["revision"],
     ["ingest"],
     ["commands"],
@@ -32,7 +33,7 @@ VOCABULARY = set(ORDER[0]) | {"manifest"}
 MOST_FILES = 15
 
 # What the model may know of the data.
-FOR_MODELS = VOCABULARY | {"storage", "licences", "audio", "embedders", "loading", "dataset"}
+FOR_MODELS = VOCABULARY | {"storage", "licences", "audio", "embedders", "loading", "dataset", "latents"}
 
 
 def test_rooms_import_only_from_rooms_below_them() -> None:

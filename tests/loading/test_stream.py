@@ -14,6 +14,7 @@ import pytest
 
 from sao_data import config
 from sao_data.errors import UsageError
+from sao_data.loading.samples import SampleMaker
 from sao_data.loading.stream import (
     Stream,
     StreamBatch,
@@ -329,7 +330,7 @@ def test_an_error_in_a_thread_is_raised_at_its_batch_and_ends_the_stream(
 ) -> None:
     with stream(built, 4) as batches:
         bad = take(batches, 3)[2].samples[1].key
-    real = Stream.__init__.__globals__["SampleMaker"].make
+    real = SampleMaker.make
 
     def make(self: object, planned: object, out: object) -> StreamedSample:
         made: StreamedSample = real(self, planned, out)

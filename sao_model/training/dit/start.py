@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from sao_data.errors import UsageError
+from sao_data.latents.reader import Latents
+from sao_data.loading.source import TrainingSource
 from sao_model import checkpoint, declared, opened, preset
 from sao_model.model import StableAudioModel, build
 from sao_model.opened import Opened
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +45,29 @@ def the_model(start: Start, vae: Opened, found: Path | None, promise: declared.D
     model.codec.requires_grad_(False)
     model.text.requires_grad_(False)
     return model
+
+
+def check_source(source: TrainingSource, model: str, vae: Opened, found: Path | None) -> None:
+    """UsageError for latents that this codec did not make, that the model does not take, or that are not what
+    the run began with; else say that there are latents."""
+    made = source.facts.get("latents", {})
+    if isinstance(source, Latents):
+        shape = preset.read(model)
+        source.check_shape(
+            latent_dim=shape.codec.latent_dim,
+            hop=shape.codec.hop,
+            window_latents=shape.num_latents,
+            model=model,
+        )
+        source.check_codec(vae.codec_digest(), f"--vae {vae.folder}")
+        log.info("latents: %s, encoded once by this VAE; no audio is read", source.storage.url)
+    before = (declared.read(found) or {}).get("latents", {}) if found else made
+    if before.get("encoding") != made.get("encoding"):
+        kinds = [f"latents ({each['encoding'][:12]}…)" if each else "audio" for each in (before, made)]
+        raise UsageError(
+            f"{found}: learned from {kinds[0]}, not from {kinds[1]}; go on with the same, or train into "
+            "another --out"
+        )
 
 
 def pretrained(start: Start, vae: Opened) -> list[dict[str, Any]]:

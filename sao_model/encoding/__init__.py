@@ -1,0 +1,1 @@
+"""A dataset encoded once: what is to be encoded how, the codec at work, a run from beginning to end."""
