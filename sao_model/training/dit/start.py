@@ -13,7 +13,7 @@ from sao_model.opened import Opened
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Start:
+class StartSettings:
     """What the settings say of the model to train."""
 
     model: str  # preset or TOML file
@@ -21,7 +21,9 @@ class Start:
     start_from: str  # a whole model to fine-tune; '' = new weights
 
 
-def the_model(start: Start, vae: Opened, found: Path | None, promise: declared.Declared) -> StableAudioModel:
+def the_model(
+    start: StartSettings, vae: Opened, found: Path | None, promise: declared.Declared
+) -> StableAudioModel:
     """The model to train, codec and text encoder frozen: of a checkpoint, of a model to fine-tune, or new
     from the seed."""
     if found:
@@ -42,7 +44,7 @@ def the_model(start: Start, vae: Opened, found: Path | None, promise: declared.D
     return model
 
 
-def pretrained(start: Start, vae: Opened) -> list[dict[str, Any]]:
+def pretrained(start: StartSettings, vae: Opened) -> list[dict[str, Any]]:
     """Parts that were trained before: the codec, and the model to fine-tune or a published text encoder."""
     if start.start_from:
         whole, others = opened.find(start.start_from), ("dit", "conditioners", "text_encoder")
@@ -58,7 +60,7 @@ def pretrained(start: Start, vae: Opened) -> list[dict[str, Any]]:
     ]
 
 
-def _started(start: Start, shape: preset.Config) -> StableAudioModel:
+def _started(start: StartSettings, shape: preset.Config) -> StableAudioModel:
     """The model to fine-tune, with the name and the window of `shape`; its weights must be of that shape."""
     model = opened.find(start.start_from).load()
     if differing := preset.differences(shape, model.config):
