@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Start:
+class StartSettings:
     """What the settings say of the model to train."""
 
     model: str  # preset or TOML file
@@ -26,7 +26,9 @@ class Start:
     start_from: str  # a whole model to fine-tune; '' = new weights
 
 
-def the_model(start: Start, vae: Opened, found: Path | None, promise: declared.Declared) -> StableAudioModel:
+def the_model(
+    start: StartSettings, vae: Opened, found: Path | None, promise: declared.Declared
+) -> StableAudioModel:
     """The model to train, codec and text encoder frozen: of a checkpoint, of a model to fine-tune, or new
     from the seed."""
     if found:
@@ -70,7 +72,7 @@ def check_source(source: TrainingSource, model: str, vae: Opened, found: Path | 
         )
 
 
-def pretrained(start: Start, vae: Opened) -> list[dict[str, Any]]:
+def pretrained(start: StartSettings, vae: Opened) -> list[dict[str, Any]]:
     """Parts that were trained before: the codec, and the model to fine-tune or a published text encoder."""
     if start.start_from:
         whole, others = opened.find(start.start_from), ("dit", "conditioners", "text_encoder")
@@ -86,7 +88,7 @@ def pretrained(start: Start, vae: Opened) -> list[dict[str, Any]]:
     ]
 
 
-def _started(start: Start, shape: preset.Config) -> StableAudioModel:
+def _started(start: StartSettings, shape: preset.Config) -> StableAudioModel:
     """The model to fine-tune, with the name and the window of `shape`; its weights must be of that shape."""
     model = opened.find(start.start_from).load()
     if differing := preset.differences(shape, model.config):
