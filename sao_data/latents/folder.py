@@ -156,6 +156,7 @@ def shards_of(dataset: Dataset, series: Sequence[str]) -> list[Shard]:
 def withdraw(storage: Storage) -> None:
     """From here on what latents.json says is no longer true."""
     storage.delete(FACTS)
+    storage.delete(layout.SAMPLES)
 
 
 def commit(dataset: Dataset, storage: Storage, encoding: EncodingFacts, wanted: Iterable[str]) -> bool:

@@ -69,12 +69,14 @@ def part_name(shard: str, suffix: str) -> str:
 
 
 def read_all(storage: Storage) -> dict[str, PartFacts]:
-    """The finished parts, by the name of their tar."""
-    found = {}
+    """The finished parts, by the name of their tar; those whose tar is gone, or was cut, are none."""
+    found, tars = {}, set(storage.names(layout.SHARD_FOLDER))
     for name in storage.names(PARTS):
         if name.endswith(".json"):
             part = documents.read(PartFacts, storage.read(name), where=f"{storage.url}/{name}", fix=_FIX)
-            found[part.shard.name] = part
+            tar = f"{layout.SHARD_FOLDER}/{part.shard.name}"
+            if tar in tars and storage.size(tar) == part.shard.num_bytes:
+                found[part.shard.name] = part
     return found
 
 

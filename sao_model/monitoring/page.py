@@ -79,7 +79,7 @@ def _facts(folder: Path, config: Line, found: RunLog) -> dict[str, Any]:
         "name": folder.resolve().name,
         "kind": "codec (VAE)" if "adversary" in config else "diffusion transformer (DiT)",
         "model": config.get("model", ""),
-        "dataset": f"{data['dataset']} {data['version']}" if data else "",
+        "dataset": _dataset(data) if data else "",
         "processes": found.lines[-1].get("processes", "") if found.lines else "",
         "batch_size": config.get("batch_size", ""),
         **_state(folder, config, found),
@@ -96,6 +96,13 @@ def _facts(folder: Path, config: Line, found: RunLog) -> dict[str, Any]:
         "box": (charts.WIDTH, charts.HEIGHT),
         "written": time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime()),
     }
+
+
+def _dataset(data: dict[str, Any]) -> str:
+    made = data.get("latents")
+    return f"{data['dataset']} {data['version']}" + (
+        f", from latents {made['root_digest'][:12]}" if made else ""
+    )
 
 
 def _state(folder: Path, config: Line, found: RunLog) -> dict[str, Any]:

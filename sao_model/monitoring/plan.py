@@ -17,8 +17,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sao_data.dataset.reader import Dataset
 from sao_data.errors import UsageError
+from sao_data.latents.reader import Latents
+from sao_data.loading.source import TrainingSource
 from sao_model import memory, preset, train_dit, train_vae
 from sao_model.conditioners import t5
 from sao_model.monitoring import flops, plan_data
@@ -121,7 +122,7 @@ class TrainingPlan:
     disk: DiskPlan
 
 
-def make(config: Settings, cluster: Machines, dataset: Dataset | None) -> TrainingPlan:
+def make(config: Settings, cluster: Machines, dataset: TrainingSource | None) -> TrainingPlan:
     """The plan of a training on a cluster; without a dataset, on the paper's."""
     shape = preset.read(config.model)
     is_vae = isinstance(config, train_vae.Config)
@@ -135,8 +136,10 @@ def make(config: Settings, cluster: Machines, dataset: Dataset | None) -> Traini
         frozen = counted["vae"] + counted["text_encoder"]
         found = ParameterCount(trained=trained, frozen=frozen, judges=0)
         activations = memory.dit_training(shape.dit, shape.num_latents, config.checkpointing)
-        per_sample = max(activations, memory.codec_one_way(shape.codec, shape.num_latents))
-        operations, paper = _dit_flops(config, shape), "DiT"
+        encodes = not isinstance(dataset, Latents)
+        encoding = memory.codec_one_way(shape.codec, shape.num_latents) if encodes else 0
+        per_sample = max(activations, encoding)
+        operations, paper = _dit_flops(config, shape, encodes=encodes), "DiT"
         kept_frozen = 4 * (counted["vae"] + counted["text_encoder"] * plan_data.keeps_text(shape))
     per_sample //= 2 if config.precision == "bf16" else 1
     needed, batch = _memory(config, cluster, found, per_sample)
@@ -185,7 +188,7 @@ def _vae_flops(config: train_vae.Config, shape: preset.Config) -> dict[str, floa
     }
 
 
-def _dit_flops(config: train_dit.Config, shape: preset.Config) -> dict[str, float]:
+def _dit_flops(config: train_dit.Config, shape: preset.Config, *, encodes: bool) -> dict[str, float]:
     prompt = shape.prompt.config
     text = flops.of_text(prompt) if isinstance(prompt, t5.Config) else 0
     told = (prompt.max_tokens if isinstance(prompt, t5.Config) else 0) + 2
@@ -193,7 +196,7 @@ def _dit_flops(config: train_dit.Config, shape: preset.Config) -> dict[str, floa
     return {
         "DiT": 3.0 * flops.of_dit(shape.dit, shape.num_latents, told),
         "again, by checkpointing": float(again * config.checkpointing),
-        "encoding": float(flops.of_codec(shape.codec, shape.num_frames).encode),
+        "encoding": float(flops.of_codec(shape.codec, shape.num_frames).encode * encodes),
         "text": float(text),
     }
 

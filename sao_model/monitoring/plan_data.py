@@ -6,8 +6,9 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from sao_data.dataset.reader import Dataset
-from sao_data.loading.stream import Stream
+from sao_data.latents.reader import Latents
+from sao_data.loading.source import TrainingSource
+from sao_data.loading.stream import open_stream
 from sao_data.records import NUM_CHANNELS, SAMPLE_RATE
 from sao_model import checkpoint, preset, train_dit, train_vae
 from sao_model.conditioners import t5
@@ -32,17 +33,21 @@ class DataPlan:
     samples: int  # windows in an epoch
     is_most: bool  # the paper does not say how many chunks there are: no more than that
     bytes: int  # of the shards; of the paper's audio as 16-bit PCM
+    is_latents: bool = False  # encoded once: no codec runs in a step
 
 
-def of_dataset(config: Settings, shape: preset.Config, dataset: Dataset) -> DataPlan:
+def of_dataset(config: Settings, shape: preset.Config, dataset: TrainingSource) -> DataPlan:
     """Windows and bytes of the series that are drawn from."""
     frames = shape.num_frames if isinstance(config, train_dit.Config) else config.stream.window_frames
     stream = replace(config.stream, window_frames=frames, num_threads=0, seed=config.seed)
-    with Stream(dataset, stream, batch_size=1) as drawn:
+    with open_stream(dataset, stream, batch_size=1) as drawn:
         samples = drawn.num_samples
-    size = sum(shard.num_bytes for shard in dataset.shards() if shard.series in config.stream.series)
+    series, is_latents = config.stream.series, isinstance(dataset, Latents)
+    size = sum(shard.num_bytes for shard in dataset.shards() if shard.series in series)
+    if isinstance(dataset, Latents):
+        size = dataset.num_bytes(series)
     name = f"{dataset.facts['name']} {dataset.facts['version']}"
-    return DataPlan(name=name, samples=samples, is_most=False, bytes=size)
+    return DataPlan(name=name, samples=samples, is_most=False, bytes=size, is_latents=is_latents)
 
 
 def of_paper(config: Settings) -> DataPlan:

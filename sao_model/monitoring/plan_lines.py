@@ -50,6 +50,7 @@ def _data(plan: TrainingPlan) -> list[str]:
     data = plan.data
     what = "windows an epoch at most" if data.is_most else "windows an epoch"
     kind = "as 16-bit PCM; FLAC is smaller" if data.name == "the paper's" else "of shards"
+    kind = "of latents, encoded once" if data.is_latents else kind
     return [
         f"data          {data.name}: {data.samples:,} {what}, {_gb(data.bytes)} {kind};",
         f"              {plan.work.steps:,} steps are {plan.epochs:,.1f} epochs",

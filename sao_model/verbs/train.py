@@ -49,6 +49,7 @@ def _add_plan(parser: argparse.ArgumentParser) -> None:
     add("--set", metavar="KEY=VALUE", action="append", default=[], help="override a field of the config")
     add("--kind", choices=tuple(_ONLY), help="of which training, where the file does not tell")
     add("--data", metavar="DIR", help="dataset directory or URL (default: the paper's sizes)")
+    add("--latents", metavar="DIR", help="latents that a DiT learns from in place of the dataset's audio")
     add("--gpus", type=int, default=8, help="of all machines together (default: 8)")
     add("--gpu-memory", type=float, default=80.0, metavar="GIB", help="of each (default: 80)")
     peak = "peak of each (default: an A100's, 312 in bf16, 19.5 in float32)"
@@ -58,15 +59,16 @@ def _add_plan(parser: argparse.ArgumentParser) -> None:
 
 
 def _plan(args: argparse.Namespace) -> int:
+    from sao_data.commands import training
     from sao_data.config import canonical
-    from sao_data.dataset.reader import open_dataset
     from sao_model.monitoring import plan, plan_lines
 
     machines = plan.Machines(
         gpus=args.gpus, gpu_memory=args.gpu_memory, tflops=args.tflops, utilisation=args.utilisation
     )
     config = _config(args.config, args.set, args.kind)
-    made = plan.make(config, machines, open_dataset(args.data) if args.data else None)
+    is_given = args.data or args.latents
+    made = plan.make(config, machines, training.source(args.data, args.latents) if is_given else None)
     if args.json:
         table: Any = canonical(made)
         said = json.dumps({**table, "machines": canonical(machines)}, indent=1, ensure_ascii=False)

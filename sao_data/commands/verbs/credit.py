@@ -69,6 +69,7 @@ def change(storage: Storage, wanted: Wanted, given: str, *, apply: bool) -> int:
 
 def _change(storage: Storage, wanted: Wanted, name: str, *, apply: bool) -> None:
     from sao_data.attribution.plain import count
+    from sao_data.commands import latents_reached
     from sao_data.revision import credit_change
     from sao_data.revision.takedown import open_published
 
@@ -83,6 +84,7 @@ def _change(storage: Storage, wanted: Wanted, name: str, *, apply: bool) -> None
         _show(effect, name)
         if apply:
             _tell(credit_change.apply(dataset, effect))
+            latents_reached.follow(storage)
     if not apply:
         _say("nothing was changed; add --apply to do it")
 

@@ -3,7 +3,8 @@
 What is meant is the union of --author, --id and --licence. Without --apply nothing is changed: works,
 seconds, shards, checkpoints that saw them (--checkpoints) and likely copies are shown. With --apply only the
 shards concerned are rewritten, without the sources: no word and no sound of the works stays in shards,
-tables, evidence or unfinished work. DIR/takedowns.jsonl remembers them by id, checksum and fingerprint, and
+tables, evidence or unfinished work, nor of the latents that were encoded from it (folders that were moved
+cannot be reached: they are named). DIR/takedowns.jsonl remembers them by id, checksum and fingerprint, and
 with --author the author by a hash (of the source's id; of the name where the source gives no ids), so that no
 later ingest takes them, or works to come, in again. Works of the same author under another name go too.
 
@@ -82,6 +83,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _take(storage: Storage, request: Request, folders: list[Path], *, apply: bool) -> None:
     from sao_data.attribution.plain import count
+    from sao_data.commands import latents_reached
     from sao_data.revision import takedown
 
     dataset = takedown.open_published(storage)
@@ -91,18 +93,24 @@ def _take(storage: Storage, request: Request, folders: list[Path], *, apply: boo
     effect = takedown.examine(dataset, request)
     if not effect.rows:
         _say(f"already done: {count(effect.num_done, 'work')} taken down before; nothing was changed")
+        if apply:
+            latents_reached.follow(storage)  # a run that was killed, or a folder that was away
         return
     _show(dataset, effect)
     exposed = _show_checkpoints(dataset, effect, folders)
     _show_copies(storage, request, effect.copies)
     if apply:
         _tell(takedown.apply(dataset, request, effect), effect, exposed)
+        latents_reached.follow(storage)
+        _say("left to do   copies elsewhere (exports, backups, downloads of others) hold them yet")
     else:
+        latents_reached.show(storage)
         _say("nothing was changed; add --apply to do it")
 
 
 def _unfinished(storage: Storage, request: Request, *, apply: bool) -> None:
     from sao_data.attribution.plain import count
+    from sao_data.commands import latents_reached
     from sao_data.revision import takedown
 
     ids = takedown.apply_unfinished(storage, request, write=apply)
@@ -113,6 +121,7 @@ def _unfinished(storage: Storage, request: Request, *, apply: bool) -> None:
         _say("nothing was changed; add --apply to do it")
         return
     _say("taken down: the next ingest leaves them out")
+    latents_reached.follow(storage)
     if storage.names(layout.SHARD_FOLDER):
         _say(
             "left to do   shards/, evidence/ and tables of the version being rebuilt may hold them: "
@@ -187,9 +196,6 @@ def _tell(done: Rewritten | None, effect: TakedownEffect, exposed: list[Exposure
     _say(f"taken down   {count(len(effect.rows), 'work')} (takedowns.jsonl): no ingest takes that in again")
     if exposed:
         _say("left to do   checkpoints above were trained on them: retrain, or say so where they are offered")
-    _say(
-        "left to do   copies elsewhere (exports, encoded latents, backups, downloads of others) hold them yet"
-    )
 
 
 def _some(names: tuple[str, ...]) -> str:

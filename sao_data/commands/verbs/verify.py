@@ -1,6 +1,9 @@
 """Check a dataset: every shard and table against its hash, every number against every other, and every
 decision against the evidence it rests on: claims are read again from the raw rows, offline.
 
+Folders of latents that were encoded from it are checked, too; given one of those, it alone is checked,
+against its dataset where that is at hand.
+
 Nothing is changed. Exit code 0: all true. 1: findings, one a line. Decisions that cannot be derived again
 here, of sources that are not ours or of another version, are findings too.
 """
@@ -31,7 +34,11 @@ def run(args: argparse.Namespace) -> int:
     from sao_data.commands.common import note, printable
     from sao_data.dataset.reader import open_dataset
     from sao_data.dataset.verify import check
+    from sao_data.latents import folder, verify
+    from sao_data.storage.backend import open_storage
 
+    if folder.is_latents(open_storage(args.dir)):
+        return _latents(args.dir)
     dataset = open_dataset(args.dir)
     result = check(
         dataset,
@@ -39,19 +46,48 @@ def run(args: argparse.Namespace) -> int:
         trust_plugins=args.trust_plugins,
         allow_unreplayed=args.allow_unreplayed,
     )
-    for finding in result.findings:
+    encoded = dict(verify.check_known(dataset, lambda what: note(f"checking {what} …")))
+    beside = [f"{url}: {finding}" for url, found in encoded.items() for finding in found.findings]
+    findings = (*result.findings, *beside)
+    for finding in findings:
         sys.stdout.write(f"{printable(finding)}\n")
-    for sentence in result.notes:
+    remarks = [f"{url}: {remark}" for url, found in encoded.items() for remark in found.notes]
+    for sentence in (*result.notes, *remarks):
         note(sentence)
     counts, facts = dataset.facts["counts"], dataset.facts
-    if result.findings:
+    if findings:
         name = f"{facts['name']} {facts['version']}"
         fix = "restore the files, or delete its work/ and run the ingest again"
-        sys.stdout.write(f"{len(result.findings)} findings in {name}: {fix}\n")
+        sys.stdout.write(f"{len(findings)} findings in {name}: {fix}\n")
         return 1
+    beyond = f"{len(encoded)} folders of latents, " if encoded else ""
     sys.stdout.write(
         f"OK {facts['name']} {facts['version']}: {counts['kept']} recordings, {counts['samples']} samples in "
         f"{counts['shards']} shards, {facts['evidence']['num_files']} evidence files, "
-        f"{result.num_replayed} decisions replayed, {result.num_not_replayed} not, 0 findings\n"
+        f"{result.num_replayed} decisions replayed, {result.num_not_replayed} not, "
+        f"{beyond}0 findings\n"
+    )
+    return 0
+
+
+def _latents(url: str) -> int:
+    """A folder of latents alone."""
+    from sao_data.commands.common import note, printable
+    from sao_data.latents import verify
+    from sao_data.storage.backend import open_storage
+
+    found = verify.check(open_storage(url), lambda what: note(f"checking {what} …"))
+    for finding in found.findings:
+        sys.stdout.write(f"{printable(finding)}\n")
+    for sentence in found.notes:
+        note(sentence)
+    if found.findings or not found.latents:
+        fix = "delete what is damaged and run the same encode again"
+        sys.stdout.write(f"{len(found.findings)} findings in the latents {url}: {fix}\n")
+        return 1
+    said = found.latents.said
+    sys.stdout.write(
+        f"OK latents of {said.dataset.name} {said.dataset.version}: {said.num_samples} samples in "
+        f"{len(said.shards)} shards, 0 findings\n"
     )
     return 0
