@@ -20,6 +20,7 @@ import os
 os.environ["OMP_NUM_THREADS"] = "1"  # before torch is imported
 
 import argparse
+import contextlib
 import dataclasses
 import itertools
 import statistics
@@ -136,11 +137,14 @@ def plain(url: str) -> float:
         warnings.simplefilter("ignore")
         import webdataset
     tars = sorted(str(path) for path in (Path(url) / layout.SHARD_FOLDER).glob("*.tar"))
-    samples = iter(webdataset.WebDataset(tars, shardshuffle=False).decode())
     num, begun = 0, time.process_time()
-    while batch := list(itertools.islice(samples, BATCH)):
-        assert all(each["json"]["prompt"] for each in batch)
-        num += len(np.stack([each["npy"][:WINDOW] for each in batch]))
+    with contextlib.ExitStack() as opened:  # which webdataset's own opener leaves open
+        streams = ({"url": name, "stream": opened.enter_context(open(name, "rb"))} for name in tars)
+        grouped = webdataset.tariterators.group_by_keys(webdataset.tariterators.tar_file_expander(streams))
+        samples = iter(webdataset.filters.decode()(grouped))
+        while batch := list(itertools.islice(samples, BATCH)):
+            assert all(each["json"]["prompt"] for each in batch)
+            num += len(np.stack([each["npy"][:WINDOW] for each in batch]))
     return num / (time.process_time() - begun)
 
 

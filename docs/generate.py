@@ -27,6 +27,7 @@ from sao_data.attribution import sheets
 from sao_data.attribution.card import dataset_card
 from sao_data.attribution.info import info_from
 from sao_data.commands import arguments
+from sao_data.latents.facts import LatentRow
 from sao_data.licences import Policy, Release, decide, judge, parse
 from sao_data.licences.table import table as licence_table
 from sao_data.rights import known_audio, takedowns
@@ -39,6 +40,7 @@ DOCUMENTS = (
     "docs/attribution.md",
     "docs/training.md",
     "docs/generating.md",
+    "docs/latents.md",
     "manifests/README.md",
 )
 
@@ -266,6 +268,13 @@ def generation_fields() -> str:
     return _table(("key", "type", "default", "meaning"), rows)
 
 
+def encoding_fields() -> str:
+    """Every field of an encode."""
+    from sao_model.encoding import settings
+
+    return _settings(settings.Config)
+
+
 PARTS: dict[str, Callable[[], str]] = {
     "shards": lambda: columns(records.Shard),
     "samples": lambda: columns(records.SampleRow),
@@ -282,6 +291,8 @@ PARTS: dict[str, Callable[[], str]] = {
     "attribution-csv": lambda: sheet(sheets.COLUMNS, "attribution_csv"),
     "dropped-csv": lambda: sheet(sheets.DROPPED_COLUMNS, "dropped_csv"),
     "trainings": trainings,
+    "latents": lambda: columns(LatentRow),
+    "encoding": encoding_fields,
     "generation": generation_fields,
     "models": model_presets,
     "model-sizes": model_sizes,

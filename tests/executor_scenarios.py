@@ -28,6 +28,10 @@ def nothing_to_do(executor: Executor, tmp: Path) -> Any:
     return list(executor.map(_late_square, []))
 
 
+def gpus_there_are(executor: Executor, tmp: Path) -> Any:
+    return executor.num_gpus(), sorted(executor.map(_late_square, range(2), num_gpus=0))
+
+
 def a_failure_that_passes(executor: Executor, tmp: Path) -> Any:
     values = list(executor.map(partial(_fail, tmp / "passes", 2, OSError(5, "disk on fire")), [7]))
     return values, _num_lines(tmp / "passes")
@@ -95,6 +99,7 @@ def a_node_that_cannot_see(executor: Executor, tmp: Path) -> Any:
 COMMON = (
     results_come_in_any_order,
     nothing_to_do,
+    gpus_there_are,
     a_failure_that_passes,
     a_failure_that_stays,
     a_verdict,

@@ -144,7 +144,7 @@ class Unexplained:
 
 def test_no_meaning_is_written_for_what_does_not_exist() -> None:
     classes = [records.Shard, records.SampleRow, records.CatalogueRow, manifest.Manifest, Release, Policy]
-    classes += [known_audio.KnownAudio, screening.AuditRow, takedowns.Tombstone]
+    classes += [known_audio.KnownAudio, screening.AuditRow, takedowns.Tombstone, LatentRow]
     classes += [h for h in typing.get_type_hints(manifest.Manifest).values() if dataclasses.is_dataclass(h)]
     classes += [h for h in typing.get_type_hints(Policy).values() if dataclasses.is_dataclass(h)]
     classes += [plugins.load(kind, name).Config for kind in plugins.KINDS for name in plugins.names(kind)]

@@ -20,6 +20,7 @@ STOPPED = [
 EXPECTED = {
     "results_come_in_any_order": [0, 1, 4, 9, 16, 25, 36, 49],
     "nothing_to_do": [],
+    "gpus_there_are": [0, [0, 1]],
     "a_failure_that_passes": [[7], 3],
     "a_failure_that_stays": [STOPPED, 3],
     "a_verdict": [["IntegrityError", "shard 3 is damaged"], 1],

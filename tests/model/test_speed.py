@@ -6,7 +6,7 @@ from types import ModuleType
 import pytest
 import torch
 
-from benchmarks import gpu, gpu_training, model, training
+from benchmarks import gpu, gpu_training, latents, model, training
 
 pytest.importorskip("diffusers", reason="diffusers (a test oracle) is not installed")
 pytestmark = pytest.mark.slow
@@ -67,4 +67,15 @@ def test_a_training_step_beside_diffusers(
     training.main()
     table = capsys.readouterr().out
     for row in ("| DiT |", "| codec |", "Time of a real training", "A checkpoint costs"):
+        assert row in table
+
+
+def test_reading_latents_beside_webdataset(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    words = ["--rounds", "1", "--samples", "64", "--model", "tiny", "--seconds", "1"]
+    monkeypatch.setattr(sys, "argv", ["latents.py", *words])
+    latents.main()
+    table = capsys.readouterr().out
+    for row in ("| webdataset |", "| memory map |", "| stream, first epoch |", "by the codec of tiny"):
         assert row in table
