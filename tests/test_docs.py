@@ -34,6 +34,7 @@ from sao_data.commands import arguments
 from sao_data.commands import main as cli
 from sao_data.dataset.reader import open_dataset
 from sao_data.dataset.verify import verify
+from sao_data.latents.facts import LatentRow
 from sao_data.licences.policy import Policy, Release
 from sao_data.loading.samples import PromptConfig, StreamConfig
 from sao_data.matching import metadata
