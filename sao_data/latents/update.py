@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from sao_data import config
-from sao_data.dataset.reader import Dataset
+from sao_data.dataset.reader import Dataset, read_owner
 from sao_data.errors import SaoError
 from sao_data.latents import folder, part, registry
 from sao_data.latents.facts import EncodingFacts, LatentRow, PartFacts
@@ -53,10 +53,15 @@ def follow_all(data: Storage, dataset: Dataset | None) -> list[Followed]:
     """Every folder of latents that the dataset knows of, brought to it; `dataset` None: it is not finished,
     and works that were taken down go all the same."""
     taken, found = read_tombstones(data).ids, []
+    name = str(read_owner(data)["name"])
     for storage in registry.known(data):
         try:
             if not storage.exists(layout.OWNER):
                 found.append(Followed(url=storage.url, state="gone"))
+                continue
+            if (other := folder.read_owner(storage).name) != name:
+                what = f"it holds latents of {other!r}, not of {name!r}"
+                found.append(Followed(url=storage.url, state="unreachable", detail=what))
                 continue
             with storage.lock():
                 storage.remove_leftovers()

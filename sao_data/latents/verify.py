@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import tarfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -17,6 +16,8 @@ from sao_data.latents.reader import Latents, open_latents
 from sao_data.rights.takedowns import read_tombstones
 from sao_data.storage import layout, shards, tables
 from sao_data.storage.backend import Storage
+
+_READ = 1 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,48 +88,58 @@ def _files(latents: Latents) -> Iterator[str]:
     for name in (*storage.names(layout.SHARD_FOLDER), *storage.names(PARTS)):
         if name not in kept:
             yield f"{name}: not in {FACTS}"
+    parts = part.read_all(storage)
     for shard in said.shards:
-        if (found := part.read_all(storage).get(shard.name)) and found.shard != shard:
+        if (found := parts.get(shard.name)) and found.shard != shard:
             yield f"{part.part_name(shard.name, 'json')}: not as {FACTS} has it"
 
 
 def _shard(latents: Latents, shard: LatentShard, rows: list[LatentRow], sums: members.Sums) -> Iterator[str]:
-    """The tar is made again from what its rows say: it must be these bytes and no others."""
+    """The tar, member by member as its rows have them: these bytes and no others."""
     name = f"{layout.SHARD_FOLDER}/{shard.name}"
     if not latents.storage.exists(name):
         yield f"{name}: missing; run the same encode again"
         return
-    data = latents.storage.read(name)
-    if hashlib.sha256(data).hexdigest() != shard.sha256 or len(data) != shard.num_bytes:
-        yield f"{name}: content is not what {FACTS} says; delete it and run the same encode again"
     if len(rows) != shard.num_samples:
         yield f"{name}: {shard.num_samples} samples by {FACTS}, {len(rows)} by {layout.SAMPLES}"
-    at = 0
-    for row in rows:
-        for suffix, offset, size, sha256 in (
-            ("npy", row.latents_offset, row.latents_size, row.sha256),
-            ("json", row.json_offset, row.json_size, row.json_sha256),
-        ):
-            member, header = data[offset : offset + size], shards.member_header(f"{row.key}.{suffix}", size)
-            if offset != at + shards.BLOCK or data[at:offset] != header:
-                yield f"{shard.name}: {row.key}.{suffix} is not where {layout.SAMPLES} has it"
-            if hashlib.sha256(member).hexdigest() != sha256:
-                yield f"{shard.name}: {row.key}.{suffix} is damaged: not the sha256 of {layout.SAMPLES}"
-            at = offset + size + shards.num_padding(size)
-        yield from _sample(latents, row, data, sums)
-    if data[at:].strip(b"\0") or len(data) - at != shards.num_closing(at):
-        yield f"{shard.name}: something lies behind its last sample"
+    whole, findings = hashlib.sha256(), []
+    with latents.storage.open(name) as file:
+
+        def take(num: int) -> bytes:
+            data = file.read(num)
+            whole.update(data)
+            return data
+
+        for row in rows:
+            found = {}
+            for suffix, size, sha256 in (
+                ("npy", row.latents_size, row.sha256),
+                ("json", row.json_size, row.json_sha256),
+            ):
+                header, found[suffix] = take(shards.BLOCK), take(size)
+                if header != shards.member_header(f"{row.key}.{suffix}", size):
+                    findings.append(f"{shard.name}: {row.key}.{suffix} is not where {layout.SAMPLES} has it")
+                if hashlib.sha256(found[suffix]).hexdigest() != sha256:
+                    what = f"{row.key}.{suffix} is damaged: not the sha256 of {layout.SAMPLES}"
+                    findings.append(f"{shard.name}: {what}")
+                take(shards.num_padding(size))
+            findings += _sample(latents, row, found["npy"], found["json"], sums)
+        while block := file.read(_READ):
+            whole.update(block)
+            if block.strip(b"\0"):
+                findings.append(f"{shard.name}: something lies behind its last sample")
+    if whole.hexdigest() != shard.sha256 or latents.storage.size(name) != shard.num_bytes:
+        yield f"{name}: content is not what {FACTS} says; delete it and run the same encode again"
+    yield from findings
 
 
-def _sample(latents: Latents, row: LatentRow, data: bytes, sums: members.Sums) -> Iterator[str]:
+def _sample(latents: Latents, row: LatentRow, data: bytes, text: bytes, sums: members.Sums) -> Iterator[str]:
     """The numbers of one sample, and what its JSON says of it."""
     encoding, where = latents.encoding, f"{row.shard}: {row.key}"
     try:
-        found = members.from_bytes(
-            data[row.latents_offset : row.latents_offset + row.latents_size], encoding.latent_dim
-        )
-        sample = shards.parse_sample(data[row.json_offset : row.json_offset + row.json_size], where)
-    except (ValueError, EOFError, SaoError, tarfile.TarError) as error:
+        found = members.from_bytes(data, encoding.latent_dim)
+        sample = shards.parse_sample(text, where)
+    except (ValueError, EOFError, SaoError) as error:
         yield f"{where}: {error}"
         return
     if not np.isfinite(found).all() or not (found[:, 1] > 0).all():

@@ -27,6 +27,7 @@ from sao_model.training.dit.inputs import stored
 from tests.datasets_made import tree
 from tests.latents.conftest import HOP, LENGTHS, WINDOW, LatentWorld, codec_of, encode, made_dataset, sounds
 from tests.streams_made import members as decoded
+from tests.training.made_runs import Silent
 
 HALF = 2.0**-11  # of a number's size: what rounding to float16 may change
 SERIES = ("train", "validation")
@@ -216,3 +217,18 @@ def test_a_folder_of_something_else_is_left_alone(latent_world: LatentWorld, tmp
     assert verb.HELP
     assert folder.is_latents(LocalStorage(latent_world.folder / "latents"))
     assert not folder.is_latents(LocalStorage(latent_world.folder / "data"))
+
+
+def test_latents_in_an_object_store_are_read_by_ranges(latent_world: LatentWorld, tmp_path: Path) -> None:
+    data = made_dataset(tmp_path, sounds(tmp_path / "in", LENGTHS[-6:]), tmp_path / "data")
+    table = settings.Config(device="cpu")
+    url = f"memory://{tmp_path.name}"
+    run.encode(table, data, str(latent_world.vae), url, LocalExecutor(), Silent())
+    encode(data, latent_world.vae, tmp_path / "latents")
+    here, there = open_latents(str(tmp_path / "latents")), open_latents(url, data)
+    with stream(here) as ours, stream(there) as theirs:
+        for _ in range(2 * ours.num_samples):
+            one, other = next(ours).samples[0], next(theirs).samples[0]
+            assert (one.key, one.prompt) == (other.key, other.prompt)
+            assert (one.audio == other.audio).all()
+    assert verify.check(there.storage, lambda _: None, data).findings == ()

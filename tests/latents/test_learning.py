@@ -24,8 +24,11 @@ from sao_data.rights.takedowns import Tombstone
 from sao_model import declared, run, train_dit
 from sao_model.monitoring import page, plan
 from sao_model.training.dit.inputs import stored
+from tests import ranks
 from tests.latents.conftest import HOP, LENGTHS, WINDOW, LatentWorld, codec_of, encode, made_dataset, sounds
+from tests.paths import ROOT
 from tests.training.made_runs import Silent, assert_same, log
+from tests.warm import Warm
 
 SHORT = tuple(seconds for seconds in LENGTHS if seconds * 44_100 <= WINDOW * HOP + 1)
 TOLERANCE = 2e-3  # of a loss, from latents rounded to float16
@@ -242,3 +245,22 @@ def test_stored_latents_are_drawn_anew_each_time(short: LatentWorld) -> None:
     assert found.mean_BDL.shape == found.std_BDL.shape == (1, 4, WINDOW)
     assert (found.std_BDL > 0).all()
     assert re.fullmatch(r"[0-9a-f]{64}", short.latents.said.root_digest)
+
+
+def test_two_processes_learn_the_same_from_latents(
+    short: LatentWorld, learned: Path, warm_torch: Warm, tmp_path: Path
+) -> None:
+    table = f'model = "{short.model}"\nbatch_size = 4\n[stream]\nflip = 0.0\nnum_threads = 2\n'
+    pace = "[pace]\nsteps = 6\nlog_every = 1\nsave_every = 3\n[preflight]\nleast_std = 0.01\n"
+    (tmp_path / "dit.toml").write_text(table + pace)
+    script = [ROOT / "pipelines" / "train_dit.py", "--config", tmp_path / "dit.toml", "--vae", short.vae]
+    ended = ranks.forked(
+        warm_torch, [*script, "--latents", short.folder / "latents", "--out", tmp_path / "run"], 2
+    )
+    assert [each.returncode for each in ended] == [0, 0], ended
+    for one, other in zip(log(tmp_path / "run"), log(learned), strict=True):
+        assert one["loss"] == pytest.approx(other["loss"], rel=1e-5)
+    ours, theirs = (
+        json.loads((run.resolve(out) / run.DATA).read_text()) for out in (tmp_path / "run", learned)
+    )
+    assert ours == theirs

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import shutil
 from collections.abc import Callable
 from contextlib import redirect_stdout
@@ -95,6 +96,18 @@ def test_folders_that_cannot_be_reached_are_named_and_reached_later(world: Laten
     assert told.count("brought to version") == 2
     assert sao("verify", world.folder / "data")[0] == 0
     assert tree(world.folder / "latents") == tree(world.folder / "second")
+
+
+def test_a_folder_of_another_dataset_is_left_alone(world: LatentWorld, latent_world: LatentWorld) -> None:
+    (noted,) = (world.folder / "data" / "encodings").iterdir()
+    noted.write_text(json.dumps({"folder": str(world.folder / "other")}))
+    shutil.copytree(world.folder / "latents", world.folder / "other")
+    owner = world.folder / "other" / "owner.json"
+    owner.write_text(owner.read_text().replace('"name": "made"', '"name": "theirs"'))
+    before = tree(world.folder / "other")
+    status, told = take_down(world)
+    assert (status, "NOT REACHED" in told, "latents of 'theirs', not of 'made'" in told) == (0, True, True)
+    assert tree(world.folder / "other") == before
 
 
 def test_a_withheld_name_is_withheld_in_the_latents_too(world: LatentWorld) -> None:
