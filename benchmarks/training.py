@@ -225,8 +225,8 @@ def shares(sizes: Sizes) -> list[str]:
     return [
         f"Time of a real training of the small DiT ({sizes.steps} steps, {num} checkpoints): {told}.",
         f"A checkpoint takes {1000 * copy:.0f} ms of CPU time to copy, which steps wait for, and "
-        f"{1000 * write:.0f} ms to write beside them: {100 * (copy + write) / (step * every):.2f} % of {every} "
-        f"steps at {step:.2f} s.",
+        f"{1000 * write:.0f} ms to write beside them: {100 * (copy + write) / (step * every):.2f} % of "
+        f"{every} steps at {step:.2f} s.",
     ]
 
 

@@ -135,6 +135,7 @@ def _begin(config: Config, dataset: Dataset, vae: str, out: Path, resume: str) -
     codec_from = opened.find(vae)
     promise = _declare(config, dataset, codec_from, found, accelerator.is_main_process)
     model = start.the_model(_start(config), codec_from, found, promise)
+    processes.check_same_weights(accelerator, model)
     shell = snapshot.of_model(model, accelerator)
     model.to(accelerator.device).dit.checkpointing = config.checkpointing
     velocity = Velocity(model)
