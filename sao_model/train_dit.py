@@ -140,6 +140,7 @@ def _begin(config: Config, dataset: TrainingSource, vae: str, out: Path, resume:
     start.check_source(dataset, config.model, codec_from, found)
     promise = _declare(config, dataset, codec_from, found, accelerator.is_main_process)
     model = start.the_model(_start(config), codec_from, found, promise)
+    processes.check_same_weights(accelerator, model)
     shell = snapshot.of_model(model, accelerator)
     model.to(accelerator.device).dit.checkpointing = config.checkpointing
     velocity = Velocity(model)

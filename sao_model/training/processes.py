@@ -18,12 +18,13 @@ from typing import Any, Protocol
 import torch
 from accelerate import Accelerator
 from accelerate.utils import broadcast_object_list, gather_object
+from torch import nn
 
 from sao_data.config import canonical
 from sao_data.errors import SaoError, Stopped, UsageError
 from sao_data.loading.source import TrainingSource
 from sao_data.storage.backend import LocalStorage
-from sao_model import launched, run
+from sao_model import launched, run, weights
 from sao_model.monitoring import trackers
 from sao_model.training import sharding
 
@@ -132,15 +133,16 @@ def check_agree(accelerator: Accelerator, config: Any, dataset: TrainingSource) 
         "torch": torch.__version__,
         **{f"config: {name}": value for name, value in _flat(canonical(config))},
     }
-    every = gather_object([(_place(accelerator), mine)])
-    first_place, first = every[0]
-    for place, other in every[1:]:
-        for name in sorted(first.keys() | other.keys()):
-            if (theirs := other.get(name)) != (ours := first.get(name)):
-                raise UsageError(
-                    f"{place} has another {name} than {first_place}: {theirs}, not {ours}; start all "
-                    "processes with the same command, files and packages"
-                )
+    _check_same(accelerator, mine)
+
+
+def check_same_weights(accelerator: Accelerator, model: nn.Module) -> None:
+    """UsageError on every process where one begins with other weights than the first, in any part: only what
+    is trained would be made the same."""
+    if accelerator.num_processes == 1:
+        return
+    digests = {name: weights.sha256(dict(part.named_parameters())) for name, part in model.named_children()}
+    _check_same(accelerator, {f"{name} (weights)": digest[:12] for name, digest in digests.items()})
 
 
 def check_shared(accelerator: Accelerator, out: Path) -> None:
@@ -210,6 +212,18 @@ def locked_run(out: Path, accelerator: Accelerator) -> Iterator[None]:
     with lock:
         from_main(accelerator, hold)
         yield
+
+
+def _check_same(accelerator: Accelerator, mine: dict[str, str]) -> None:
+    every = gather_object([(_place(accelerator), mine)])
+    first_place, first = every[0]
+    for place, other in every[1:]:
+        for name in sorted(first.keys() | other.keys()):
+            if (theirs := other.get(name)) != (ours := first.get(name)):
+                raise UsageError(
+                    f"{place} has another {name} than {first_place}: {theirs}, not {ours}; start all "
+                    "processes with the same command, files and packages"
+                )
 
 
 def _tell(accelerator: Accelerator, config: ProcessSettings) -> None:

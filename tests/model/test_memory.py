@@ -70,6 +70,7 @@ def wide(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
+@pytest.mark.slow
 def test_loading_takes_no_more_memory_than_the_file(wide: Path) -> None:
     """The mapped file, a tenth more; in diffusers' layout also what lies there in pieces."""
     folders = [wide / name for name in ("ours", *exported.LAYOUTS)]
@@ -79,7 +80,7 @@ def test_loading_takes_no_more_memory_than_the_file(wide: Path) -> None:
         size = sum(path.stat().st_size for path in folder.rglob("*.safetensors"))
         pieces = 4 * (3 * 1024**2 + 2 * 128**2) * 4 if folder.name == "diffusers" else 0
         assert size > 290e6
-        assert int(found) <= 1.1 * size + pieces + 60e6, folder  # kernels and tables take about 50 MB
+        assert int(found) <= 1.1 * size + pieces + 80e6, folder  # kernels and tables take 50 to 70 MB
 
 
 def peak(run: Callable[[], object]) -> int:

@@ -102,6 +102,7 @@ def compare(
     ("name", "theirs"),
     [("dpmpp-2m-sde", "their_2m_sde"), ("dpmpp-2m", "their_2m"), ("v-ddim", "their_ddim")],
 )
+@pytest.mark.parametrize("pair", ["tiny", pytest.param("middle", marks=pytest.mark.slow)], indirect=True)
 def test_every_step_with_the_same_noise(name: str, theirs: str, pair: oracle.Both) -> None:
     compare(pair, name, getattr(oracle, theirs), 1e-4, lambda run: lambda step: run.noise[step])
 

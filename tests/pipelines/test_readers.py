@@ -77,7 +77,7 @@ def test_the_snippet_for_webdataset(demo_dataset: Path, held: Samples, tmp_path:
     assert read(demo_dataset, code, tmp_path) == digested(held)
 
 
-@pytest.mark.parametrize("streaming", [True, False])
+@pytest.mark.parametrize("streaming", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_the_snippet_for_datasets(streaming: bool, demo_dataset: Path, held: Samples, tmp_path: Path) -> None:
     code = snippets(demo_dataset)[1]
     assert "streaming=True" in code

@@ -241,8 +241,7 @@ def test_a_damaged_checkpoint_is_set_aside_and_the_one_before_used(
     damage: Callable[[Path], None],
     said: str,
 ) -> None:
-    out = tmp_path / "run"
-    train(vae_config(mini_model), tone_data, out)
+    out = shutil.copytree(vae_run, tmp_path / "run")
     damage(run.checkpoints(out)[-1])
     train(vae_config(mini_model), tone_data, out)
     assert said in caplog.text
@@ -461,8 +460,9 @@ def test_a_run_that_began_elsewhere_goes_on_from_its_own(
     (own,) = run.checkpoints(out)
     assert 4 < run.step_of(own) < 8
     train_vae.train(config, tone_data, out, resume=start, progress=Silent())
-    assert tensors(out).keys() == tensors(vae_run).keys()
-    assert all(torch.equal(value, tensors(vae_run)[name]) for name, value in tensors(out).items())
+    ours, unbroken = tensors(out), tensors(vae_run)
+    assert ours.keys() == unbroken.keys()
+    assert all(torch.equal(value, unbroken[name]) for name, value in ours.items())
 
 
 def test_a_training_that_waited_for_another_does_not_go_on_from_before_it(

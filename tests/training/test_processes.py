@@ -16,7 +16,8 @@ import torch
 from safetensors.torch import load_file
 
 from sao_data.storage.backend import LocalStorage
-from sao_model import run
+from sao_model import checkpoint, preset, run
+from sao_model.model import build as build_model
 from tests import processes, ranks
 from tests.datasets_made import build, load, tone_wav, write_folder
 from tests.paths import ROOT
@@ -76,10 +77,12 @@ class World:
     warm: Warm
     folder: Path
 
-    def script(self, kind: str, out: Path, data: str = "data", **fields: object) -> list[str | Path]:
+    def script(
+        self, kind: str, out: Path, data: str = "data", codec: str = "codec", **fields: object
+    ) -> list[str | Path]:
         """The command of a training, fields as `pace__steps=4`."""
         sets = [f"{name.replace('__', '.')}={value}" for name, value in fields.items()]
-        vae = ["--vae", self.folder / "codec"] if kind == "dit" else []
+        vae = ["--vae", self.folder / codec] if kind == "dit" else []
         return [
             *(ROOT / "pipelines" / f"train_{kind}.py", "--config", self.folder / f"{kind}.toml"),
             *("--data", self.folder / data, "--out", out, *vae),
@@ -301,6 +304,7 @@ REFUSALS = {
     "config": r"process 1 on \S+ has another config: seed than process 0 on \S+: 1, not 0; start all pro",
     "dataset": r"process 1 on \S+ has another dataset than process 0 on \S+: made \S+ \w{12}, not made ",
     "out": r"--out \S+: not the same folder on all machines: process [01] on \S+ does not see",
+    "codec": r"process 1 on \S+ has another codec \(weights\) than process 0 on \S+: \w{12}, not \w{12}; st",
 }
 
 
@@ -314,17 +318,30 @@ def grown(world: World) -> Path:
     return world.folder / "grown"
 
 
+@pytest.fixture(scope="module")
+def other_codec(world: World) -> Path:
+    """The same codec with one number changed: a copy that went wrong on one machine."""
+    model = build_model(preset.read(str(world.folder / "mini.toml")))
+    model.codec = checkpoint.load_codec(run.resolve(world.folder / "codec"))
+    with torch.no_grad():
+        next(model.codec.parameters()).view(-1)[0] += 1.0
+    checkpoint.save(model, world.folder / "other-codec", only=("vae",))
+    return world.folder / "other-codec"
+
+
 @pytest.mark.parametrize("what", REFUSALS)
 def test_processes_that_do_not_belong_together_all_say_so_and_end(
-    world: World, grown: Path, tmp_path: Path, what: str
+    world: World, grown: Path, other_codec: Path, tmp_path: Path, what: str
 ) -> None:
     out, elsewhere = tmp_path / "run", tmp_path / "elsewhere"
     seconds = {
         "config": world.script("vae", out, pace__steps=2, seed=1),
         "dataset": world.script("vae", out, pace__steps=2, data=grown.name),
         "out": world.script("vae", elsewhere, pace__steps=2),
+        "codec": world.script("dit", out, pace__steps=2, codec=other_codec.name),
     }
-    ended = ranks.forked(world.warm, [world.script("vae", out, pace__steps=2), seconds[what]], 2)
+    first = world.script("dit" if what == "codec" else "vae", out, pace__steps=2)
+    ended = ranks.forked(world.warm, [first, seconds[what]], 2)
     assert [each.returncode for each in ended] == [2, 2], ended
     for each in ended:
         assert re.search(f"^error: {REFUSALS[what]}", each.stderr, re.MULTILINE), each.stderr
