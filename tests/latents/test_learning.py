@@ -247,6 +247,7 @@ def test_stored_latents_are_drawn_anew_each_time(short: LatentWorld) -> None:
     assert re.fullmatch(r"[0-9a-f]{64}", short.latents.said.root_digest)
 
 
+@pytest.mark.slow
 def test_two_processes_learn_the_same_from_latents(
     short: LatentWorld, learned: Path, warm_torch: Warm, tmp_path: Path
 ) -> None:
