@@ -27,7 +27,9 @@ Location = Annotated[str, "location"]
 Table = dict[str, Any]  # parsed TOML before it is checked
 T = TypeVar("T")
 
-WHEN_SET = {"when_set": True}  # metadata of a field added later: it is left out of digests where it is empty
+WHEN_SET = {
+    "when_set": True
+}  # metadata of a field added later: left out of digests where it is empty or as by default
 _STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
 
@@ -129,7 +131,8 @@ def canonical(value: object, *, locations: bool = False) -> object:
 
 
 def _is_unset(value: object, field: dataclasses.Field[Any]) -> bool:
-    return WHEN_SET.items() <= field.metadata.items() and not getattr(value, field.name)
+    said = getattr(value, field.name)
+    return WHEN_SET.items() <= field.metadata.items() and (not said or said == field.default)
 
 
 def digest(*parts: object) -> str:

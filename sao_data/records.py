@@ -164,7 +164,7 @@ class Clip:
 class CaptionField:
     """One thing a prompt may be drawn from. List-valued fields (tags, genres) keep their items apart."""
 
-    name: str  # "title", "description", "tags", "year", "genres", "album", "artist"
+    name: str  # "title", "description", "tags", "year", "genres", "album", "artist"; "language", never drawn
     values: tuple[str, ...]
     provenance: str  # the Recording field it came from, or the model that wrote it
 
@@ -200,6 +200,8 @@ class Sample:
     description: str  #: caption field: natural-language description, cleaned
     genres: list[str]  #: caption field
     id: str  #: recording id, "freesound:12345"
+    language: str = ""  #: of title and description, ISO 639-1 where it has a code; '' = not known (too short)
+    language_by: str = ""  #: what told the language, with its version
     license: str  #: SPDX id or LicenseRef
     license_claim: str  #: the licence in the source's own words or URL, verbatim
     license_family: str  #: CC0, BY, SAMPLING+ … (docs/licences.md)

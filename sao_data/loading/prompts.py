@@ -7,19 +7,23 @@ joined by commas; half of the music prompts carry the names of the fields:
     year: 2021, artist: dadabots, album: can't play instruments, title: pizza hangover
     dadabots, can't play instruments, pizza hangover, 2021
 
+`names = "drop"` leaves out artist, album and title of music, and tags that are the author's name: prompts
+then ask for no person's and no work's own sound. Titles of sounds say what is heard, and stay.
+
 The paper leaves open: how large the subset is (here any size from one field to all, equally likely), how
 often the case changes (here a quarter upper, a quarter lower, half as written) and whether sounds name their
-fields (here never). A field is cleaned as captions are, and left out where it has no letter or digit.
+fields (here never). Titles and names are verbatim in a sample, since they are credited; here they
+are cleaned by the rules of captions (docs/captions.md). A field without a letter or digit is left out.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 
 import numpy as np
 
-from sao_data.captions.metadata import FALLBACK, clean, clean_title
+from sao_data.captions.metadata import FALLBACK, NAMES, Names, clean, clean_field, told
+from sao_data.config import WHEN_SET
 from sao_data.errors import UsageError
 from sao_data.records import Sample
 
@@ -37,12 +41,15 @@ class PromptConfig:
     upper: float = 0.25  # the whole prompt in upper case
     lower: float = 0.25  # … in lower case; the rest stays as written
     max_description: int = 1000  # characters; T5 reads the first 128 tokens
+    names: Names = field(
+        default="as-paper", metadata=WHEN_SET
+    )  # of persons and works: "drop" leaves them out
 
     def __post_init__(self) -> None:
-        for field in fields(self)[:3]:
-            value = getattr(self, field.name)
+        for each in fields(self)[:3]:
+            value = getattr(self, each.name)
             if not 0.0 <= value <= 1.0:
-                raise UsageError(f"prompt.{field.name}: {value} is no probability; want 0 to 1")
+                raise UsageError(f"prompt.{each.name}: {value} is no probability; want 0 to 1")
         if self.upper + self.lower > 1.0:
             raise UsageError(
                 f"prompt: upper {self.upper} and lower {self.lower} exclude each other; want a sum up to 1"
@@ -66,7 +73,8 @@ def draw(sample: Sample, rng: np.random.Generator, config: PromptConfig) -> str:
 def words_of(sample: Sample, config: PromptConfig) -> Words:
     """What prompts of this sample are drawn from."""
     drawable = drawable_fields(sample, config)
-    return Words(drawable=drawable, is_music=is_music(sample), fixed=sample.prompt or FALLBACK)
+    fixed = FALLBACK if config.names == "drop" and is_music(sample) else sample.prompt or FALLBACK
+    return Words(drawable=drawable, is_music=is_music(sample), fixed=fixed)
 
 
 def draw_of(words: Words, rng: np.random.Generator, config: PromptConfig) -> str:
@@ -92,20 +100,24 @@ def is_music(sample: Sample) -> bool:
 def drawable_fields(sample: Sample, config: PromptConfig) -> Drawable:
     """The fields a prompt of this sample may hold, cleaned, in the order of their names above."""
     values: dict[str, tuple[str, ...]] = {
-        "title": _told([clean_title(sample.title)]),
-        "description": _told([clean(sample.description, config.max_description).rstrip(" .")]),
-        "tags": _told(map(clean, sample.tags)),
-        "year": _told([clean(sample.year)]),
-        "genres": _told(map(clean, sample.genres)),
-        "album": _told([clean(sample.album)]),
-        "artist": _told([clean(sample.artist)]),
+        "title": _cleaned("title", sample.title),
+        "description": told([clean(sample.description, config.max_description).rstrip(" .")]),
+        "tags": told(map(clean, sample.tags)),
+        "year": _cleaned("year", sample.year),
+        "genres": told(map(clean, sample.genres)),
+        "album": _cleaned("album", sample.album),
+        "artist": _cleaned("artist", sample.artist),
     }
-    names = MUSIC_FIELDS if is_music(sample) else SOUND_FIELDS
+    names: tuple[str, ...] = MUSIC_FIELDS if is_music(sample) else SOUND_FIELDS
+    if config.names == "drop":
+        names = tuple(name for name in names if not (is_music(sample) and name in NAMES))
+        author = clean(sample.author).casefold()
+        values["tags"] = tuple(tag for tag in values["tags"] if tag.casefold() != author)
     return tuple((name, values[name]) for name in names if values[name])
 
 
-def _told(values: Iterable[str]) -> tuple[str, ...]:
-    return tuple(value for value in values if any(character.isalnum() for character in value))
+def _cleaned(name: str, text: str) -> tuple[str, ...]:
+    return told([clean_field(name, text)])
 
 
 def _cased(text: str, rng: np.random.Generator, config: PromptConfig) -> str:

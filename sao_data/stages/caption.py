@@ -1,4 +1,4 @@
-"""Caption: the fields that prompts may be drawn from, for every clip that curation kept."""
+"""Caption: the fields that prompts may be drawn from, for every clip that curation kept; and the language."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from sao_data import plugins
+from sao_data.captions._language import language_of
 from sao_data.manifest import Plugin
 from sao_data.records import Caption, Clip
 from sao_data.rights.credits import without_withheld_names
@@ -20,7 +21,7 @@ class WriteCaptions:
     builder: Plugin
 
     name: ClassVar[str] = "caption"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     row: ClassVar[type] = Caption
     inputs: ClassVar[tuple[str, ...]] = (LIST, "curate")
     has_blob: ClassVar[bool] = False
@@ -37,6 +38,7 @@ class WriteCaptions:
             recording = without_withheld_names(recordings[clip.recording_id])
             fields = builder.fields(recording)
             prompt = builder.prompt(recording, fields)
+            fields += (language,) if (language := language_of(fields)) else ()
             sink.keep(
                 clip_key(clip),
                 Caption(recording_id=clip.recording_id, clip=clip.number, fields=fields, prompt=prompt),

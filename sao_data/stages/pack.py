@@ -131,6 +131,7 @@ def make_sample(
     """Everything a shard says about one clip."""
     fields = {field.name: field.values for field in caption.fields}
     lufs = clip.measures.lufs
+    language = next((field for field in caption.fields if field.name == "language"), None)
     return Sample(
         ai_preference=decision.ai_preference,
         album=recording.album,
@@ -146,6 +147,8 @@ def make_sample(
         description=_first(fields.get("description", ())),
         genres=list(fields.get("genres", ())),
         id=recording.id,
+        language=language.values[0] if language else "",
+        language_by=language.provenance if language else "",
         license=decision.license,
         license_claim=recording.license_url or recording.license_claim,
         license_family=decision.family,

@@ -106,6 +106,21 @@ def test_what_is_music_and_what_it_may_say() -> None:
     assert drawable_fields(pack, AS_WRITTEN) == (("title", ("Hit",)),)
 
 
+def test_names_of_persons_and_works_can_be_left_out() -> None:
+    dropping = PromptConfig(names="drop", upper=0.0, lower=0.0)
+    assert set(drawn(MUSIC, dropping, 100)) == {"2021", "year: 2021"}
+    nameless = sample(artist="dadabots", title="pizza hangover", prompt="pizza hangover. dadabots")
+    assert drawn(nameless, dropping, 1) == ["sound recording"]
+    of = sample(title="Rain", author="Ana B", tags=["ana b", "rain"])
+    assert drawable_fields(of, dropping) == (("title", ("Rain",)), ("tags", ("rain",)))
+    assert drawable_fields(of, AS_WRITTEN)[1] == ("tags", ("ana b", "rain"))
+
+
+def test_titles_are_cleaned_when_drawn_for_a_sample_has_them_verbatim() -> None:
+    of = sample(title="ZOOM0023_LR creek, +44 20 7946 0958.wav")
+    assert drawable_fields(of, AS_WRITTEN) == (("title", ("creek",)),)
+
+
 TEXT = st.text(max_size=12)
 SAMPLES = st.builds(
     sample,
