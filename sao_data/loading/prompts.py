@@ -18,6 +18,7 @@ are cleaned by the rules of captions (docs/captions.md). A field without a lette
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, fields
 
 import numpy as np
@@ -65,6 +66,15 @@ class Words:
     fixed: str  # where there is nothing to draw
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DrawnPrompt:
+    """One prompt and how it came about."""
+
+    text: str
+    fields: tuple[str, ...]  # in their order; none: the sample says nothing, and its fixed `prompt` stands in
+    probability: float  # 0..1, of just these choices: fields, order, orders of lists, names of fields, case
+
+
 def draw(sample: Sample, rng: np.random.Generator, config: PromptConfig) -> str:
     """One prompt, never empty: where a sample says nothing, its fixed `prompt` stands in."""
     return draw_of(words_of(sample, config), rng, config)
@@ -79,9 +89,15 @@ def words_of(sample: Sample, config: PromptConfig) -> Words:
 
 def draw_of(words: Words, rng: np.random.Generator, config: PromptConfig) -> str:
     """One prompt."""
+    return choose_of(words, rng, config).text
+
+
+def choose_of(words: Words, rng: np.random.Generator, config: PromptConfig) -> DrawnPrompt:
+    """One prompt, with what was chosen for it."""
     drawable = words.drawable
     if not drawable:
-        return _cased(words.fixed, rng, config)
+        text, likely = _cased(words.fixed, rng, config)
+        return DrawnPrompt(text=text, fields=(), probability=likely)
     size = int(rng.integers(1, len(drawable) + 1))
     chosen = [drawable[i] for i in rng.permutation(len(drawable))[:size]]
     is_typed = words.is_music and rng.random() < config.typed
@@ -89,7 +105,15 @@ def draw_of(words: Words, rng: np.random.Generator, config: PromptConfig) -> str
     for name, values in chosen:
         text = ", ".join(values[i] for i in rng.permutation(len(values)))
         parts.append(f"{name}: {text}" if is_typed else text)
-    return _cased(", ".join(parts), rng, config)
+    text, likely = _cased(", ".join(parts), rng, config)
+    if words.is_music:
+        likely *= config.typed if is_typed else 1.0 - config.typed
+    orders = math.prod(math.factorial(len(values)) for _, values in chosen)
+    return DrawnPrompt(
+        text=text,
+        fields=tuple(name for name, _ in chosen),
+        probability=likely / len(drawable) / math.perm(len(drawable), size) / orders,
+    )
 
 
 def is_music(sample: Sample) -> bool:
@@ -120,8 +144,11 @@ def _cleaned(name: str, text: str) -> tuple[str, ...]:
     return told([clean_field(name, text)])
 
 
-def _cased(text: str, rng: np.random.Generator, config: PromptConfig) -> str:
+def _cased(text: str, rng: np.random.Generator, config: PromptConfig) -> tuple[str, float]:
+    """The text in the case that is drawn, and the probability of that."""
     dice = rng.random()
     if dice < config.upper:
-        return text.upper()
-    return text.lower() if dice < config.upper + config.lower else text
+        return text.upper(), config.upper
+    if dice < config.upper + config.lower:
+        return text.lower(), config.lower
+    return text, 1.0 - config.upper - config.lower

@@ -50,7 +50,7 @@ RECORDER_NAME = phrases(
         r"|vn-?\d{5,6}|ds-?\d{5,6}|r\d\d[- ]\d{4}"
         r"|rec-?\d{3,5}|(?:audio|voice|rec|vid|ptt)[ -]?\d{8}[ -](?:\d{4,6}|wa\d{4})|img[ -]?\d{4}"
         r"|mvi[ -]?\d{4}|dsc[ -]?\d{4,5}|gopr\d{4}|mzr?\d{3,6})"
-        r"(?:[ -](?:lr|tr\d{1,2}(?:-\d{1,2})?|mix|xy|ms|tr|s\d{1,2}|l|r|\d{1,2}))*+(?![^\W_])",
+        r"(?:[ -](?:lr|tr\d{1,2}(?:-\d{1,2})?|mix|xy|ms|tr|s\d{1,2}|l|r|\d{1,2})(?![^\W_]))*+(?![^\W_])",
         _I,
     ),
 )

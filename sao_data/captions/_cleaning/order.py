@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from sao_data.captions._cleaning import gear, markup, names, personal, wording
 from sao_data.captions._cleaning.rule import (
+    CUT,
     MARKS,
     Rule,
     has_marks,
@@ -24,6 +25,11 @@ _NO_END = re.compile(r"[^.!?…。！？]")
 _EMPTY = re.compile(r" ?[(\[][ ,;/-]{0,5}[)\]]|\"[ ]{0,2}\"")
 _BLANK_BEFORE = re.compile(r" ([.,;!?])(?= |$)")
 _COMMA_END = re.compile(r"[,;:]+([.!?])$")
+_DANGLING = re.compile(  # "an owl near …"
+    rf"(?:^|(?<= ))(?:at|near|from|on|in|by|to|via|with|around|bei|à|en)"
+    rf" [{MARKS}]{{1,3}}(?=[^\w{MARKS}]{{0,3}}$)",
+    re.IGNORECASE,
+)
 _MOST_ROUNDS = 6  # what one round leaves may be a finding of the next
 
 TAG_ONLY = phrases(
@@ -110,6 +116,7 @@ def tidied(text: str) -> str:
 def _closed(sentence: str) -> str:
     parts = split_clauses(sentence)
     for n in range(0, len(parts), 2):
+        parts[n] = _DANGLING.sub(CUT, parts[n])
         if has_words(parts[n]) or not has_marks(parts[n]):
             continue
         before = parts[n - 1] if n else ""
