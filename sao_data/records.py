@@ -181,10 +181,7 @@ class Caption:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sample:
-    """The JSON beside each FLAC in a shard: fixed keys and types, no nulls, attribution included.
-
-    Strings are '' where nothing is stated. docs/dataset.md is generated from this class.
-    """
+    """The JSON beside each FLAC in a shard: fixed keys and types, '' where nothing is stated."""
 
     ai_preference: str  #: uploader's generative-AI preference, normalised; '' = unknown
     album: str  #: album or pack

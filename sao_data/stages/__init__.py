@@ -4,5 +4,5 @@ reason.
 `base` is the machinery (a part's name is a digest of all it follows from); the others are the stages in
 the order of the records, the transferred originals, and what is reused of earlier parts.
 
-Imports: the vocabulary, audio, licences, storage, fetch, matching, rights, screening, attribution.
+Imports: the vocabulary, audio, licences, storage, captions, fetch, matching, rights, screening, attribution.
 """
