@@ -11,7 +11,7 @@ from re import _constants, _parser  # type: ignore[attr-defined]
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from sao_data.captions import metadata
@@ -98,6 +98,8 @@ PIECES = st.sampled_from([
 TEXTS = st.one_of(st.text(max_size=80), st.lists(PIECES, max_size=14).map("".join))
 
 
+@example("<A_>", "album")
+@example("<!x></ ><a " + "b" * 3_000 + ">", "title")
 @given(TEXTS, st.sampled_from(sorted(order.RULES)))
 def test_rules_never_fail_find_nothing_more_in_what_they_leave_and_make_no_markup(
     text: str, field: str

@@ -14,8 +14,8 @@ _JOINERS = "\u200c\u200d"  # invisible, but they spell words (Persian, Indic scr
 _UNSEEN = re.compile(
     r"<(script|style)\b[^<>]{0,300}>.{0,10000}?</\1 {0,3}>|<!--.{0,10000}?-->", re.IGNORECASE | re.DOTALL
 )
-_BREAK = re.compile(r"</?(?:br|p|div|li|ul|ol|tr|td|h[1-6]|hr|blockquote|img)\b[^<>]{0,2000}>", re.IGNORECASE)
-_TAG = re.compile(r"</?([a-z][a-z0-9:-]{0,30})\b[^<>]{0,2000}>", re.IGNORECASE)
+_BREAK = re.compile(r"</?(?:br|p|div|li|ul|ol|tr|td|h[1-6]|hr|blockquote|img)\b[^<>]*+>", re.IGNORECASE)
+_TAG = re.compile(r"<(?:/?([a-z][\w:.-]{0,60})|[/!?])[^<>]*+>", re.IGNORECASE)
 _ELEMENT_NAMES = (
     "a abbr address area article aside audio b base bdi bdo big blockquote body br button canvas "
     "caption center cite code col dd del details dfn dialog dir div dl dt em embed fieldset "
@@ -47,7 +47,7 @@ def _shown(character: str) -> str:
         return "\n"
     if category[0] == "Z" or character in "\t\r\v\f":
         return " "
-    return "" if category in ("Cc", "Cf", "Cs", "Co", "Cn") and character not in _JOINERS else character
+    return "" if category in ("Cc", "Cf", "Cs", "Co") and character not in _JOINERS else character
 
 
 def _decoded(text: str) -> tuple[str, Removed]:
@@ -60,7 +60,9 @@ def _decoded(text: str) -> tuple[str, Removed]:
     def tag(match: re.Match[str]) -> str:
         removed.append(match[0])
         inner = match[0].strip("</>")
-        return "" if match[1].lower() in _ELEMENTS else inner  # "<live>" in a title is a word in brackets
+        return (
+            "" if (match[1] or "p").lower() in _ELEMENTS else inner
+        )  # "<live>" in a title is a word in brackets
 
     for _ in range(_MOST_ROUNDS):
         before = text
