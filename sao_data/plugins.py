@@ -53,7 +53,10 @@ class Filter(Protocol):
 
 
 class CaptionBuilder(Protocol):
-    """Turns what a source says into caption fields (paper 3.2)."""
+    """Turns what a source says into caption fields (paper 3.2).
+
+    A method `left_out(recording)` may give (field, what a rule took out: `rule`, `text`) for `sao prompts`.
+    """
 
     def fields(self, recording: Recording) -> tuple[CaptionField, ...]:
         """Cleaned fields with their provenance; fields that would be empty are left out."""

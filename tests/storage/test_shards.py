@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import io
+import json
 import random
 import tarfile
 import typing
@@ -158,3 +159,10 @@ def test_a_sample_whose_json_is_none_is_named(tmp_path: Path) -> None:
     storage.write(f"shards/{shard.name}", bytes(data))
     findings = list(shard_check.verify(storage, [shard], rows))
     assert any(f.startswith("train-000000.tar: x-000000001.json: Invalid JSON: ") for f in findings)
+
+
+def test_a_sample_written_before_languages_were_noted_is_read() -> None:
+    said = dataclasses.asdict(sample(1, flac_of(1)))
+    earlier = {name: value for name, value in said.items() if name not in ("language", "language_by")}
+    read = shards.parse_sample(json.dumps(earlier).encode(), "x.json")
+    assert (read.language, read.language_by, read.title) == ("", "", "Regen ☂")

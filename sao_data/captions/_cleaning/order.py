@@ -93,11 +93,16 @@ def cleaned(text: str, rules: tuple[Rule, ...]) -> Cleaned:
         before, num_before = now, len(left_out)
         for rule in rules:
             now, removed = rule.apply(now)
-            left_out += [LeftOut(rule=rule.name, text=" ".join(each.split())) for each in removed]
+            left_out += [LeftOut(rule=rule.name, text=_shown(each)) for each in removed]
         now = tidied(now)
         if now == before or len(left_out) == num_before:
             break
     return Cleaned(text=" ".join(now.split()), left_out=tuple(left_out))
+
+
+def _shown(removed: str) -> str:
+    """What was taken out, on one line, with "…" for what other rules had taken before."""
+    return " ".join(re.sub(f"[{MARKS}]+", "…", removed).split())
 
 
 def tidied(text: str) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from sao_data.captions._cleaning.rule import MARKS
 from sao_data.commands.verbs import prompts as verb
 from sao_data.dataset.reader import open_dataset
 from sao_data.errors import MatchedNothing
@@ -85,6 +86,8 @@ def test_one_recording_with_fields_draws_and_what_was_left_out(
     assert removed["title", "recorder_name"] == "ZOOM0001 LR"
     assert removed["description", "credit"] == "Please credit me!"
     assert removed["description", "gear"] == "with a Zoom H4n"
+    assert removed["description", "left_over"] == "recorded ."
+    assert not any(mark in item["text"] for item in found["left_out"] for mark in MARKS)
     assert (found["language"], found["language_by"].split()[0]) == ("en", "py3langid")
     assert [draw["seed"] for draw in found["draws"]] == list(range(8))
     assert all(0 < draw["probability"] <= 0.25 and draw["num_tokens"] > 1 for draw in found["draws"])
