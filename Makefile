@@ -65,9 +65,9 @@ reference: install  ## train the small model on fixed data, and hold its curves 
 	  --set source.0.count=192 --set split.validation_share=0.2
 	rm -rf $(REFERENCE)/vae $(REFERENCE)/dit
 	$(ON_ONE_CORE) pipelines/train_vae.py --config manifests/training/vae_small.toml --set seed=$(SEED) \
-	  --data $(REFERENCE)/data --out $(REFERENCE)/vae
+	  --set pace.steps=500 --data $(REFERENCE)/data --out $(REFERENCE)/vae
 	$(ON_ONE_CORE) pipelines/train_dit.py --config manifests/training/dit_small.toml --set seed=$(SEED) \
-	  --data $(REFERENCE)/data --vae $(REFERENCE)/vae --out $(REFERENCE)/dit
+	  --set pace.steps=250 --set pace.validate_every=125 --data $(REFERENCE)/data --vae $(REFERENCE)/vae --out $(REFERENCE)/dit
 	.venv/bin/sao train compare $(REFERENCE)/vae; vae=$$?; .venv/bin/sao train compare $(REFERENCE)/dit && exit $$vae
 
 docs: install    ## rewrite the generated parts of the docs

@@ -347,7 +347,8 @@ def _is_table(hint: object) -> bool:
 def _type(hint: Any) -> str:
     """A type in the words of TOML and JSON."""
     if config.is_location(hint):
-        return "path or URL"
+        several = typing.get_origin(hint) in (tuple, list)
+        return "list of paths or URLs" if several else "path or URL"
     if isinstance(hint, types.UnionType):  # X | None: left out where it is not given
         return _type(next(part for part in typing.get_args(hint) if part is not type(None)))
     if typing.get_origin(hint) is typing.Literal:

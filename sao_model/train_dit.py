@@ -231,8 +231,8 @@ def _validate(begun: _Begun, held: validation.Windows, config: Config, here: loo
     validation.tell(held, losses, begun.average, here, step)
 
 
-def _start(config: Config) -> start.Start:
-    return start.Start(
+def _start(config: Config) -> start.StartSettings:
+    return start.StartSettings(
         model=config.model, seed=config.seed, start_from=config.start_from, adapter=config.adapter
     )
 

@@ -14,7 +14,7 @@ from sao_model.opened import Opened
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Start:
+class StartSettings:
     """What the settings say of the model to train."""
 
     model: str  # preset or TOML file; '' = that of start_from
@@ -31,7 +31,9 @@ class Start:
         return opened.find(self.start_from).describe().config
 
 
-def the_model(start: Start, vae: Opened, found: Path | None, promise: declared.Declared) -> StableAudioModel:
+def the_model(
+    start: StartSettings, vae: Opened, found: Path | None, promise: declared.Declared
+) -> StableAudioModel:
     """The model to train, codec and text encoder frozen: of a checkpoint, of a model to fine-tune, or new
     from the seed. Of an adapter's training, the model that it is for, whatever has been learned."""
     if found:
@@ -55,7 +57,7 @@ def the_model(start: Start, vae: Opened, found: Path | None, promise: declared.D
     return model
 
 
-def pretrained(start: Start, vae: Opened) -> list[dict[str, Any]]:
+def pretrained(start: StartSettings, vae: Opened) -> list[dict[str, Any]]:
     """Parts that were trained before: the codec, and the model to fine-tune or a published text encoder."""
     if start.start_from:
         whole, others = opened.find(start.start_from), ("dit", "conditioners", "text_encoder")
@@ -73,7 +75,7 @@ def pretrained(start: Start, vae: Opened) -> list[dict[str, Any]]:
     ]
 
 
-def _started(start: Start, shape: preset.Config) -> StableAudioModel:
+def _started(start: StartSettings, shape: preset.Config) -> StableAudioModel:
     """The model to fine-tune, with the name and the window of `shape`; its weights must be of that shape."""
     model = opened.find(start.start_from).load()
     if differing := preset.differences(shape, model.config):
@@ -97,7 +99,7 @@ def _check_same_codec(found: Path, vae: Opened) -> None:
         )
 
 
-def _check_own_codec(start: Start, vae: Opened) -> None:
+def _check_own_codec(start: StartSettings, vae: Opened) -> None:
     """An adapter is used with its model as it is, so it is learned with that model's codec."""
     whole = opened.find(start.start_from)
     if whole != vae and whole.codec_digest() != vae.codec_digest():
