@@ -202,6 +202,7 @@ def trainings() -> str:
     parts += ["### `[stream.chunks]`", meaning(StreamConfig, "chunks"), _defaults(chunks)]
     other = type(vae.adversary)
     alone: list[tuple[str, str, type, str, object]] = [
+        ("train_dit", "adapter", train_dit.Config, "adapter", dit.adapter),
         ("train_dit", "preflight", train_dit.Config, "preflight", dit.preflight),
         ("train_vae", "losses", train_vae.Config, "losses", vae.losses),
         ("train_vae", "adversary", train_vae.Config, "adversary", vae.adversary),

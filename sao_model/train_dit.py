@@ -69,10 +69,6 @@ class Config:
     demos: demos.Config = field(default_factory=demos.Config)
     release: Release = field(default_factory=Release)
 
-    def __post_init__(self) -> None:
-        if self.adapter:
-            learning.check(self.adapter, self.start_from, self.precision)
-
 
 def train(
     config: Config, dataset: Dataset, vae: str, out: Path, *, resume: str, progress: loop.RunProgress
@@ -150,13 +146,15 @@ class _Begun:
 
 def _begin(config: Config, dataset: Dataset, vae: str, out: Path, resume: str) -> _Begun:
     """Check everything, build the model or read it from a checkpoint, wrap it."""
+    if config.adapter:
+        learning.check(config.adapter, config.start_from, config.precision)
     accelerator = processes.make_accelerator(config, out, may_divide=not config.adapter)
     processes.check(accelerator, config, dataset)
     found = processes.from_main(accelerator, lambda: run.to_resume(out, resume))
     at = state.read(found, config) if found else state.LoopState()
     codec_from = opened.find(vae)
     promise = _declare(config, dataset, codec_from, found, accelerator.is_main_process)
-    model = start.the_model(_start(config), codec_from, found, promise)
+    model = start.the_model(start_settings(config), codec_from, found, promise)
     adapter, shell = None, None
     if config.adapter:
         base = opened.find(config.start_from)
@@ -231,7 +229,8 @@ def _validate(begun: _Begun, held: validation.Windows, config: Config, here: loo
     validation.tell(held, losses, begun.average, here, step)
 
 
-def _start(config: Config) -> start.StartSettings:
+def start_settings(config: Config) -> start.StartSettings:
+    """What the settings say of the model to begin with."""
     return start.StartSettings(
         model=config.model, seed=config.seed, start_from=config.start_from, adapter=config.adapter
     )
@@ -240,6 +239,6 @@ def _start(config: Config) -> start.StartSettings:
 def _declare(
     config: Config, dataset: Dataset, vae: Opened, found: Path | None, is_main: bool
 ) -> declared.Declared:
-    parts = declared.pretrained(found) if found else start.pretrained(_start(config), vae)
+    parts = declared.pretrained(found) if found else start.pretrained(start_settings(config), vae)
     series = config.stream.series
     return declared.declare(config.release, dataset, series, pretrained=parts, found=found, is_main=is_main)

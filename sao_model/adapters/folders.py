@@ -210,7 +210,7 @@ def _for_peft(form: AdapterForm, origin: Origin) -> dict[str, Any]:
     return {
         "peft_type": "LORA",
         "task_type": None,
-        "base_model_name_or_path": origin.model,
+        "base_model_name_or_path": None,  # peft would ask a hub for it
         "r": form.rank,
         "lora_alpha": form.alpha,
         "target_modules": sorted(form.layers),
