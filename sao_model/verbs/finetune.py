@@ -90,9 +90,10 @@ def run(args: argparse.Namespace) -> int:
     with closing(progress.make()) as shown:
         dataset = _dataset(folder, args, places, found, shown)
         last = _train(config, dataset, found, places, shown)
-        page = _make_sounds(captions, found, last, places, shown)
+        kept = [captions[row.id] for row in dataset.catalogue() if row.kept and row.id in captions]
+        page = _make_sounds(kept, found, last, places, shown)
     common.note(f"adapter {last}")
-    sys.stdout.write(_next(args, places, captions, page))
+    sys.stdout.write(_next(args, places, kept, page))
     return 0
 
 
@@ -111,8 +112,8 @@ def _places(args: argparse.Namespace) -> _Places:
     return _Places(out=out)
 
 
-def _captions(folder: Path, args: argparse.Namespace) -> list[str]:
-    """The captions of all sounds; UsageError for sounds without one, or whose licence is not clear."""
+def _captions(folder: Path, args: argparse.Namespace) -> dict[str, str]:
+    """The captions of all sounds by id; UsageError for sounds without one, or whose licence is not clear."""
     from sao_data.captions import metadata
     from sao_data.errors import UsageError
     from sao_data.licences import parse_fields
@@ -131,8 +132,8 @@ def _captions(folder: Path, args: argparse.Namespace) -> list[str]:
     if bare:
         text = Path(bare[0].audio_url).with_suffix(".txt")
         raise UsageError(
-            f"{folder}: {len(bare)} of {len(sounds)} sounds have no caption: {_names(bare)}; say what each is "
-            f"in a text beside it (the first: {folder / text}), or in the column description of "
+            f"{folder}: {len(bare)} of {len(sounds)} sounds have no caption: {_names(bare)}; say what each "
+            f"is in a text beside it (the first: {folder / text}), or in the column description of "
             f"{folder / 'metadata.csv'}"
         )
     read = [(each, parse_fields(each.license_url, each.license_claim)) for each in sounds]
@@ -145,7 +146,7 @@ def _captions(folder: Path, args: argparse.Namespace) -> list[str]:
         )
     if len(sounds) < _LEAST:
         raise UsageError(f"{folder}: {_too_few(len(sounds))}")
-    return [builder.prompt(each, builder.fields(each)) for each in sounds]
+    return {each.id: builder.prompt(each, builder.fields(each)) for each in sounds}
 
 
 def _training(args: argparse.Namespace, found: Opened) -> train_dit.Config:

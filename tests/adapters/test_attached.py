@@ -225,7 +225,8 @@ BAD: dict[str, tuple[str | Callable[[Path], object], type[SaoError], str]] = {
         lambda f: (f / "adapter.json").unlink(), UsageError, "without adapter.json, of another tool",
     ),
     "cut": (
-        lambda f: (f / folders.WEIGHTS).write_bytes(b"x"), IntegrityError, "not the bytes that adapter.json names",
+        lambda f: (f / folders.WEIGHTS).write_bytes(b"x"), IntegrityError,
+        "not the bytes that adapter.json names",
     ),
     "weights gone": (
         lambda f: (f / folders.WEIGHTS).unlink(), IntegrityError, "missing, though adapter.json names it",
