@@ -1,11 +1,12 @@
 """From a folder of one's own sounds to an adapter of a model, and sounds made with it: one command.
 
 FOLDER holds sounds with their captions: x.txt beside x.wav, or metadata.csv (file_name, title, author,
-license, url, and description for what the sound is). They become a dataset with a report, an adapter is
-trained on it, and some of the captions are made into sounds. The same command goes on after a stop, and
-trains on with a larger --set pace.steps=….
+license, url, and description for what the sound is). They become a dataset with a report and are encoded
+once, an adapter is trained on them, and some of the captions are made into sounds. The same command goes on
+after a stop, and trains on with a larger --set pace.steps=….
 
 OUT/dataset    the sounds as they are trained on, who made them, what was left out and why
+OUT/latents    what the model's codec makes of them, encoded once
 OUT/run        the training: its page index.html, its checkpoints; `--lora OUT/run` takes the latest
 OUT/sounds     what the adapter makes of captions of yours, with a page to hear them on
 """
@@ -20,12 +21,13 @@ import os
 import re
 import sys
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from sao_data.dataset.reader import Dataset
+    from sao_data.latents.reader import Latents
     from sao_data.records import Recording
     from sao_model import train_dit
     from sao_model.opened import Opened
@@ -38,31 +40,9 @@ _UNKNOWN = "UNKNOWN"  # a licence that cannot be told
 _MOST_SHOWN = 8  # names in a message
 _NUM_DEMOS = 4
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Places:
-    """Where everything goes."""
-
-    out: Path
-
-    @property
-    def manifest(self) -> Path:
-        return self.out / "dataset.toml"
-
-    @property
-    def dataset(self) -> Path:
-        return self.out / "dataset"
-
-    @property
-    def run(self) -> Path:
-        return self.out / "run"
-
-    @property
-    def prompts(self) -> Path:
-        return self.out / "prompts.csv"
-
-    def sounds(self, step: int) -> Path:
-        return self.out / "sounds" / f"step-{step:08d}"
+# In --out.
+_MANIFEST, _DATASET, _LATENTS, _RUN = "dataset.toml", "dataset", "latents", "run"
+_PROMPTS, _SOUNDS = "prompts.csv", "sounds"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -82,22 +62,23 @@ def run(args: argparse.Namespace) -> int:
     from sao_data.commands import common, progress
     from sao_model import opened
 
-    places, folder = _places(args), Path(args.folder)
+    out, folder = _out(args), Path(args.folder)
     found = opened.find(args.model)
     captions = _captions(folder, args)
     config = _training(args, found)
-    places.out.mkdir(parents=True, exist_ok=True)
+    out.mkdir(parents=True, exist_ok=True)
     with closing(progress.make()) as shown:
-        dataset = _dataset(folder, args, places, found, shown)
-        last = _train(config, dataset, found, places, shown)
+        dataset = _dataset(folder, args, out, found, shown)
+        latents = _encoded(dataset, found, out, shown)
+        last = _train(_fitting(config, args, dataset), latents, found, out, shown)
         kept = [captions[row.id] for row in dataset.catalogue() if row.kept and row.id in captions]
-        page = _make_sounds(kept, found, last, places, shown)
+        page = _make_sounds(kept, found, last, out, shown)
     common.note(f"adapter {last}")
-    sys.stdout.write(_next(args, places, kept, page))
+    sys.stdout.write(_next(args, out, kept, page))
     return 0
 
 
-def _places(args: argparse.Namespace) -> _Places:
+def _out(args: argparse.Namespace) -> Path:
     """UsageError for folders that cannot be what they are given as."""
     from sao_data.commands import common
     from sao_data.errors import UsageError
@@ -109,7 +90,7 @@ def _places(args: argparse.Namespace) -> _Places:
         raise UsageError(f"--out {args.out}: lies in the folder of the sounds; give a place outside of it")
     if not Path(args.model).is_dir():
         raise UsageError(f"--model {args.model}: no such folder; give a checkpoint, or a run that has some")
-    return _Places(out=out)
+    return out
 
 
 def _captions(folder: Path, args: argparse.Namespace) -> dict[str, str]:
@@ -174,9 +155,7 @@ def _training(args: argparse.Namespace, found: Opened) -> train_dit.Config:
     return made
 
 
-def _dataset(
-    folder: Path, args: argparse.Namespace, places: _Places, found: Opened, shown: RunProgress
-) -> Dataset:
+def _dataset(folder: Path, args: argparse.Namespace, out: Path, found: Opened, shown: RunProgress) -> Dataset:
     """The folder as a dataset, through the same steps as any other; UsageError if too little is left."""
     from sao_data import manifest
     from sao_data.commands import common
@@ -186,26 +165,26 @@ def _dataset(
     from sao_data.ingest.run import ingest
 
     shape = found.describe().config
-    text = _manifest(folder, args, places, least=shape.codec.hop / shape.sample_rate)
-    places.manifest.write_text(text, encoding="utf-8")
+    text = _manifest(folder, args, out, least=shape.codec.hop / shape.sample_rate)
+    (out / _MANIFEST).write_text(text, encoding="utf-8")
     with closing(executor.make("local")) as runner:
-        summary = ingest(manifest.load(places.manifest), str(places.dataset), runner, shown)
-    dataset = open_dataset(str(places.dataset))
+        summary = ingest(manifest.load(out / _MANIFEST), str(out / _DATASET), runner, shown)
+    dataset = open_dataset(str(out / _DATASET))
     common.note(f"dataset {dataset.facts['version']}: {summary.kept} of {summary.offered} sounds")
     left_out = [row for row in dataset.catalogue() if not row.kept]
     for row in left_out[:_MOST_SHOWN]:
         common.note(f"left out: {row.id} ({row.stage}: {row.reason})")
     if len(left_out) > _MOST_SHOWN:
-        common.note(f"… and {len(left_out) - _MOST_SHOWN} more: the report in {places.dataset} has them")
+        common.note(f"… and {len(left_out) - _MOST_SHOWN} more: the report in {out / _DATASET} has them")
     if summary.kept < _LEAST:
         reasons = ", ".join(f"{num} {reason}" for _, reason, num in summary.rejected)
         raise UsageError(f"{folder}: {_too_few(summary.kept)} ({reasons or 'nothing was left out'})")
     return dataset
 
 
-def _manifest(folder: Path, args: argparse.Namespace, places: _Places, *, least: float) -> str:
+def _manifest(folder: Path, args: argparse.Namespace, out: Path, *, least: float) -> str:
     """The dataset's manifest; sounds shorter than one latent are left out."""
-    name = re.sub(r"[^A-Za-z0-9._-]+", "_", places.out.name).strip("._-") or "finetune"
+    name = re.sub(r"[^A-Za-z0-9._-]+", "_", out.name).strip("._-") or "finetune"
     declared = {"license": args.licence, "author": args.author, "declared_by": args.author}
     lines = [
         "# Written by sao finetune. The same dataset again: pipelines/ingest.py --manifest THIS_FILE",
@@ -227,46 +206,66 @@ def _manifest(folder: Path, args: argparse.Namespace, places: _Places, *, least:
     return "\n".join(lines) + "\n"
 
 
-def _train(
-    config: train_dit.Config, dataset: Dataset, found: Opened, places: _Places, shown: RunProgress
-) -> Path:
+def _encoded(dataset: Dataset, found: Opened, out: Path, shown: RunProgress) -> Latents:
+    """The dataset as the model's codec sees it; only what is new is encoded."""
+    from sao_data.commands import common
+    from sao_data.execution import executor
+    from sao_data.latents.reader import open_latents
+    from sao_model.encoding import run, settings
+
+    with closing(executor.make("local")) as runner:
+        said = run.encode(settings.Config(), dataset, str(found.folder), str(out / _LATENTS), runner, shown)
+    common.note(f"latents: {said.num_encoded} encoded, {said.num_copied} taken over")
+    return open_latents(str(out / _LATENTS), dataset)
+
+
+def _fitting(config: train_dit.Config, args: argparse.Namespace, dataset: Dataset) -> train_dit.Config:
+    """The config with a batch no larger than the dataset, unless one was asked for."""
+    from sao_data.commands import common
+
+    num = sum(shard.num_samples for shard in dataset.shards() if shard.series in config.stream.series)
+    is_asked = any(each.startswith(("batch_size=", "accumulate=")) for each in args.set)
+    if num >= config.batch_size or is_asked:
+        return config
+    common.note(f"a batch of {num}, not of {config.batch_size}: there are no more sounds")
+    return replace(config, batch_size=num, accumulate=num if config.accumulate > 1 else 1)
+
+
+def _train(config: train_dit.Config, latents: Latents, found: Opened, out: Path, shown: RunProgress) -> Path:
     """Train, or go on; return the adapter's folder."""
     from sao_model import train_dit
 
-    # Latents, once they can be encoded beforehand, are made and handed over here.
-    return train_dit.train(config, dataset, str(found.folder), places.run, resume="auto", progress=shown)
+    return train_dit.train(config, latents, str(found.folder), out / _RUN, resume="auto", progress=shown)
 
 
-def _make_sounds(
-    captions: list[str], found: Opened, adapter: Path, places: _Places, shown: RunProgress
-) -> Path:
+def _make_sounds(captions: list[str], found: Opened, adapter: Path, out: Path, shown: RunProgress) -> Path:
     """Sounds of some of the captions, and of none of them: the page to hear them on."""
     from sao_model import generation, making, run
 
     table = io.StringIO(newline="")
     csv.writer(table).writerows([["prompt"], *([text] for text in _some(captions))])
-    run.write(places.prompts, table.getvalue().encode())
-    out = places.sounds(run.step_of(adapter))
-    out.parent.mkdir(exist_ok=True)
-    asked = generation.Config(prompts=str(places.prompts), seed=0, steps=50, loras=(f"{adapter}:1",))
-    making.generate(str(found.folder), asked, out, shown)
-    return out / making.SHEET
+    run.write(out / _PROMPTS, table.getvalue().encode())
+    sounds = out / _SOUNDS / f"step-{run.step_of(adapter):08d}"
+    sounds.parent.mkdir(exist_ok=True)
+    asked = generation.Config(prompts=str(out / _PROMPTS), seed=0, steps=50, loras=(f"{adapter}:1",))
+    making.generate(str(found.folder), asked, sounds, shown)
+    return sounds / making.SHEET
 
 
-def _next(args: argparse.Namespace, places: _Places, captions: list[str], page: Path) -> str:
+def _next(args: argparse.Namespace, out: Path, captions: list[str], page: Path) -> str:
     """What there is now, and what to do with it."""
     import shlex
 
     model, lora = shlex.quote(args.model), shlex.quote(f"{args.out}/run:1.0")
-    data, report = shlex.quote(str(places.dataset)), shlex.quote(str(places.out / "report"))
+    data, report = shlex.quote(str(out / _DATASET)), shlex.quote(str(out / "report"))
     caption = shlex.quote(_some(captions)[0])
     return (
         f"{page.absolute()}\n"
         "next:\n"
         f"  pipelines/generate.py --model {model} --lora {lora} --prompt {caption} --out sound.wav\n"
         f"  sao ui {model} --lora {lora}\n"
-        f"  sao model {shlex.quote(str(places.run))}\n"
-        f"  pipelines/report.py --data {data} --checkpoint {shlex.quote(str(places.run))} --out {report}\n"
+        f"  sao model {shlex.quote(str(out / _RUN))}\n"
+        f"  pipelines/report.py --data {data} --checkpoint {shlex.quote(str(out / _RUN))} --out {report}\n"
         f"  sao merge {model} --lora {lora} --out MODEL\n"
     )
 

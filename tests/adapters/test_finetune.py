@@ -64,6 +64,7 @@ def test_it_leaves_a_dataset_an_adapter_and_sounds(tuned: Path, base: Path) -> N
     assert {row.author for row in rows.values() if row.kept} == {"A. Person"}
     assert folders.describe(last).model == checkpoint.describe(base).config.name
     assert len(training_data.seen_samples(dataset, out / "run").samples) == 6
+    assert json.loads((last / run.DATA).read_text())["latents"]["encoding"]  # encoded once, not at every step
     sounds = out / "sounds" / "step-00000002"
     assert (sounds / "index.html").is_file()
     made = [json.loads(path.read_text()) for path in sorted(sounds.glob("*.json"))]
@@ -81,6 +82,15 @@ def test_the_same_command_does_nothing_twice_and_goes_on_to_more_steps(tuned: Pa
     assert tune(tuned / "in", base, out, "--author", "A. Person", "--set", "pace.steps=3") == 0
     assert [line["step"] for line in log(out / "run")] == [1, 2, 3]
     assert (out / "sounds" / "step-00000003" / "index.html").is_file()
+
+
+def test_a_batch_is_no_larger_than_the_folder_unless_it_was_asked_for(tuned: Path) -> None:
+    dataset = open_dataset(str(tuned / "out" / "dataset"))
+    config = parse(train_dit.Config, {"batch_size": 8, "accumulate": 8}, where="test")
+    asked = argparse.Namespace(set=["batch_size=8"])
+    found = finetune._fitting(config, argparse.Namespace(set=[]), dataset)
+    assert (found.batch_size, found.accumulate) == (6, 6)
+    assert finetune._fitting(config, asked, dataset) == config
 
 
 @pytest.mark.parametrize(
