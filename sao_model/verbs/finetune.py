@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 HELP = "a folder of sounds to an adapter of a model: one command"
 
-_LEAST = 5  # sounds
+_LEAST = 4  # sounds
 _UNKNOWN = "UNKNOWN"  # a licence that cannot be told
 _MOST_SHOWN = 8  # names in a message
 _NUM_DEMOS = 4
