@@ -163,7 +163,7 @@ def _band(curves: Sequence[Points]) -> Band:
     steps = sorted(set.intersection(*(set(table) for table in tables)))
     columns = [[table[step] for table in tables] for step in steps]
     means = [sum(column) / len(column) for column in columns]
-    # A curve that falls to a twentieth has deviations that fall with it: they are pooled as shares of the mean,
+    # The deviations of a curve that falls to a twentieth fall with it: they are pooled as shares of the mean,
     # unless it crosses zero.
     every = [value for column in columns for value in column]
     is_relative = bool(every) and (min(every) > 0 or max(every) < 0)
