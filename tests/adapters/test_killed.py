@@ -51,6 +51,7 @@ def unbroken(
     return out, int(answer.stdout.split()[-1])
 
 
+@pytest.mark.slow
 def test_a_kill_within_a_save_loses_nothing(
     unbroken: tuple[Path, int], command: list[str], warm_torch: Warm, tmp_path: Path
 ) -> None:
@@ -69,6 +70,7 @@ def test_a_kill_at_each_file_operation_loses_nothing(
         shutil.rmtree(tmp_path / "run")
 
 
+@pytest.mark.slow
 def test_two_processes_learn_the_same(command: list[str], warm_torch: Warm, tmp_path: Path) -> None:
     """But for the order of sums; without dropout, whose masks follow from a process's own samples."""
     for num in (1, 2):
