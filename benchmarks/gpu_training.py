@@ -2,10 +2,11 @@
 """Training steps a second on a GPU: the full DiT at its whole window, and the full codec with discriminators.
 
 Random weights and inputs, bfloat16 under autocast, forward, backward, clipping, AdamW and the moving average;
-eager and compiled. Beside samples a second: model FLOPs (counted by PyTorch in one forward and backward pass)
-as a share of the rate at which this GPU multiplies matrices in bfloat16, and the peak of memory.
+eager and compiled; with --lora also an adapter of rank 16 on the DiT, whose frozen layers are in bfloat16.
+Beside samples a second: model FLOPs (counted by PyTorch in one forward and backward pass) as a share of the
+rate at which this GPU multiplies matrices in bfloat16, and the peak of memory.
 
-    python benchmarks/gpu_training.py [--steps 10] [--batch 4] [--device cuda] [--quick]
+    python benchmarks/gpu_training.py [--steps 10] [--batch 4] [--device cuda] [--lora] [--quick]
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from benchmarks import theirs
 from benchmarks.gpu import found
 from sao_data.errors import UsageError
 from sao_model import codec, losses, preset, train_dit, train_vae
+from sao_model.adapters import layers, settings
 from sao_model.adversarial import adversarial_loss, feature_matching_loss
 from sao_model.discriminator import Discriminator
 from sao_model.model import StableAudioModel
@@ -53,6 +55,7 @@ def main() -> int:
     parser.add_argument("--steps", type=int, default=10, help="of each way, after three to warm up")
     parser.add_argument("--batch", type=int, default=4)
     parser.add_argument("--device", default="cuda")
+    parser.add_argument("--lora", action="store_true", help="an adapter, too (see sao train plan)")
     parser.add_argument("--quick", action="store_true", help="a tiny model: does it run?")
     args = parser.parse_args()
     warnings.simplefilter("ignore")
@@ -66,7 +69,10 @@ def main() -> int:
         sizes = Sizes(model="tiny", batch=1, num_frames=4096)
     rate = matmul_rate(device, 256 if args.quick else _SIZE)
     lines = ["| step | way | samples/s | of the matmul rate | peak memory |", "|---|---|---:|---:|---:|"]
-    for name, make in {"DiT": transformer, "codec, against discriminators": codec_step}.items():
+    steps = {"DiT": transformer, "codec, against discriminators": codec_step}
+    if args.lora:
+        steps["adapter of the DiT"] = adapter
+    for name, make in steps.items():
         for way, module, loss in ways(make(sizes, device), device):
             speed, flops, peak = measured(module, loss, device, sizes, args.steps)
             share = f"{100 * flops * speed / rate:.0f} %"
@@ -100,6 +106,18 @@ def transformer(sizes: Sizes, device: torch.device) -> tuple[nn.Module, Loss]:
     t = torch.linspace(0.1, 0.9, sizes.batch, device=device)
     kept = torch.zeros(sizes.batch, dtype=torch.bool, device=device)
     return velocity, lambda: velocity(x0, text, times, noise, t, kept)
+
+
+def adapter(sizes: Sizes, device: torch.device) -> tuple[nn.Module, Loss]:
+    """The same with an adapter as manifests/training/dit_lora.toml has it."""
+    velocity, loss = transformer(sizes, device)
+    velocity.requires_grad_(False)
+    net = velocity.get_submodule("dit")
+    for layer in layers.linears(net.get_submodule("blocks")).values():
+        layer.to(torch.bfloat16)
+    matched = layers.matched(net, settings.Config().targets)
+    layers.put_in(net, layers.AdapterForm(kind="lora", rank=16, alpha=16.0, layers=matched))
+    return velocity, loss
 
 
 def codec_step(sizes: Sizes, device: torch.device) -> tuple[nn.Module, Loss]:

@@ -204,6 +204,7 @@ def trainings() -> str:
     parts += ["### `[stream.chunks]`", meaning(StreamConfig, "chunks"), _defaults(chunks)]
     other = type(vae.adversary)
     alone: list[tuple[str, str, type, str, object]] = [
+        ("train_dit", "adapter", train_dit.Config, "adapter", dit.adapter),
         ("train_dit", "preflight", train_dit.Config, "preflight", dit.preflight),
         ("train_vae", "losses", train_vae.Config, "losses", vae.losses),
         ("train_vae", "adversary", train_vae.Config, "adversary", vae.adversary),
@@ -358,7 +359,8 @@ def _is_table(hint: object) -> bool:
 def _type(hint: Any) -> str:
     """A type in the words of TOML and JSON."""
     if config.is_location(hint):
-        return "path or URL"
+        several = typing.get_origin(hint) in (tuple, list)
+        return "list of paths or URLs" if several else "path or URL"
     if isinstance(hint, types.UnionType):  # X | None: left out where it is not given
         return _type(next(part for part in typing.get_args(hint) if part is not type(None)))
     if typing.get_origin(hint) is typing.Literal:

@@ -31,7 +31,8 @@ def main() -> int:
     from sao_data.commands import common, progress
     from sao_model import generation
 
-    config = generation.read(args.config or "", args.set, {key: getattr(args, key) for key in ALIASES})
+    given = {**{key: getattr(args, key) for key in ALIASES}, "loras": args.lora}
+    config = generation.read(args.config or "", args.set, given)
     out = Path(args.out)
     generation.check(args.model, config, out, overwrite=args.overwrite)
     common.note(f"seed {config.seed}")
@@ -56,6 +57,7 @@ def parse_arguments() -> argparse.Namespace:
     add("--config", metavar="FILE", help="TOML with fields of the generation")
     add("--set", metavar="KEY=VALUE", action="append", default=[], help="override a field")
     add("--overwrite", action="store_true", help="write over sounds that are there")
+    add("--lora", metavar="A:STRENGTH", action="append", help="adapter; several add up (the field loras)")
     for key, kind in ALIASES.items():
         add(f"--{key.replace('_', '-')}", metavar=key.upper(), type=kind, help=f"the field {key} (see below)")
     return parser.parse_args()

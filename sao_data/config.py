@@ -97,8 +97,18 @@ def resolve_locations(cls: type, table: Table, base: Path) -> None:
     """Make every relative `Location` of `cls` in `table` absolute against `base`, in place."""
     for key, hint in typing.get_type_hints(cls, include_extras=True).items():
         value = table.get(key)
-        if is_location(hint) and isinstance(value, str) and value and "://" not in value:
-            table[key] = str((base / Path(value).expanduser()).resolve())
+        if not is_location(hint):
+            continue
+        if isinstance(value, list):
+            table[key] = [_against(base, each) if isinstance(each, str) else each for each in value]
+        elif isinstance(value, str):
+            table[key] = _against(base, value)
+
+
+def _against(base: Path, location: str) -> str:
+    if not location or "://" in location:
+        return location
+    return str((base / Path(location).expanduser()).resolve())
 
 
 def is_location(hint: object) -> bool:

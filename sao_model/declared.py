@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -98,25 +98,45 @@ def _asked(source: TrainingSource, series: tuple[str, ...]) -> Terms:
     return terms_of(source, series)
 
 
-def check_use(checkpoint: Path, use: Use) -> dict[str, Any]:
-    """Hold a generation's release against the checkpoint's record; return the facts for its JSON."""
-    data = read(checkpoint) or {}
-    facts = facts_of_use(checkpoint, use)
-    if not data.get("release"):
-        log.warning("%s: does not say what it was trained on; its release cannot be checked", checkpoint)
-    else:
-        release = config.parse(Release, facts["release"], where="release")
-        _check(data, release, "the generation", str(checkpoint))
+def check_use(checkpoint: Path, use: Use, adapters: Sequence[Path] = ()) -> dict[str, Any]:
+    """Hold a generation's release against the records of the checkpoint and of the adapters in its weights;
+    return the facts for its JSON."""
+    facts = facts_of_use(checkpoint, use, adapters)
+    for folder in (checkpoint, *adapters):
+        data = read(folder) or {}
+        if not data.get("release"):
+            log.warning("%s: does not say what it was trained on; its release cannot be checked", folder)
+        else:
+            release = config.parse(Release, facts["release"], where="release")
+            _check(data, release, "the generation", str(folder))
     return facts
 
 
-def facts_of_use(checkpoint: Path, use: Use) -> dict[str, Any]:
+def facts_of_use(checkpoint: Path, use: Use, adapters: Sequence[Path] = ()) -> dict[str, Any]:
     """The release of a sound, and whether it could be held against all works behind the weights."""
-    data = read(checkpoint) or {}
-    own = data.get("release") or {}
+    records = [(folder, read(folder) or {}) for folder in (checkpoint, *adapters)]
+    narrow = narrowest([folder for folder, _ in records])
+    own = config.canonical(narrow) if narrow else {}
+    assert isinstance(own, dict)
     asked = {flag: value for flag, value in dataclasses.asdict(use).items() if value is not None or not own}
-    known = bool(own) and all(terms is not None for _, terms in _histories(data, str(checkpoint)))
+    known = all(
+        bool(data.get("release")) and all(terms is not None for _, terms in _histories(data, str(folder)))
+        for folder, data in records
+    )
     return {"release": own | asked, "release_checked": known}
+
+
+def narrowest(folders: Sequence[Path]) -> Release | None:
+    """The release that is as narrow as every training's that made these weights; None = none says."""
+    found: Release | None = None
+    for folder in folders:
+        said = (read(folder) or {}).get("release")
+        if not said:
+            continue
+        other = config.parse(Release, said, where=f"{folder / DATA}: release")
+        wider = () if found is None else wider_flags(found, other)
+        found = replace(other, **{flag: getattr(found, flag) for flag in wider})
+    return found
 
 
 def read(checkpoint: Path) -> dict[str, Any] | None:

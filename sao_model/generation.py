@@ -13,6 +13,7 @@ from typing import Literal
 from sao_data.config import Location, apply_set, parse, read_toml, resolve_locations
 from sao_data.errors import UsageError
 from sao_model import declared
+from sao_model.adapters import reference
 from sao_model.request import (
     MOST_SEED,
     PLAIN,
@@ -56,6 +57,7 @@ class Config:
     sampler: str = "dpmpp-2m-sde"
     guidance: Guidance = PLAIN
     edit: Editing = field(default_factory=Editing)
+    loras: tuple[Location, ...] = ()  # adapters, each FOLDER:STRENGTH; several add up
     prompts: Location = ""  # file of prompts, one a line or .csv; --out is then a folder
     variations: int = 1  # sounds of each prompt, with one seed after the other; --out is then a folder
     format: Literal["wav", "flac", "ogg"] = "wav"  # of the files in a folder
@@ -156,6 +158,7 @@ def check(folder: str, config: Config, out: Path, *, overwrite: bool = False) ->
         check_prompt(config.prompt)
         _check_place(out)
     check_seed(config.seed or 0)
+    reference.parse_all(config.loras)
     for text in (config.prompt, config.negative_prompt, config.credit):
         if any(c == "\0" or "\ud800" <= c <= "\udfff" for c in text):
             raise UsageError(f"{text!r}: holds a character that is none of a text; leave it out")

@@ -19,6 +19,8 @@ from sao_data.config import canonical
 from sao_data.errors import UsageError
 from sao_data.storage import checksums
 from sao_model import declared, devices, edits, generation, longer, opened, samplers
+from sao_model.adapters import attached
+from sao_model.adapters.attached import AttachedAdapter
 from sao_model.checkpoint import Description
 from sao_model.edits import Edit
 from sao_model.generation import Config
@@ -73,7 +75,8 @@ def generate(
     found = opened.find(folder)
     described = found.describe()
     original = _original(config, described.config)
-    use = declared.check_use(found.folder, config.release)
+    adapters = attached.find(config.loras, found)
+    use = declared.check_use(found.folder, config.release, _folders(adapters)) | attached.facts(adapters)
     jobs = [
         job if overwrite else _as_it_is(job, config.is_folder)
         for job in _jobs(config, described, original, use, out)
@@ -82,7 +85,7 @@ def generate(
     made = [job for job in jobs if job.was_there]
     if todo:
         with devices.memory_for(_LESS_MEMORY):
-            ready = placed(found.load(), where, config.precision) if model is None else model
+            ready = model or placed(attached.load(found, adapters), where, config.precision)
             for job, audio_CT in _audio(ready, todo, original, progress):
                 made.append(_write(job, audio_CT, described, ran_on=str(where)))
     order = [job.path for job in jobs]
@@ -96,7 +99,8 @@ def is_made(folder: str, config: Config, out: Path) -> bool:
     """Was this one sound made already, by this model and these settings?"""
     found = opened.find(folder)
     described = found.describe()
-    use = declared.facts_of_use(found.folder, config.release)
+    adapters = attached.find(config.loras, found)
+    use = declared.facts_of_use(found.folder, config.release, _folders(adapters)) | attached.facts(adapters)
     seed = _read_facts(out).get("seed", 0) if config.seed is None else config.seed  # any will do
     return _is_whole(out) and _is_said(_jobs(replace(config, seed=seed), described, None, use, out)[0])
 
@@ -160,6 +164,10 @@ def _facts(config: Config, described: Description, original: AudioIn | None) -> 
     del facts["batch_size"]
     facts |= {"model": described.config.name, "model_digest": digests(described)}
     return facts | ({"edit_audio_sha256": original.sha256} if original else {})
+
+
+def _folders(adapters: Sequence[AttachedAdapter]) -> list[Path]:
+    return [each.folder for each in adapters]
 
 
 def digests(described: Description) -> dict[str, str]:
@@ -283,10 +291,11 @@ def _write(job: SoundJob, audio_CT: Tensor, described: Description, *, ran_on: s
 
 def _tags(job: SoundJob, described: Description) -> dict[str, str]:
     """What the file says of itself wherever it goes."""
-    digest = digests(described).get("dit", "")
+    digest, loras = digests(described).get("dit", ""), job.facts.get("loras", [])
     comment = [
         "AI-generated",
         f"model {described.config.name}" + (f" (dit sha256 {digest[:16]})" if digest else ""),
+        *(f"adapter {a['name']} (sha256 {a['sha256'][:16]}) at {a['strength']:g}" for a in loras),
         f"seed {job.config.seed}, {job.config.steps} steps, cfg_scale {job.config.cfg_scale:g}",
         f"credits: {job.config.credit or 'sao, pipelines/report.py --checkpoint'}",
     ]

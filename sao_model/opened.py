@@ -61,7 +61,13 @@ def find(folder: str | Path) -> Opened:
         for file in sorted(path.glob("*.safetensors")):
             if guess := recognised.looks_like(weights.shapes(file, fix=published_config.AGAIN)):
                 raise UsageError(f"{file}: no model that can be opened here; it looks like {guess}")
-    return Opened(folder=run.resolve(path), is_published=False)
+    folder = run.resolve(path)
+    if (folder / run.ADAPTER).is_file():
+        raise UsageError(
+            f"{folder}: an adapter, which changes a model and is none; give the model that it was made for, "
+            f"and the adapter with --lora {folder}"
+        )
+    return Opened(folder=folder, is_published=False)
 
 
 def _described(folder: Path) -> Description:

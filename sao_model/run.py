@@ -11,6 +11,8 @@ RUN/checkpoints/step-00000100/  a loadable model folder of averaged weights; in 
     loop.json                 step and data position: all else that a resume needs
     training_data.json        which samples these weights have seen, and what their works ask of a release
     README.md                 the model's card
+
+Of a training that learns an adapter, each is an adapter's folder (adapters/folders.py).
 """
 
 from __future__ import annotations
@@ -32,13 +34,14 @@ DATA = declared.DATA
 LATEST = "latest"
 LOG, VALIDATION, SOUNDS, CONFIG = "log.jsonl", "validation.jsonl", "sounds", "config.json"
 PAGE, TRACKING = "index.html", "tracking"
+ADAPTER = "adapter.json"  # in the place of model.json, where an adapter was learned
 _TEMPORARY = ".tmp-"  # begins the names of what was not finished
 _DAMAGED = "damaged-"  # begins those of checkpoints that were found so
 
 
 def checkpoints(run: Path) -> list[Path]:
     """Whole checkpoints of a run, oldest first."""
-    return sorted(path for path in (run / CHECKPOINTS).glob("step-*") if (path / "model.json").exists())
+    return sorted(path for path in (run / CHECKPOINTS).glob("step-*") if _is_checkpoint(path))
 
 
 def checkpoint_folder(run: Path, step: int) -> Path:
@@ -54,7 +57,7 @@ def step_of(checkpoint: Path) -> int:
 def resolve(path: str | Path) -> Path:
     """A checkpoint folder, given itself or its run (then the latest one)."""
     folder = Path(path)
-    if (folder / "model.json").exists():
+    if _is_checkpoint(folder):
         return folder
     found = checkpoints(folder)
     if not found:
@@ -120,6 +123,10 @@ def write(path: Path, data: bytes) -> None:
         file.flush()
         os.fsync(file.fileno())
     os.replace(temporary, path)
+
+
+def _is_checkpoint(folder: Path) -> bool:
+    return any((folder / name).exists() for name in ("model.json", ADAPTER))
 
 
 def _newest_whole(run: Path, found: list[Path]) -> Path | None:

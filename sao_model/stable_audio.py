@@ -19,7 +19,8 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from sao_data.errors import UsageError
-from sao_model import checkpoint, declared, devices, edits, making, opened
+from sao_model import checkpoint, devices, edits, making, opened
+from sao_model.adapters import attached
 from sao_model.edits import Edit, Regions
 from sao_model.model import PAPER, Progress, StableAudioModel
 from sao_model.preset import Config
@@ -35,17 +36,27 @@ class StableAudio:
         self._heard = heard or {}
 
     @classmethod
-    def from_pretrained(cls, folder: str | Path, *, device: str = "", precision: str = "fp32") -> StableAudio:
+    def from_pretrained(
+        cls,
+        folder: str | Path,
+        *,
+        device: str = "",
+        precision: str = "fp32",
+        loras: Sequence[str] = (),
+    ) -> StableAudio:
         """The model of a checkpoint, a run (its latest), or a folder of stable-audio-tools or diffusers.
 
         `device`: "cpu", "cuda", "cuda:1"; "" is the GPU if there is one. `precision` of the transformer:
-        "fp32" or "bf16". Nothing is downloaded but a text encoder that is given by name. UsageError if
-        there is no such model or device, IntegrityError for files that are not whole.
+        "fp32" or "bf16". `loras`: adapters as "FOLDER:STRENGTH", put into its weights. Nothing is downloaded
+        but a text encoder that is given by name. UsageError if there is no such model or device, or an
+        adapter is for another one; IntegrityError for files that are not whole.
         """
         where = devices.device(device)
         devices.check_precision(precision, where)
         found = opened.find(folder)
-        return cls(making.placed(found.load(), where, precision), declared.files(found.folder))
+        adapters = attached.find(loras, found)
+        model = making.placed(attached.load(found, adapters), where, precision)
+        return cls(model, attached.files(found, adapters))
 
     @property
     def config(self) -> Config:

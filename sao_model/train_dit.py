@@ -7,6 +7,8 @@ One step after the other, in a fixed order: step, ema, log, save, sample, evalua
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
@@ -15,11 +17,13 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
 
+from sao_data.config import WHEN_SET
 from sao_data.dataset.release import Release
 from sao_data.latents.reader import Latents
 from sao_data.loading.source import TrainingSource
 from sao_data.loading.stream import StreamBatch, StreamConfig
 from sao_model import declared, opened, run
+from sao_model.adapters import learning, settings
 from sao_model.model import StableAudioModel
 from sao_model.opened import Opened
 from sao_model.training import (
@@ -46,7 +50,7 @@ _TIMES = (0.125, 0.375, 0.625, 0.875)  # at which the loss is validated
 class Config:
     """The defaults are the paper's where it says, else the released model's."""
 
-    model: str = "stable_audio_open"  # preset or TOML file
+    model: str = "stable_audio_open"  # preset or TOML file; '' = that of start_from
     seed: int = 0
     start_from: str = ""  # a whole model to fine-tune, of a checkpoint or a published folder
     batch_size: int = 256  # all processes together (64 GPUs, 4 each: paper 4.2)
@@ -56,6 +60,7 @@ class Config:
     checkpointing: bool = True  # recompute blocks in the backward pass
     precision: str = "no"
     trackers: tuple[str, ...] = ()  # beside the run's own log: tensorboard, wandb, trackio, …
+    adapter: settings.Config = field(default_factory=settings.Config, metadata=WHEN_SET)
     stream: StreamConfig = field(default_factory=StreamConfig)  # the window is the model's
     optimiser: optimiser.Config = field(default_factory=optimiser.Config)
     ema: ema.Config = field(default_factory=ema.Config)
@@ -90,7 +95,7 @@ def train(
                 state.restore(before, learners)
             batch = here.draw(stream)
             rate = optimiser.set_rate(begun.learner.optim, config.optimiser, step - 1)
-            loss = _backward(begun.wrapped, model, batch, times, config, here)
+            loss = _backward(begun, batch, times, config, here)
             is_applied = here.apply(begun.learner, {"loss": loss}, batch, clip=config.optimiser.clip)
             here.advance(step, batch)
             # ema
@@ -103,7 +108,7 @@ def train(
             if here.saves(step):
                 files = snapshot.files(config, here, dataset, stream, begun.promise)
                 like = lambda: here.newest() or begun.found  # noqa: E731
-                here.save(step, learners, snapshot.writer(begun.shell, files, like))
+                here.save(step, learners, begun.writer(files, like))
             # sample
             if here.due(step, config.pace.sample_every):
                 demos.generate(model, average, config.demos, here, step)
@@ -124,24 +129,44 @@ class _Begun:
     promise: declared.Declared
     model: StableAudioModel
     shell: StableAudioModel | None  # to save from; on the main process
+    adapter: learning.LearnedAdapter | None
     velocity: Velocity
     wrapped: nn.Module
     learner: Learner
     average: ema.Ema
 
+    def writer(self, files: Mapping[str, bytes], like: Callable[[], Path | None]) -> loop.Write:
+        """What writes a checkpoint."""
+        if self.adapter:
+            return self.adapter.writer(files, state.EXTRA)
+        return snapshot.writer(self.shell, files, like)
+
+    def dropping(self, positions: list[int]) -> contextlib.AbstractContextManager[None]:
+        """An adapter's dropout acts meanwhile."""
+        if not self.adapter:
+            return contextlib.nullcontext()
+        return self.adapter.dropping(self.model.dit, positions, self.model.device)
+
 
 def _begin(config: Config, dataset: TrainingSource, vae: str, out: Path, resume: str) -> _Begun:
     """Check everything, build the model or read it from a checkpoint, wrap it."""
-    accelerator = processes.make_accelerator(config, out, may_divide=True)
+    if config.adapter:
+        learning.check(config.adapter, config.start_from, config.precision)
+    accelerator = processes.make_accelerator(config, out, may_divide=not config.adapter)
     processes.check(accelerator, config, dataset)
     found = processes.from_main(accelerator, lambda: run.to_resume(out, resume))
     at = state.read(found, config) if found else state.LoopState()
     codec_from = opened.find(vae)
-    start.check_source(dataset, config.model, codec_from, found)
+    start.check_source(dataset, start_settings(config), codec_from, found)
     promise = _declare(config, dataset, codec_from, found, accelerator.is_main_process)
-    model = start.the_model(_start(config), codec_from, found, promise)
+    model = start.the_model(start_settings(config), codec_from, found, promise)
     processes.check_same_weights(accelerator, model)
-    shell = snapshot.of_model(model, accelerator)
+    adapter, shell = None, None
+    if config.adapter:
+        base = opened.find(config.start_from)
+        adapter = learning.begin(model, config.adapter, base, found, seed=config.seed)
+    else:
+        shell = snapshot.of_model(model, accelerator)
     model.to(accelerator.device).dit.checkpointing = config.checkpointing
     velocity = Velocity(model)
     made = optimiser.make(state.trained(velocity).values(), config.optimiser)
@@ -157,6 +182,7 @@ def _begin(config: Config, dataset: TrainingSource, vae: str, out: Path, resume:
         promise=promise,
         model=model,
         shell=shell,
+        adapter=adapter,
         velocity=velocity,
         wrapped=wrapped,
         learner=learner,
@@ -165,15 +191,10 @@ def _begin(config: Config, dataset: TrainingSource, vae: str, out: Path, resume:
 
 
 def _backward(
-    wrapped: nn.Module,
-    model: StableAudioModel,
-    batch: StreamBatch,
-    times: noise.Times,
-    config: Config,
-    here: loop.Loop,
+    begun: _Begun, batch: StreamBatch, times: noise.Times, config: Config, here: loop.Loop
 ) -> Tensor:
     """Gradients of a batch's mean loss, a part of it in memory at a time; return that loss."""
-    losses = []
+    wrapped, model, losses = begun.wrapped, begun.model, []
     for part in here.parts(batch, config.accumulate):
         latents_BDL, text_BSC, times_B2 = inputs.encoded(model, part.samples, part.audio, config.seed, here)
         positions = [sample.position for sample in part.samples]
@@ -183,7 +204,7 @@ def _backward(
         )
         t_B = times.at(positions)
         drawn = (noise_BDL, t_B, chance_B < config.dropout)
-        with here.timed("step"), here.gathering(wrapped, part.is_last):
+        with here.timed("step"), here.gathering(wrapped, part.is_last), begun.dropping(positions):
             loss = wrapped(latents_BDL, text_BSC, times_B2, *(each.to(model.device) for each in drawn))
             here.accelerator.backward(loss / config.accumulate)
         losses.append(loss.detach())
@@ -214,13 +235,16 @@ def _validate(begun: _Begun, held: validation.Windows, config: Config, here: loo
     validation.tell(held, losses, begun.average, here, step)
 
 
-def _start(config: Config) -> start.StartSettings:
-    return start.StartSettings(model=config.model, seed=config.seed, start_from=config.start_from)
+def start_settings(config: Config) -> start.StartSettings:
+    """What the settings say of the model to begin with."""
+    return start.StartSettings(
+        model=config.model, seed=config.seed, start_from=config.start_from, adapter=config.adapter
+    )
 
 
 def _declare(
     config: Config, dataset: TrainingSource, vae: Opened, found: Path | None, is_main: bool
 ) -> declared.Declared:
-    parts = declared.pretrained(found) if found else start.pretrained(_start(config), vae)
+    parts = declared.pretrained(found) if found else start.pretrained(start_settings(config), vae)
     series = config.stream.series
     return declared.declare(config.release, dataset, series, pretrained=parts, found=found, is_main=is_main)

@@ -138,7 +138,7 @@ def warm() -> Iterator[Warm]:
 def warm_torch() -> Iterator[Warm]:
     """Commands of the model road."""
     with Warm("pydantic", "pyarrow.parquet", "pyloudnorm", "soundfile", "torch._dynamo", "accelerate",
-              "transformers", "rich.progress") as server:  # fmt: skip
+              "transformers", "peft", "rich.progress") as server:  # fmt: skip
         yield server
 
 

@@ -53,6 +53,7 @@ from sao_model import (
     train_dit,
     train_vae,
 )
+from sao_model.adapters import settings
 from sao_model.conditioners import seconds, t5
 from sao_model.training import adversary, demos, ema, loop, optimiser, preflight, validation
 from tests.datasets_made import BY, build, report_on, tone_wav
@@ -149,7 +150,7 @@ def test_no_meaning_is_written_for_what_does_not_exist() -> None:
     classes += [h for h in typing.get_type_hints(manifest.Manifest).values() if dataclasses.is_dataclass(h)]
     classes += [h for h in typing.get_type_hints(Policy).values() if dataclasses.is_dataclass(h)]
     classes += [plugins.load(kind, name).Config for kind in plugins.KINDS for name in plugins.names(kind)]
-    classes += [*model_configs(), PromptConfig, StreamConfig, loop.Pace]
+    classes += [*model_configs(), PromptConfig, StreamConfig, loop.Pace, settings.Config]
     known = {arguments.key(cls): {field.name for field in dataclasses.fields(cls)} for cls in classes}
     known |= {"attribution_csv": set(sheets.COLUMNS), "dropped_csv": set(sheets.DROPPED_COLUMNS)}
     for table, fields in arguments.written().items():

@@ -24,7 +24,13 @@ EXCUSED = {
     "sao ui": "serves until it is stopped; tests/model/test_ui_browser.py uses it",
 }
 # Lines that need the demo's model, or train one.
-SLOW = ("pipelines/generate.py", "accelerate launch", "--checkpoint out/runs")
+SLOW = (
+    "sao finetune",
+    "pipelines/generate.py",
+    "pipelines/encode.py",
+    "accelerate launch",
+    "--checkpoint out/runs",
+)
 
 LINES = [line for block in blocks("README.md", "sh") for line in block.splitlines() if line.strip()]
 RUN = [line for line in LINES if not any(words in line for words in EXCUSED)]

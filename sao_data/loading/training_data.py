@@ -132,12 +132,17 @@ class SeenSamples:
     samples: tuple[SampleRow, ...]
     step: int
     elsewhere: tuple[str, ...]  # other datasets that it, or a part of it, was trained on
+    not_covered: tuple[str, ...] = ()  # parts trained before that do not say on what
 
     def remarks(self, checkpoint: str) -> tuple[str, ...]:
         """What a report on these samples has to say of itself."""
         first = f"Only the works that the checkpoint {checkpoint} had seen by step {self.step:,}."
         more = (f"A part of it was trained on {other}: see the report of that." for other in self.elsewhere)
-        return (first, *more)
+        unknown = (
+            f"Its {part} was trained before, by others or without a record: what that heard is not covered."
+            for part in self.not_covered
+        )
+        return (first, *more, *unknown)
 
 
 def seen_samples(dataset: Dataset, checkpoint: Path) -> SeenSamples:
@@ -163,7 +168,25 @@ def seen_samples(dataset: Dataset, checkpoint: Path) -> SeenSamples:
         samples = rows.get(str(entry["name"]), [])
         places = places_seen(entry, range(len(samples)), path)
         seen |= {samples[place].key: samples[place] for place in places}
-    return SeenSamples(samples=tuple(seen.values()), step=data["step"], elsewhere=elsewhere)
+    return SeenSamples(
+        samples=tuple(seen.values()),
+        step=data["step"],
+        elsewhere=elsewhere,
+        not_covered=tuple(dict.fromkeys(unrecorded(data))),
+    )
+
+
+def unrecorded(data: Mapping[str, Any], of: str = "") -> Iterator[str]:
+    """Parts trained before of which nobody says what they have heard ("vae: text_encoder (t5-base)"). What is
+    known stands at the first of the parts that come from one place; one that is fetched by name has none."""
+    is_known = True
+    for part in data.get("pretrained", []):
+        if "training_data" in part or "name" in part:
+            is_known = bool(part.get("training_data"))
+        if part.get("training_data"):
+            yield from unrecorded(part["training_data"], f"{of}{part['part']}: ")
+        elif not is_known:
+            yield f"{of}{part['part']}" + (f" ({part['name']})" if part.get("name") else "")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

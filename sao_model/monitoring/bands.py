@@ -1,9 +1,9 @@
 """Known-good curves: the mean of several runs at every step, and how far from it a run may be.
 
 The tolerance is two percent of the mean, and four times the deviation that one run more is expected to have:
-the one between n runs, pooled over the steps around, times sqrt(1 + 1/n). Runs with other seeds, or on other
-machines, are inside. Few runs understate it: four or more are good. Speeds and shares of the time are left
-out: they are the machine's. Rates follow from the settings.
+the one between n runs, as a share of the mean, pooled over the steps around, times sqrt(1 + 1/n). Runs with
+other seeds, or on other machines, are inside. Few runs understate it: four or more are good. Speeds and
+shares of the time are left out: they are the machine's. Rates follow from the settings.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ def measure(folder: Path) -> Measured:
     return Measured(
         folder=folder,
         model=str(config["model"]),
-        settings=_settings(config),
+        settings=settings(config),
         dataset=str(logs.data_of(folder).get("root_digest", "")),
         step=found.step,
         num_skipped=len(found.skips),
@@ -149,7 +149,7 @@ def find(measured: Measured) -> Reference:
     )
 
 
-def _settings(config: dict[str, Any]) -> str:
+def settings(config: dict[str, Any]) -> str:
     """Digest of what decides the curves: the settings that do, and the model's shape."""
     deciding = {key: value for key, value in config.items() if key not in (*FREE, SEED)}
     stream = {k: v for k, v in config.get("stream", {}).items() if k not in FREE_OF_STREAM}
@@ -163,14 +163,19 @@ def _band(curves: Sequence[Points]) -> Band:
     steps = sorted(set.intersection(*(set(table) for table in tables)))
     columns = [[table[step] for table in tables] for step in steps]
     means = [sum(column) / len(column) for column in columns]
+    # The deviations of a curve that falls to a twentieth fall with it: they are pooled as shares of the mean,
+    # unless it crosses zero.
+    every = [value for column in columns for value in column]
+    is_relative = bool(every) and (min(every) > 0 or max(every) < 0)
+    scales = [abs(mean) if is_relative else 1.0 for mean in means]
     variances = [
-        sum((value - mean) ** 2 for value in column) / (len(column) - 1)
-        for column, mean in zip(columns, means, strict=True)
+        sum(((value - mean) / scale) ** 2 for value in column) / (len(column) - 1)
+        for column, mean, scale in zip(columns, means, scales, strict=True)
     ]
     around = [variances[max(0, at - _AROUND) : at + _AROUND + 1] for at in range(len(steps))]
     tolerances = [
-        _DEVIATIONS * math.sqrt(_mean(near) * (1 + 1 / len(tables))) + _RELATIVE * abs(mean)
-        for near, mean in zip(around, means, strict=True)
+        scale * _DEVIATIONS * math.sqrt(_mean(near) * (1 + 1 / len(tables))) + _RELATIVE * abs(mean)
+        for near, mean, scale in zip(around, means, scales, strict=True)
     ]
     return Band(steps=tuple(steps), mean=_rounded(means), tolerance=_rounded(tolerances))
 

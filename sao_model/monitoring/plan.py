@@ -9,6 +9,7 @@ memory.py's counts, of numbers of 4 bytes:
     frozen encoder      half of either
     several processes   4 bytes more a trained parameter: the buckets in which gradients go around (DDP)
     precision = "bf16"  2 bytes more a trained parameter, and half of the activations
+    an adapter          plan_adapter.py
     a checkpoint        4 bytes for each averaged parameter, 16 for each trained one (weights, average,
                         moments), 12 in the discriminators; frozen parts once for all checkpoints of a run
 """
@@ -22,7 +23,7 @@ from sao_data.latents.reader import Latents
 from sao_data.loading.source import TrainingSource
 from sao_model import memory, preset, train_dit, train_vae
 from sao_model.conditioners import t5
-from sao_model.monitoring import flops, plan_data
+from sao_model.monitoring import flops, plan_adapter, plan_data
 from sao_model.monitoring.plan_data import DataPlan, Settings
 from sao_model.training import processes
 
@@ -80,6 +81,7 @@ class MemoryPlan:
     saving: int
     total: int
     available: int
+    parts: dict[str, int]  # of an adapter's training: what the fixed part consists of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,25 +126,32 @@ class TrainingPlan:
 
 def make(config: Settings, cluster: Machines, dataset: TrainingSource | None) -> TrainingPlan:
     """The plan of a training on a cluster; without a dataset, on the paper's."""
-    shape = preset.read(config.model)
+    shape = _shape(config)
     is_vae = isinstance(config, train_vae.Config)
     counted = plan_data.parameters(shape)
+    encodes, parts = not isinstance(dataset, Latents), dict[str, int]()
     if isinstance(config, train_vae.Config):
         found, per_sample = _of_vae(config, shape, counted["vae"])
         operations, paper = _vae_flops(config, shape), f"VAE, stage {2 if config.freeze_encoder else 1}"
         kept_frozen = 0
+    elif config.adapter:
+        learned = plan_adapter.form(config, shape).parameters
+        found = ParameterCount(trained=learned, frozen=sum(counted.values()), judges=0)
+        per_sample = plan_adapter.per_sample(config, shape, encodes=encodes)
+        parts, kept_frozen = plan_adapter.fixed(config, shape, counted), 0
+        operations, paper = _dit_flops(config, shape, encodes=encodes), "DiT"
     else:
         trained = counted["dit"] + counted["conditioners"]
         frozen = counted["vae"] + counted["text_encoder"]
         found = ParameterCount(trained=trained, frozen=frozen, judges=0)
         activations = memory.dit_training(shape.dit, shape.num_latents, config.checkpointing)
-        encodes = not isinstance(dataset, Latents)
         encoding = memory.codec_one_way(shape.codec, shape.num_latents) if encodes else 0
         per_sample = max(activations, encoding)
         operations, paper = _dit_flops(config, shape, encodes=encodes), "DiT"
         kept_frozen = 4 * (counted["vae"] + counted["text_encoder"] * plan_data.keeps_text(shape))
-    per_sample //= 2 if config.precision == "bf16" else 1
-    needed, batch = _memory(config, cluster, found, per_sample)
+    if not parts:
+        per_sample //= 2 if config.precision == "bf16" else 1
+    needed, batch = _memory(config, cluster, found, per_sample, parts)
     data = plan_data.of_dataset(config, shape, dataset) if dataset else plan_data.of_paper(config)
     return TrainingPlan(
         kind="VAE" if is_vae else "DiT",
@@ -155,6 +164,13 @@ def make(config: Settings, cluster: Machines, dataset: TrainingSource | None) ->
         epochs=config.pace.steps * config.batch_size / data.samples,
         disk=_disk(config, found, kept_frozen, counted["vae"] if is_vae else 0),
     )
+
+
+def _shape(config: Settings) -> preset.Config:
+    """Of the model: a preset's, or that of the checkpoint to start from."""
+    if isinstance(config, train_vae.Config):
+        return preset.read(config.model)
+    return train_dit.start_settings(config).shape()
 
 
 def _of_vae(config: train_vae.Config, shape: preset.Config, parameters: int) -> tuple[ParameterCount, int]:
@@ -194,7 +210,8 @@ def _dit_flops(config: train_dit.Config, shape: preset.Config, *, encodes: bool)
     told = (prompt.max_tokens if isinstance(prompt, t5.Config) else 0) + 2
     again = flops.of_dit_again(shape.dit, shape.num_latents, told)
     return {
-        "DiT": 3.0 * flops.of_dit(shape.dit, shape.num_latents, told),
+        # gradients only pass through the frozen layers of an adapter's model
+        "DiT": (2.0 if config.adapter else 3.0) * flops.of_dit(shape.dit, shape.num_latents, told),
         "again, by checkpointing": float(again * config.checkpointing),
         "encoding": float(flops.of_codec(shape.codec, shape.num_frames).encode * encodes),
         "text": float(text),
@@ -202,14 +219,15 @@ def _dit_flops(config: train_dit.Config, shape: preset.Config, *, encodes: bool)
 
 
 def _memory(
-    config: Settings, cluster: Machines, found: ParameterCount, per_sample: int
+    config: Settings, cluster: Machines, found: ParameterCount, per_sample: int, parts: dict[str, int]
 ) -> tuple[MemoryPlan, BatchPlan]:
     """A process's memory, and with which `accumulate` it suffices."""
     processes.check_share(config.batch_size, config.accumulate, cluster.gpus)
     share = config.batch_size // cluster.gpus
     learned = found.trained + found.judges
     fixed = 20 * found.trained + 16 * found.judges + 4 * found.frozen
-    fixed += 4 * learned * (cluster.gpus > 1) + 2 * learned * (config.precision == "bf16")
+    fixed += 2 * learned * (config.precision == "bf16")
+    fixed = (sum(parts.values()) or fixed) + 4 * learned * (cluster.gpus > 1)
     available = int(_USABLE * cluster.gpu_memory * GIB)
     saving = 4 * found.trained
     fitting = [
@@ -227,7 +245,12 @@ def _memory(
         fitting_accumulate=min(fitting, default=0),
     )
     return MemoryPlan(
-        fixed=fixed, per_sample=per_sample, saving=saving, total=total, available=available
+        fixed=fixed,
+        per_sample=per_sample,
+        saving=saving,
+        total=total,
+        available=available,
+        parts=parts,
     ), batch
 
 

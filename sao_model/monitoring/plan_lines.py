@@ -12,9 +12,10 @@ def lines(plan: TrainingPlan, machines: Machines) -> list[str]:
     """What the plan says, a line or two for each thing."""
     count, batch, disk = plan.parameters, plan.batch, plan.disk
     judges = f", {count.judges:,} in the discriminators" if count.judges else ""
+    kind = " adapter" if plan.memory.parts else ""
     frozen = f", and frozen parts {_gb(disk.frozen)} once" if disk.frozen else ""
     return [
-        f"{plan.kind} of {plan.model} on {machines.gpus} GPUs of {machines.gpu_memory:g} GiB",
+        f"{plan.kind}{kind} of {plan.model} on {machines.gpus} GPUs of {machines.gpu_memory:g} GiB",
         f"parameters    {count.trained:,} trained{judges}, {count.frozen:,} frozen",
         f"batch         {batch.batch_size} = {machines.gpus} processes x accumulate {batch.accumulate} x "
         f"{batch.at_a_time} at a time",
@@ -34,6 +35,9 @@ def _memory(plan: TrainingPlan, machines: Machines) -> list[str]:
         "gradients, moments and averages,",
         f"              {_gib(needed.saving)} while saving, {_gib(needed.per_sample)} a sample at a time",
     ]
+    if needed.parts:
+        each = ", ".join(f"{name} {_gib(size)}" for name, size in needed.parts.items())
+        said.insert(1, f"              ({each})")
     has = f"{_gib(needed.available)} of {machines.gpu_memory:g} count"
     if needed.total <= needed.available:
         return [*said, f"              fits ({has})"]
@@ -68,7 +72,7 @@ def _work(plan: TrainingPlan, machines: Machines) -> list[str]:
         f"{work.peak_tflops:g} TFLOP/s: {shown(work.days)} days on these",
         "              (that share is assumed; the page of a run has its samples per second)",
     ]
-    if plan.model != PAPER:
+    if plan.model != PAPER or plan.memory.parts:
         return said
     return [
         *said,

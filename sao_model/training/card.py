@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 from typing import Any
 
 from sao_data.loading.source import TrainingSource
@@ -25,9 +26,10 @@ def write(config: Any, state: LoopState, dataset: TrainingSource, stream: Stream
         "library_name: sao",
         "pipeline_tag: text-to-audio",
         f"datasets: [{facts['name']}]",
+        *_base(config),
         "---",
         "",
-        f"# {config.model}, step {state.step:,}",
+        f"# {_title(config)}, step {state.step:,}",
         "",
         f"Weights of a training that has drawn {draws:,} samples of the dataset",
         f"{facts['name']} {facts['version']} (root digest `{facts['root_digest']}`),",
@@ -43,11 +45,34 @@ def write(config: Any, state: LoopState, dataset: TrainingSource, stream: Stream
         *_parts(promise),
         "## How to use it",
         "",
-        "    pipelines/generate.py --model THIS_FOLDER --prompt 'rain on a tin roof' --out rain.wav",
+        _use(config),
         "",
         "`training.safetensors` and `loop.json` are only needed to go on with the training.",
     ]
     return ("\n".join(lines) + "\n").encode()
+
+
+def _title(config: Any) -> str:
+    return f"A {config.adapter.kind} adapter of {_named(config)}" if _is_adapter(config) else _named(config)
+
+
+def _base(config: Any) -> list[str]:
+    """The model that an adapter is for, as model hubs read it."""
+    return [f"base_model: {_named(config)}"] if _is_adapter(config) else []
+
+
+def _named(config: Any) -> str:
+    """The model's preset, or what the training started from."""
+    return Path(config.model).stem if config.model else Path(config.start_from).name
+
+
+def _use(config: Any) -> str:
+    model = "ITS_MODEL --lora THIS_FOLDER:1.0" if _is_adapter(config) else "THIS_FOLDER"
+    return f"    pipelines/generate.py --model {model} --prompt 'rain on a tin roof' --out rain.wav"
+
+
+def _is_adapter(config: Any) -> bool:
+    return bool(getattr(config, "adapter", None))
 
 
 def _conditions(promise: Declared) -> list[str]:

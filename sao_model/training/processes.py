@@ -248,7 +248,7 @@ def _is_divided(may_divide: bool) -> bool:
     if not may_divide:
         raise UsageError(
             f"accelerate launch: {_IS_DIVIDED} has no effect here: the codec trains on copies of the whole "
-            "model (DDP); leave FSDP out"
+            "model, and so does an adapter, which is small (DDP); leave FSDP out"
         )
     for variable, key, wanted, why in _DIVIDED:
         asked = os.environ.get(variable, "")

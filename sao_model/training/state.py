@@ -18,6 +18,7 @@ from sao_data.loading.source import TrainingSource
 from sao_data.loading.stream import Stream, StreamConfig, StreamState, open_stream
 from sao_data.storage import checksums, documents
 from sao_model import checkpoint
+from sao_model.adapters import folders
 from sao_model.declared import Declared
 from sao_model.run import DATA, LOOP
 from sao_model.training import optimiser, sharding
@@ -137,7 +138,7 @@ def tensors(learners: Sequence[Learner], *, keep: bool = True) -> dict[str, Tens
 @torch.no_grad()
 def restore(folder: Path, learners: Sequence[Learner]) -> None:
     """Put back what `tensors` took, from a checkpoint."""
-    stored = checkpoint.load_tensors(folder, EXTRA)
+    stored = _stored(folder)
     for learner in learners:
         named = learner.named
 
@@ -155,7 +156,7 @@ def restore(folder: Path, learners: Sequence[Learner]) -> None:
 @torch.no_grad()
 def restore_weights(folder: Path, learner: Learner) -> bool:
     """Put back the weights of one learner alone; False if the checkpoint has none of this shape."""
-    stored = under(checkpoint.load_tensors(folder, EXTRA), f"{learner.start}weight|")
+    stored = under(_stored(folder), f"{learner.start}weight|")
     named = learner.named
     if {n: p.shape for n, p in named.items()} != {n: tensor.shape for n, tensor in stored.items()}:
         return False
@@ -217,6 +218,15 @@ def as_json(value: object) -> bytes:
 def under(tensors: Mapping[str, Tensor], start: str) -> dict[str, Tensor]:
     """Those whose names begin so, by the rest of their names."""
     return {name.removeprefix(start): value for name, value in tensors.items() if name.startswith(start)}
+
+
+def _stored(folder: Path) -> dict[str, Tensor]:
+    """What `tensors` took, as it lies in a checkpoint of either kind."""
+    return (
+        folders.load_extra(folder, EXTRA)
+        if folders.is_one(folder)
+        else checkpoint.load_tensors(folder, EXTRA)
+    )
 
 
 def _deciding(config: Any) -> dict[str, Any]:

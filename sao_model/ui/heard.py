@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from sao_data.loading import training_data
 from sao_model import declared
 
 PAGE = "index.html"
+_NOBODY = "trained before, by others or without a record; nothing is known"
 _SUMMARY = "summary.json"  # of a report: its dataset in numbers
 
 
@@ -47,20 +48,30 @@ class Heard:
     report: Report | None = None
 
 
-def heard(checkpoint: Path, report: Path | None = None) -> Heard:
-    """Read a checkpoint's record; IntegrityError if it is damaged, UsageError for a report that is none."""
-    data = declared.read(checkpoint)
-    trainings = () if data is None else tuple(_trainings(data, "the model"))
-    missing = (
-        ("the model: it does not say what it was trained on",)
-        if data is None
-        else tuple(_not_covered(data, ""))
-    )
+def heard(
+    checkpoint: Path,
+    report: Path | None = None,
+    adapters: Sequence[tuple[str, Path]] = (),
+    what: str = "the model",
+) -> Heard:
+    """Read the record of a checkpoint and of named adapters in it; IntegrityError if one is damaged,
+    UsageError for a report that is none."""
+    trainings: list[PastTraining] = []
+    missing: list[str] = []
+    for name, folder in [(what, checkpoint), *((f"the adapter {name}", folder) for name, folder in adapters)]:
+        if (data := declared.read(folder)) is None:
+            missing.append(f"{name}: it does not say what it was trained on")
+            continue
+        # What an adapter's model has heard is the model's to say.
+        own = {**data, "pretrained": []} if name != what else data
+        trainings += _trainings(own, name)
+        missing += [f"{part}: {_NOBODY}" for part in training_data.unrecorded(own)]
+    last = adapters[-1][1] if adapters else checkpoint
     return Heard(
-        trainings=trainings,
-        not_covered=missing,
-        command=f"pipelines/report.py --data DIR --checkpoint {checkpoint} --out REPORT",
-        report=None if report is None else _report(report, trainings),
+        trainings=tuple(trainings),
+        not_covered=tuple(missing),
+        command=f"pipelines/report.py --data DIR --checkpoint {last} --out REPORT",
+        report=None if report is None else _report(report, tuple(trainings)),
     )
 
 
@@ -89,15 +100,6 @@ def _trainings(data: Mapping[str, Any], what: str) -> Iterator[PastTraining]:
     for part in data.get("pretrained", []):
         if part.get("training_data"):
             yield from _trainings(part["training_data"], f"its {part['part']}")
-
-
-def _not_covered(data: Mapping[str, Any], of: str) -> Iterator[str]:
-    for part in data.get("pretrained", []):
-        name = f"{of}{part['part']}" + (f" ({part['name']})" if part.get("name") else "")
-        if part.get("training_data"):
-            yield from _not_covered(part["training_data"], f"{part['part']}: ")
-        else:
-            yield f"{name}: trained before, by others or without a record; nothing is known"
 
 
 def _report(folder: Path, trainings: tuple[PastTraining, ...]) -> Report:

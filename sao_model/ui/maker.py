@@ -7,12 +7,13 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from concurrent.futures import wait as wait_for
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
 from sao_data.errors import Stopped
 from sao_model import devices, generation, making, opened
+from sao_model.adapters import attached
 from sao_model.generation import Config
 from sao_model.making import SoundJob
 from sao_model.model import StableAudioModel
@@ -81,11 +82,12 @@ class Maker:
         *,
         device: str = "",
         precision: Literal["fp32", "bf16"] = "fp32",
+        loras: tuple[str, ...] = (),
     ) -> None:
         self.out = out
         self.device = device
         self.precision = precision
-        self._folder = folder
+        self._folder, self._loras = folder, loras
         self._model: StableAudioModel | None = None
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="generate")
         self._watched: dict[str, _Watch] = {}  # by who asked
@@ -119,6 +121,7 @@ class Maker:
 
     def _make(self, config: Config, watch: _Watch) -> list[SoundJob]:
         watch.check()
+        config = replace(config, loras=self._loras)
         with devices.memory_for(_LESS_MEMORY):
             path = history.next_path(self.out, config)
             generation.check(self._folder, config, path)
@@ -126,7 +129,9 @@ class Maker:
                 watch.words = "loading the model, once"
                 where = devices.device(self.device)
                 devices.check_precision(self.precision, where)
-                self._model = making.placed(opened.find(self._folder).load(), where, self.precision)
+                found = opened.find(self._folder)
+                model = attached.load(found, attached.find(self._loras, found))
+                self._model = making.placed(model, where, self.precision)
             watch.words = "preparing"
             return making.generate(self._folder, config, path, watch, model=self._model)
 

@@ -18,6 +18,13 @@ _LOCAL = "127.0.0.1"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("model", metavar="MODEL", help="checkpoint, run, or published folder")
+    add(
+        "--lora",
+        metavar="A:STRENGTH",
+        action="append",
+        default=[],
+        help="adapter put into it; several add up",
+    )
     add("--out", metavar="DIR", default="out/ui", help="where sounds and history lie (default: out/ui)")
     add("--report", metavar="DIR", default="", help="attribution report to link to (pipelines/report.py)")
     add("--host", default=_LOCAL, help=f"address to listen on (default: {_LOCAL}; there is no password)")
@@ -36,15 +43,17 @@ def run(args: argparse.Namespace) -> int:
     from sao_data.commands import common
     from sao_data.errors import UsageError
     from sao_model import devices, opened
+    from sao_model.adapters import attached
     from sao_model.ui import address, heard
 
     if not Path(args.model).is_dir():
         raise UsageError(f"{args.model}: no such folder; give a checkpoint, or a run that has some")
     found = opened.find(args.model)
     described = found.describe()
+    adapters = attached.find(args.lora, found)
     devices.check_precision(args.precision, devices.device(args.device))
     report = Path(args.report).absolute() if args.report else None
-    known = heard.heard(found.folder, report)
+    known = heard.heard(found.folder, report, tuple((each.name, each.folder) for each in adapters))
     out = common.output_folder(args.out, "ui")
     if out.exists() and not out.is_dir():
         raise UsageError(f"--out {out}: not a folder; give one")
@@ -56,7 +65,7 @@ def run(args: argparse.Namespace) -> int:
     from sao_model.ui.maker import Maker
 
     out.mkdir(parents=True, exist_ok=True)
-    maker = Maker(args.model, out, device=args.device, precision=args.precision)
+    maker = Maker(args.model, out, device=args.device, precision=args.precision, loras=tuple(args.lora))
     server.serve(described.config, maker, known, listening, report)
     return 0
 

@@ -99,6 +99,7 @@ def test_a_dit_learns_from_the_folder_alone(
     assert "of latents, encoded once" in out.getvalue()
 
 
+@pytest.mark.slow
 @pytest.mark.ray_cluster
 def test_a_ray_job_writes_the_same_bytes(
     latent_world: LatentWorld, ray_cluster: Cluster, beside: Path

@@ -65,7 +65,8 @@ def copied(before: Path, to: Path) -> Path:
 @pytest.mark.parametrize(
     ("what", "share"),
     [
-        (taking, 0.7),
+        pytest.param(taking, 0.7, marks=pytest.mark.slow),
+        (encoding, 0.7),
         pytest.param(encoding, None, marks=pytest.mark.slow),
         pytest.param(taking, None, marks=pytest.mark.slow),
     ],

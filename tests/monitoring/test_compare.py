@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from sao_data.config import parse, read_toml
 from sao_data.errors import UsageError
-from sao_model import run
+from sao_data.shipped import manifests_folder
+from sao_model import run, train_dit, train_vae
 from sao_model.monitoring import bands, compare
 from sao_model.training import state
 from sao_model.verbs import train as verb
@@ -92,6 +94,7 @@ def test_bands_are_mean_and_spread(reference: Path) -> None:
 
 def test_a_band_by_hand(tmp_path: Path) -> None:
     curves = [[(10, 1.0), (20, 4.0)], [(10, 3.0), (20, 4.0), (30, 9.0)]]
+    crossing = [[(10, -1.0), (20, 4.0)], [(10, 1.0), (20, 4.0)]]
     measured = [
         bands.Measured(
             folder=tmp_path,
@@ -101,14 +104,18 @@ def test_a_band_by_hand(tmp_path: Path) -> None:
             step=30,
             num_skipped=n,
             data_shares=(),
-            curves={"loss": points},
+            curves={"loss": points, "si_sdr": crossing[n]},
         )
         for n, points in enumerate(curves)
     ]
     found = bands.make(measured)
-    # Variances 2 and 0, mean of both 1; four times that of a third run, sqrt(1.5), are 4.89898. The last step
-    # is not in both.
-    assert found.bands == {"loss": bands.Band(steps=(10, 20), mean=(2.0, 4.0), tolerance=(4.93898, 4.97898))}
+    # Variances 2 and 0, as shares of the squared means 0.5 and 0, in the mean 0.25; four times that of a
+    # third run, 0.5 sqrt(1.5), are 2.44949 of the mean. The last step is not in both. What crosses zero has
+    # no shares: variances 2 and 0, four times sqrt(1.5) are 4.89898.
+    assert found.bands == {
+        "loss": bands.Band(steps=(10, 20), mean=(2.0, 4.0), tolerance=(4.93898, 9.87796)),
+        "si_sdr": bands.Band(steps=(10, 20), mean=(0.0, 4.0), tolerance=(4.89898, 4.97898)),
+    }
     assert found.most_skipped == 1
 
 
@@ -248,9 +255,17 @@ def test_shipped_bands_are_found_by_their_settings(
 @pytest.mark.parametrize("path", bands.shipped().values(), ids=lambda path: path.stem)
 def test_shipped_bands_can_be_read(path: Path) -> None:
     found = bands.read(path)
-    assert found.num_runs >= 2
+    assert found.num_runs >= 4
     assert found.bands
     assert all(each.steps for each in found.bands.values())
+
+
+@pytest.mark.parametrize(("name", "config"), [("vae", train_vae.Config), ("dit", train_dit.Config)])
+def test_shipped_bands_are_those_of_the_small_presets(name: str, config: type) -> None:
+    """A new default changes the digest: then `make reference` has to be run again."""
+    path = manifests_folder() / "training" / f"{name}_small.toml"
+    table = state.table(parse(config, read_toml(path), where=name))
+    assert bands.read(bands.shipped()[f"{name}_small"]).settings == bands.settings(table)
 
 
 def test_a_real_run_compares_with_itself(trained: Path, tmp_path: Path) -> None:

@@ -139,7 +139,7 @@ def local_trials(build: Build, tmp: Path, total: int) -> Tally:
 
 
 def test_kills_at_any_moment_leave_no_trace(small: Build, tmp_path: Path) -> None:
-    tally = local_trials(small, tmp_path, total=4)
+    tally = local_trials(small, tmp_path, total=3)
     assert sum(tally.kills.values()) >= 2
     assert tally.restarts >= 1
 

@@ -195,8 +195,9 @@ def test_portions_train_as_the_whole(
 
 @pytest.mark.parametrize(
     ("before", "after"),
-    [("divided", "copies"), pytest.param("copies", "divided", marks=pytest.mark.slow)],
+    [("divided", "copies"), ("copies", "divided")],
 )
+@pytest.mark.slow
 def test_weights_divided_among_processes_train_as_copies_do(
     world: World, alone: Callable[[str], Path], tmp_path: Path, before: str, after: str
 ) -> None:
