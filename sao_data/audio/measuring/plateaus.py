@@ -31,6 +31,7 @@ _MIN_CROWDED = 0.15  # samples on it, for each that comes near it: natural extre
 _CUT, _MIN_RIPPLES = 0.66, 0.1  # a chord that beats reaches 0.66 and has no ripples
 _STRETCH, _NUM_STRETCHES = 8_192, 32  # frames around the peaks of so many units: what is looked at closely
 _MIN_WIDE = 6  # frames near a blurred plateau: lines between fewer samples make a plateau of a round peak
+_FEWEST = (6, 6, 16)  # times that a blurred plateau is reached: a few waves of a drum fit a wide one
 _MIN_RUN = 2  # frames from the first sample of an exact plateau to the last
 _MAX_BETWEEN = 0.005  # share of a pulse's samples between its levels
 
@@ -72,7 +73,9 @@ class Extreme:
         if exact:
             return exact, True
         counts = np.concatenate([[0], np.cumsum(self._bins)])
-        return max(self._on_blurred_plateau(joined, counts, blur, num_frames) for blur in _BLURS), False
+        look = (joined, counts, num_frames)
+        limits = zip(_BLURS, _FEWEST, strict=True)
+        return max(self._on_blurred_plateau(*look, blur, fewest) for blur, fewest in limits), False
 
     def _keep(self, wave: Wave, at: int, peak: float) -> None:
         first = max(0, min(at - _STRETCH // 2, len(wave) - _STRETCH))
@@ -93,7 +96,7 @@ class Extreme:
         return round(self._num_top * float(inner[flat].sum() / inner.sum()))
 
     def _on_blurred_plateau(
-        self, joined: Wave, counts: npt.NDArray[np.int64], blur: float, num_frames: int
+        self, joined: Wave, counts: npt.NDArray[np.int64], num_frames: int, blur: float, fewest: int
     ) -> int:
         """Of all levels with little beyond them, the one with most samples around it is looked at."""
         end = min(_NUM_BINS, int(self.peak * _PER_UNIT) + 1)
@@ -114,7 +117,8 @@ class Extreme:
         inner, outer, ripples = _times(joined, level * (1 - blur), level * (1 - 4 * blur))
         seen = outer >= _MIN_WIDE
         share = float(inner[seen].sum()) / max(float(outer[seen].sum()), 1e-9)
-        return num_on if share > _CUT and ripples > _MIN_RIPPLES else 0
+        is_cut = share > _CUT and ripples > _MIN_RIPPLES and len(inner) >= fewest
+        return num_on if is_cut else 0
 
 
 class Extremes:

@@ -8,16 +8,16 @@ from scipy import fft
 
 Planar = npt.NDArray[np.float32]  # (channels, frames)
 
-_FRAME = 2_048
+_FRAME, _FRAME_RATE = 2_048, 51_200  # up to this rate, Hz; doubled with it: always 40 ms or more
 _DENSE, _SPARSE = 4_096, 32_768  # frames from one spectrum to the next: in the first unit, and in the others
-_PER_BAND = 8  # bins averaged: noise then stays within 4 dB of its mean
+_NUM_BANDS = 128  # of 8 bins or more: averaged over so many, noise stays within 4 dB of its mean
 _ABOVE = 10.0  # times the power of the quantiser's noise (10 dB): dither adds 5 dB
 _MIN_ACTIVE = 0.1  # share of spectra in which a band must sound: a click, or where a codec starts, is none
 _FEWEST_BITS = 16  # what is stored: lower noise in the source changes nothing
 
 _MAX_DELAY = 0.01  # s; spaced microphones have up to 3 ms, later copies are heard as echoes
 _MIN_DELAY = 2  # samples
-_MIN_LIKENESS = 0.7  # of phases, 1 for a mere delay; spaced microphones reach about half
+_MIN_LIKENESS = 0.7  # of phases, 1 for a mere delay, 0.1 for unrelated channels
 _MIN_BINS = 64  # that sound, since a few tones agree with any delay
 
 
@@ -26,26 +26,29 @@ class Spectra:
 
     def __init__(self, sample_rate: int, num_channels: int) -> None:
         self._rate = sample_rate
-        self._window = np.hanning(_FRAME + 2)[1:-1].astype(np.float32)
+        self._frame = _FRAME
+        while sample_rate > _FRAME_RATE * self._frame / _FRAME:
+            self._frame *= 2
+        self._window = np.hanning(self._frame + 2)[1:-1].astype(np.float32)
         self._window /= np.float32(np.sqrt(np.square(self._window).sum()))
         self._num_spectra = 0  # with any sound
-        self._num_active = np.zeros(_FRAME // 2 // _PER_BAND, np.int64)
-        self._power = np.zeros((num_channels, _FRAME // 2 + 1))
-        self._cross = np.zeros(_FRAME // 2 + 1, np.complex128)
+        self._num_active = np.zeros(_NUM_BANDS, np.int64)
+        self._power = np.zeros((num_channels, self._frame // 2 + 1))
+        self._cross = np.zeros(self._frame // 2 + 1, np.complex128)
         self._floor = 0.0
 
     def feed(self, audio: Planar, bits: int, *, is_first: bool) -> None:
         """Take the next unit; `bits` are those in use so far, 0 if unknown."""
-        if audio.shape[1] < _FRAME:
+        if audio.shape[1] < self._frame:
             if not is_first:
                 return
-            audio = np.pad(audio, ((0, 0), (0, _FRAME - audio.shape[1])))
+            audio = np.pad(audio, ((0, 0), (0, self._frame - audio.shape[1])))
         hop = _DENSE if is_first else _SPARSE
-        starts = range(0, audio.shape[1] - _FRAME + 1, hop)
-        frames = np.stack([audio[:, start : start + _FRAME] for start in starts], axis=1)
+        starts = range(0, audio.shape[1] - self._frame + 1, hop)
+        frames = np.stack([audio[:, start : start + self._frame] for start in starts], axis=1)
         spectra = fft.rfft(frames * self._window, axis=2)
         power = np.square(spectra.real) + np.square(spectra.imag)
-        bands = power[:, :, : _FRAME // 2].reshape(*power.shape[:2], -1, _PER_BAND).mean(axis=3)
+        bands = power[:, :, :-1].reshape(*power.shape[:2], _NUM_BANDS, -1).mean(axis=3)
         self._floor = _ABOVE * (2.0 ** (1 - min(bits or _FEWEST_BITS, _FEWEST_BITS))) ** 2 / 12
         active = (bands > self._floor).any(axis=0)
         self._num_active += active.sum(axis=0)
@@ -57,7 +60,7 @@ class Spectra:
     def bandwidth(self) -> int | None:
         """Hz up to which there is more than quantisation noise; None if there is none at all."""
         bands = np.flatnonzero(self._num_active >= max(1.0, _MIN_ACTIVE * self._num_spectra))
-        return round((bands[-1] + 1) * _PER_BAND * self._rate / _FRAME) if len(bands) else None
+        return round((bands[-1] + 1) * self._rate / (2 * _NUM_BANDS)) if len(bands) else None
 
     def delay(self) -> float:
         """Seconds by which the second channel is the first one later; 0 if it is not (GCC-PHAT)."""
@@ -67,8 +70,8 @@ class Spectra:
         if len(self._power) < 2 or num_bins < _MIN_BINS:
             return 0.0
         phases = np.where(sounding, self._cross / np.where(sounding, size, 1), 0)
-        likeness = np.fft.irfft(phases, _FRAME) * _FRAME / (2 * num_bins)
-        most = min(round(_MAX_DELAY * self._rate), _FRAME // 4)
+        likeness = fft.irfft(phases, self._frame) * self._frame / (2 * num_bins)
+        most = min(round(_MAX_DELAY * self._rate), self._frame // 4)
         lags = np.arange(-most, most + 1)
         found = np.abs(likeness[-lags])
         best = int(found.argmax())
