@@ -12,6 +12,7 @@ from typing import Literal
 
 from sao_data.embedded_tag import EmbeddedTag
 from sao_data.forms import Count, Key, RecordingId, Sha256, ShardName
+from sao_data.measures import Measures, SourceMeasures
 
 SAMPLE_RATE = 44_100  # Hz, everything after normalisation (paper 3.1)
 NUM_CHANNELS = 2
@@ -123,16 +124,6 @@ class AudioFile:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Measures:
-    """Rounded before any threshold is applied (0.01 dB, 0.001 share): no verdict depends on a last bit."""
-
-    lufs: float | None  # integrated loudness (BS.1770-4); None: silent or shorter than 0.4 s
-    peak_dbfs: float | None  # sample peak; None: digital silence
-    silence_share: float  # share of 10 ms blocks whose peak is below -60 dBFS
-    clipped_share: float  # share of samples in runs of at least three at full scale
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class SeekPoint:
     """Where decoding can start: byte `byte` of the FLAC member holds the frame header of frame `frame`."""
 
@@ -151,6 +142,7 @@ class Clip:
     recording_frames: int  # of the whole normalised recording, after end-trim
     audio: AudioFile
     measures: Measures
+    source: SourceMeasures  # of the whole file
     changes: tuple[str, ...]  # every change made to the original, one sentence each
     audio_sha256: str  # of the whole normalised recording's 16-bit PCM: equal audio, equal hash
     flac_sha256: str

@@ -16,8 +16,10 @@ from sao_data.audio.containers.around import num_behind, start_of
 from sao_data.audio.containers.claims import Claims, claims_of
 from sao_data.audio.containers.guarded import Guarded
 from sao_data.audio.limits import AudioConfig
+from sao_data.audio.measuring.source_meter import SourceMeter
 from sao_data.audio.rejected import AudioRejected
 from sao_data.audio.stereo import Pcm, Stereo
+from sao_data.measures import SourceMeasures
 
 # Two libraries may differ by this much over encoder delay and padding (LAME states at most 4,095 of each).
 _LOSSY_SLACK = 4_096  # frames
@@ -39,6 +41,7 @@ class Decoded:
     num_frames: int  # at sample_rate
     num_frames_out: int  # at 44.1 kHz
     num_clipped: int  # samples beyond full scale, clamped by the rounding to 16 bits
+    measures: SourceMeasures
     notes: tuple[str, ...] = ()  # what was repaired, one sentence each
 
 
@@ -77,6 +80,7 @@ def normalise(file: BinaryIO, config: AudioConfig, new_sink: Callable[[], S]) ->
 class _Attempt(Generic[S]):
     decoder: decode.Decoder
     stereo: Stereo
+    meter: SourceMeter
     sink: S
     num_frames: int = 0
 
@@ -142,6 +146,7 @@ class _Job(Generic[S]):
             num_frames=num_frames,
             num_frames_out=attempt.stereo.num_frames,
             num_clipped=attempt.stereo.num_clipped,
+            measures=attempt.meter.finish(),
             notes=tuple(notes),
         )
 
@@ -183,12 +188,14 @@ class _Job(Generic[S]):
         self._check_declared(decoder)
         most = self._most_frames(decoder)
         stereo = Stereo(decoder.sample_rate, decoder.num_channels, decoder.front)
-        attempt = _Attempt(decoder, stereo, self.new_sink())
+        meter = SourceMeter(decoder.sample_rate, decoder.num_channels, decoder.front, decoder.codec)
+        attempt = _Attempt(decoder, stereo, meter, self.new_sink())
         for block in decoder.blocks():
             attempt.num_frames += len(block)
             if attempt.num_frames > most:
                 raise AudioRejected("too_long", self._too_long(decoder, most))
             attempt.sink.write(stereo.push(block))
+            meter.feed(block)
         attempt.sink.write(stereo.finish())
         return attempt
 

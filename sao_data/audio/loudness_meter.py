@@ -1,4 +1,5 @@
-"""Loudness, peak, silence and clipping of 44.1 kHz stereo PCM, streamed: memory does not grow with length.
+"""Loudness, its range, peaks and silence of 44.1 kHz stereo PCM, streamed: of a long clip ten numbers a
+second are kept.
 
 Measured is what is stored, the 16-bit samples after normalisation, so that anyone can measure a shard again
 and get the same numbers. Loudness is BS.1770-4 with pyloudnorm's coefficients and block edges;
@@ -14,15 +15,16 @@ import numpy.typing as npt
 import pyloudnorm
 from scipy.signal import sosfilt
 
-from sao_data.records import NUM_CHANNELS, SAMPLE_RATE, Measures
+from sao_data.audio.measuring.true_peak import TruePeak
+from sao_data.measures import Measures
+from sao_data.records import NUM_CHANNELS, SAMPLE_RATE
 
 _UNIT = 2 * SAMPLE_RATE  # frames measured at once, so that no sum depends on how the audio came in
 _BLOCK_SECONDS, _STEP = 0.4, 0.25  # gating blocks of 400 ms that overlap by 75 % (BS.1770-4, annex 1)
 _ABSOLUTE_GATE, _RELATIVE_GATE, _OFFSET = -70.0, -10.0, -0.691  # LKFS, LU, LKFS (BS.1770-4 eq. 2, 4-7)
+_SHORT_TERM, _RANGE_GATE, _RANGE_PERCENTILES = 3.0, -20.0, (10, 95)  # s, LU, % (EBU Tech 3342, 2 and 3)
 _SILENCE_FRAMES = SAMPLE_RATE // 100  # 10 ms
 _SILENCE_PEAK = 32  # 16-bit steps; -60 dBFS is 32.77 of 32,768
-_FULL_SCALE = 32_767  # 16-bit steps; clipped samples sit at +32,767, -32,767 or -32,768
-_CLIP_RUN = 3  # samples at full scale in a row; fewer are peaks that just touch it
 
 Pcm = npt.NDArray[np.int16]
 Doubles = npt.NDArray[np.float64]
@@ -34,11 +36,10 @@ class Meter:
     def __init__(self) -> None:
         self._held: list[Pcm] = []
         self._num_held = 0
-        self._num_frames = 0
         self._loudness = _Loudness()
         self._peak = 0
+        self._true_peak = TruePeak()
         self._num_silent = self._num_blocks = 0
-        self._clipping = [_Runs() for _ in range(NUM_CHANNELS)]
 
     def feed(self, pcm: Pcm) -> None:
         """Take the next (frames, 2) samples."""
@@ -56,25 +57,22 @@ class Meter:
         """The measures of everything fed, rounded as records.Measures says."""
         if self._num_held:
             self._measure(np.concatenate(self._held))
-        num_samples = self._num_frames * NUM_CHANNELS
-        clipped = sum(runs.finish() for runs in self._clipping)
         return Measures(
             lufs=_decibel(self._loudness.integrated()),
+            loudness_range=_decibel(self._loudness.range()),
             peak_dbfs=_decibel(20 * math.log10(self._peak / 32_768)) if self._peak else None,
+            true_peak_dbfs=self._true_peak.decibels(),
             silence_share=round(self._num_silent / self._num_blocks, 3) if self._num_blocks else 0.0,
-            clipped_share=round(clipped / num_samples, 3) if num_samples else 0.0,
         )
 
     def _measure(self, pcm: Pcm) -> None:
-        self._num_frames += len(pcm)
         wide = np.abs(pcm.astype(np.int32))  # abs(-32768) does not fit 16 bits
         peaks = np.maximum(wide[:, 0], wide[:, 1])
         blocks = np.maximum.reduceat(peaks, np.arange(0, len(peaks), _SILENCE_FRAMES))
         self._num_blocks += len(blocks)
         self._num_silent += int(np.count_nonzero(blocks <= _SILENCE_PEAK))
         self._peak = max(self._peak, int(blocks.max()))
-        for runs, channel in zip(self._clipping, wide.T, strict=True):
-            runs.feed(channel >= _FULL_SCALE)
+        self._true_peak.feed(pcm)
         self._loudness.feed(pcm.T / 32_768.0)
 
 
@@ -102,6 +100,25 @@ class _Loudness:
         self._energies.append(energy)
         self._num_frames = end
 
+    def range(self) -> float | None:
+        """Loudness range in LU (EBU Tech 3342); None if silent or shorter than 3 s."""
+        num_blocks = 1 + int((self._num_frames / SAMPLE_RATE - _SHORT_TERM) / (_BLOCK_SECONDS * _STEP) + 1e-9)
+        if self._num_frames < _SHORT_TERM * SAMPLE_RATE:
+            return None
+        starts, energies = np.concatenate(self._starts), np.concatenate(self._energies)
+        lower = _block_edges(np.arange(num_blocks))[0]
+        sums = np.concatenate([[0.0], np.cumsum(energies)])
+        first, last = (
+            np.searchsorted(starts, at) for at in (lower, lower + round(_SHORT_TERM * SAMPLE_RATE))
+        )
+        power = np.maximum(sums[last] - sums[first], 0) / (_SHORT_TERM * SAMPLE_RATE)
+        power = power[power > 10 ** ((_ABSOLUTE_GATE - _OFFSET) / 10)]
+        if not len(power):
+            return None
+        power = power[power > power.mean() * 10 ** (_RANGE_GATE / 10)]
+        low, high = np.percentile(10 * np.log10(power), _RANGE_PERCENTILES)
+        return float(high - low)
+
     def integrated(self) -> float | None:
         """Gated loudness in LUFS; None if silent or shorter than a block."""
         if self._num_frames < _BLOCK_SECONDS * SAMPLE_RATE:
@@ -114,31 +131,6 @@ class _Loudness:
         first, last = np.searchsorted(starts, lower), np.searchsorted(starts, upper)
         power = np.array([energies[i:j].sum() for i, j in zip(first, last, strict=True)])
         return _gated(power / (_BLOCK_SECONDS * SAMPLE_RATE))
-
-
-class _Runs:
-    """Counts samples in runs of at least _CLIP_RUN, over block borders."""
-
-    def __init__(self) -> None:
-        self._count = 0
-        self._open = 0  # length of a run that reaches the end of what was fed
-
-    def feed(self, flags: npt.NDArray[np.bool_]) -> None:
-        """Take the next flags of one channel."""
-        if not self._open and not flags.any():
-            return
-        changes = np.flatnonzero(np.diff(np.concatenate([[False], flags, [False]])))
-        lengths = (changes[1::2] - changes[::2]).tolist()
-        if flags[0]:
-            lengths[0] += self._open
-        else:
-            lengths.insert(0, self._open)
-        self._open = lengths.pop() if flags[-1] else 0
-        self._count += sum(length for length in lengths if length >= _CLIP_RUN)
-
-    def finish(self) -> int:
-        """Samples counted, with the run still open at the end."""
-        return self._count + (self._open if self._open >= _CLIP_RUN else 0)
 
 
 def _block_edges(index: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:

@@ -25,7 +25,8 @@ from sao_data.audio import AudioConfig
 from sao_data.audio.rejected import AudioRejected
 from sao_data.audio.segments import Cut
 from sao_data.embedded_tag import EmbeddedTag
-from sao_data.records import Measures, SeekPoint
+from sao_data.measures import Measures, SourceMeasures
+from sao_data.records import SeekPoint
 
 CLIP_NAMES = "clip-{:04d}.flac"  # in the spool folder
 
@@ -70,6 +71,7 @@ class Normalised:
     fingerprint: str  # Chromaprint of its first 120 s, compressed text; '' if it is shorter than 2.7 s
     changes: tuple[str, ...]
     clips: tuple[StoredClip, ...]
+    source: SourceMeasures
     tags: tuple[EmbeddedTag, ...] = ()  # the file's own, about rights
 
 
@@ -85,6 +87,7 @@ class Probe:
     num_frames: int
     num_frames_out: int  # at 44.1 kHz
     measures: Measures  # of the whole normalised recording
+    source: SourceMeasures
     notes: tuple[str, ...] = ()  # what was repaired, and what is missing
 
 
@@ -122,13 +125,16 @@ class Sandbox:
             raise
         clips = tuple(_stored_clip(clip) for clip in answer.pop("clips"))
         tags = tuple(EmbeddedTag(**tag) for tag in answer.pop("tags"))
-        return Normalised(clips=clips, changes=tuple(answer.pop("changes")), tags=tags, **answer)
+        source = _source(answer.pop("source"))
+        return Normalised(
+            clips=clips, changes=tuple(answer.pop("changes")), tags=tags, source=source, **answer
+        )
 
     def probe(self, path: Path) -> Probe:
         """Decode and measure a file."""
         answer = self._ask({"job": "probe", "path": str(path)})
-        measures, notes = Measures(**answer.pop("measures")), tuple(answer.pop("notes"))
-        return Probe(measures=measures, notes=notes, **answer)
+        measures, source = Measures(**answer.pop("measures")), _source(answer.pop("source"))
+        return Probe(measures=measures, source=source, notes=tuple(answer.pop("notes")), **answer)
 
     def _ask(self, job: dict[str, str]) -> dict[str, Any]:
         """The child's answer to a job; AudioRejected, OSError, or RuntimeError for a bug of ours."""
@@ -240,6 +246,10 @@ def _cpu_seconds(pid: int) -> float:
         return 0.0
     fields = stat[stat.rindex(b")") + 2 :].split()
     return (int(fields[11]) + int(fields[12])) / _TICKS  # utime, stime (proc(5))
+
+
+def _source(found: dict[str, Any]) -> SourceMeasures:
+    return SourceMeasures(**found | {"dc": tuple(found["dc"])})
 
 
 def _stored_clip(clip: dict[str, Any]) -> StoredClip:

@@ -93,6 +93,7 @@ def _probe(source: convert.Decoded, sink: sinks.MeterSink) -> Probe:
         num_frames=source.num_frames,
         num_frames_out=source.num_frames_out,
         measures=sink.meter.finish(),
+        source=source.measures,
         notes=source.notes,
     )
 
@@ -112,6 +113,7 @@ def _normalised(source: convert.Decoded, sink: sinks.ClipSink, cut: Cut) -> Norm
             source, num_trimmed=sink.num_trimmed, num_clips=len(sink.clips), max_seconds=cut.max_seconds
         ),
         clips=tuple(sink.clips),
+        source=source.measures,
     )
 
 

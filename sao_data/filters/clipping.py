@@ -1,4 +1,8 @@
-"""Reject clips that were recorded too hot (`clipped`): runs of samples stuck at full scale."""
+"""Reject clips whose file was recorded or made too hot (`clipped`): plateaus at the signal's own extremes.
+
+They are looked for where the decoder gives the file (audio/measuring/plateaus.py): a gain, a resampler or a
+codec hides them from whoever looks at full scale. 1 % of samples is where clipping becomes plain to hear.
+"""
 
 from __future__ import annotations
 
@@ -21,16 +25,16 @@ class Config:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Clipping:
-    """Looks at the share of samples in runs of three or more at full scale."""
+    """Looks at the share of samples on plateaus."""
 
     config: Config
 
     def check(self, clip: Clip, recording: Recording) -> tuple[str, str] | None:
         """Reject the clip if more than `max_share` of its samples are clipped."""
-        share = clip.measures.clipped_share
+        share = clip.source.clipped_share
         if share <= self.config.max_share:
             return None
-        return "clipped", f"measured {share:.3f} > {self.config.max_share:g} of samples at full scale"
+        return "clipped", f"measured {share:.3f} > {self.config.max_share:g} of samples on plateaus"
 
 
 def build(config: Config) -> Clipping:

@@ -40,7 +40,7 @@ class Normalise:
     cut: Cut
 
     name: ClassVar[str] = "normalise"
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
     row: ClassVar[type] = Clip
     inputs: ClassVar[tuple[str, ...]] = (LIST, "fetch")
     has_blob: ClassVar[bool] = True
@@ -162,6 +162,7 @@ def _store(result: Normalised, file: AudioFile, sink: RowSink) -> None:
                 recording_frames=result.recording_frames,
                 audio=audio,
                 measures=clip.measures,
+                source=result.source,
                 changes=result.changes,
                 audio_sha256=result.audio_sha256,
                 flac_sha256=clip.flac_sha256,

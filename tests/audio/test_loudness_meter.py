@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sao_data.audio.loudness_meter import Meter
-from sao_data.records import Measures
-from tests.made import RATE, clipped, noise, silence, to_pcm, tone
+from sao_data.measures import Measures
+from tests.made import RATE, noise, silence, to_pcm, tone
 
 Pcm = npt.NDArray[np.int16]
 
@@ -74,24 +74,6 @@ def test_silence_share_counts_10_ms_blocks_below_minus_60_dbfs() -> None:
     one_channel = np.zeros((RATE, 2), np.int16)
     one_channel[:, 1] = 100
     assert measure(one_channel).silence_share == 0.0
-
-
-def test_clipping_counts_runs_of_three_at_full_scale() -> None:
-    pcm = np.zeros((1_000, 2), np.int16)
-    pcm[10:12] = 32_767  # two are a peak
-    assert measure(pcm).clipped_share == 0.0
-    pcm[20:60, 0] = -32_768
-    assert measure(pcm).clipped_share == 40 / 2_000
-    pcm[-3:, 1] = 32_767  # a run that ends with the recording
-    assert measure(pcm).clipped_share == round(43 / 2_000, 3)
-    assert measure(to_pcm(clipped())).clipped_share > 0.5
-
-
-def test_clipping_runs_go_on_over_inner_borders() -> None:
-    pcm = np.zeros((4 * RATE, 2), np.int16)
-    pcm[2 * RATE - 100 : 2 * RATE + 100] = 32_767  # the meter works in units of two seconds
-    pcm[1_000:1_200, 0] = 32_767
-    assert measure(pcm).clipped_share == round(600 / (8 * RATE), 3)
 
 
 @settings(max_examples=15)

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import dataclasses
 import pickle
+from typing import Any
 
 import pytest
 
 from sao_data import plugins
-from sao_data.filters import clipping, loudness, max_seconds, min_seconds, silence
-from sao_data.records import AudioFile, Clip, Measures, Recording
+from sao_data.errors import UsageError
+from sao_data.filters import bandwidth, channel_faults, clipping, loudness, max_seconds, min_seconds, silence
+from sao_data.measures import Measures, SourceMeasures
+from sao_data.records import AudioFile, Clip, Recording
 
+SOURCE = SourceMeasures(
+    bits=16, clipped_share=0.0, dc=(0.0, 0.0), bandwidth_hz=22_050, noise_floor_dbfs=-70.0, silence_start=0.0,
+    silence_end=0.0, balance_db=0.3, correlation=0.6, side_share=0.2, is_dual_mono=False, delay_ms=0.0,
+)  # fmt: skip
 RECORDING = Recording(id="made:1", source="made")
 
 
@@ -19,7 +27,7 @@ def clip(
     lufs: float | None = -20.0,
     peak: float | None = -3.0,
     silent: float = 0.0,
-    clipped: float = 0.0,
+    **source: Any,
 ) -> Clip:
     return Clip(
         recording_id="made:1",
@@ -28,7 +36,10 @@ def clip(
         num_frames=num_frames,
         recording_frames=num_frames,
         audio=AudioFile(recording_id="made:1", sha256="", num_bytes=1),
-        measures=Measures(lufs=lufs, peak_dbfs=peak, silence_share=silent, clipped_share=clipped),
+        measures=Measures(
+            lufs=lufs, loudness_range=None, peak_dbfs=peak, true_peak_dbfs=None, silence_share=silent
+        ),
+        source=dataclasses.replace(SOURCE, **source),
         changes=(),
         audio_sha256="",
         flac_sha256="",
@@ -82,10 +93,10 @@ def test_silent() -> None:
 
 def test_clipped() -> None:
     check = clipping.build(clipping.Config(max_share=0.01)).check
-    assert check(clip(clipped=0.01), RECORDING) is None
-    assert check(clip(clipped=0.02), RECORDING) == (
+    assert check(clip(clipped_share=0.01), RECORDING) is None
+    assert check(clip(clipped_share=0.02), RECORDING) == (
         "clipped",
-        "measured 0.020 > 0.01 of samples at full scale",
+        "measured 0.020 > 0.01 of samples on plateaus",
     )
 
 
@@ -99,3 +110,44 @@ def test_too_quiet_and_too_loud() -> None:
 
 def test_unknown_loudness_passes() -> None:
     assert loudness.build(loudness.Config()).check(clip(lufs=None), RECORDING) is None
+
+
+def test_narrow_band() -> None:
+    check = bandwidth.build(bandwidth.Config(min_hz=15_000)).check
+    assert check(clip(bandwidth_hz=15_000), RECORDING) is None
+    assert check(clip(bandwidth_hz=None), RECORDING) is None  # silence is another filter's
+    assert check(clip(bandwidth_hz=11_025), RECORDING) == ("narrow_band", "measured 11025 < 15000 Hz")
+
+
+@pytest.mark.parametrize(
+    ("source", "reason", "detail"),
+    [
+        ({"balance_db": -52.5}, "dead_channel", "measured 52.50 > 40 dB between the channels"),
+        ({"correlation": -0.998}, "inverted_channel", "measured correlation -0.998 < -0.6"),
+        ({"delay_ms": -0.25}, "delayed_channel", "measured 0.25 > 0 ms between equal channels"),
+        ({"is_dual_mono": True}, "dual_mono", "measured equal channels"),
+    ],
+)
+def test_channel_faults(source, reason, detail) -> None:
+    check = channel_faults.build(channel_faults.Config(keep_dual_mono=False)).check
+    assert check(clip(**source), RECORDING) == (reason, detail)
+
+
+def test_sound_channels_and_mono_have_no_fault() -> None:
+    check = channel_faults.build(channel_faults.Config()).check
+    assert check(clip(is_dual_mono=True, correlation=1.0), RECORDING) is None
+    assert check(clip(correlation=None, balance_db=0.0), RECORDING) is None
+    assert check(clip(balance_db=40.0, correlation=-0.6), RECORDING) is None
+
+
+@pytest.mark.parametrize(
+    ("module", "wrong"),
+    [
+        (bandwidth, {"min_hz": 0}),
+        (channel_faults, {"max_imbalance_db": 0.0}),
+        (channel_faults, {"min_correlation": -1.5}),
+    ],
+)
+def test_settings_without_sense_are_refused(module, wrong) -> None:
+    with pytest.raises(UsageError, match=next(iter(wrong))):
+        module.Config(**wrong)

@@ -13,7 +13,18 @@ from tests.house.tree import ROOT, arrows, below, imports, named, parsed, room, 
 
 # From the ground up: a module imports from its own room and from rooms on lines above its own.
 ORDER = [
-    ["__init__", "errors", "forms", "shipped", "embedded_tag", "ids", "records", "config", "plugins"],
+    [
+        "__init__",
+        "errors",
+        "forms",
+        "shipped",
+        "embedded_tag",
+        "measures",
+        "ids",
+        "records",
+        "config",
+        "plugins",
+    ],
     ["storage", "licences", "audio"],
     ["execution", "fetch"],
     ["sources", "filters", "embedders", "captions"],

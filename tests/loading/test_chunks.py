@@ -116,10 +116,13 @@ def test_the_chunks_do_not_change_between_releases() -> None:
 def test_high_fidelity_is_read_from_what_an_ingest_says_of_its_changes() -> None:
     import re
 
+    from tests.filters.test_filters import SOURCE
+
     def said(rate: int, channels: int) -> tuple[str, ...]:
         source = Decoded(
             container="wav", codec="pcm_24", decoder="soundfile", sample_rate=rate, num_channels=channels,
             num_frames=1, num_frames_out=1, num_clipped=0,
+            measures=SOURCE,
         )  # fmt: skip
         return sentences(source, num_trimmed=0, num_clips=1, max_seconds=600)
 

@@ -57,5 +57,6 @@ def _line(sandbox: Sandbox, name: str) -> dict[str, Any]:
         found |= dataclasses.asdict(probe) | {
             "seconds": round(probe.num_frames_out / SAMPLE_RATE, 3),
             "detail": " ".join(probe.notes),
+            "measures": dataclasses.asdict(probe.measures) | dataclasses.asdict(probe.source),
         }
     return {key: found.get(key) for key in _KEYS}

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import subprocess
 import sys
 
 from sao_data.commands.verbs import probe
+from sao_data.measures import Measures, SourceMeasures
 from tests.made import tone, wav_bytes
 from tests.paths import ROOT
 
@@ -35,7 +37,10 @@ def test_probe_tells_of_each_file(tmp_path, capsys) -> None:
     assert (rejected["status"], rejected["reason"], rejected["measures"]) == ("rejected", "not_audio", None)
     assert (ok["status"], ok["reason"], ok["num_frames"], ok["num_frames_out"]) == ("ok", "", 48_000, 44_100)
     assert (ok["seconds"], ok["container"], ok["sample_rate"]) == (1.0, "wav", 48_000)
-    assert set(ok["measures"]) == {"lufs", "peak_dbfs", "silence_share", "clipped_share"}
+    assert set(ok["measures"]) == {
+        field.name for cls in (Measures, SourceMeasures) for field in dataclasses.fields(cls)
+    }
+    assert (ok["measures"]["is_dual_mono"], ok["measures"]["bits"]) == (True, 16)
 
 
 def test_rejected_files_are_no_failure_of_probe(tmp_path, capsys) -> None:

@@ -1,0 +1,45 @@
+"""Reject clips whose file holds nothing above a frequency (`narrow_band`): MP3 low-passes, upsampled files.
+
+Up to where a file reaches is measured against the noise of 16 bits (measures.SourceMeasures.bandwidth_hz): a
+recording's own noise lies above that up to half its rate. Encoders cut at 16 kHz at 128 kbit/s, at 11 kHz and
+lower below 64 (LAME's table); a file that was once at 22.05 or 32 kHz ends at 11 or 16. The paper's subset of
+high fidelity wants "energy in high frequencies" (3.1) and gives no number. Tones made by a program are narrow
+too.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sao_data.errors import UsageError
+from sao_data.records import Clip, Recording
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """How far up a file must reach."""
+
+    min_hz: int = 15_000  # below the cut of a 128 kbit/s MP3, and what most adults hear
+
+    def __post_init__(self) -> None:
+        if self.min_hz < 1:
+            raise UsageError(f"filter bandwidth: min_hz {self.min_hz}: want at least 1")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bandwidth:
+    """Looks at the effective bandwidth."""
+
+    config: Config
+
+    def check(self, clip: Clip, recording: Recording) -> tuple[str, str] | None:
+        """Reject the clip if its file has sound, and none at `min_hz` or above."""
+        reached = clip.source.bandwidth_hz
+        if reached is None or reached >= self.config.min_hz:
+            return None
+        return "narrow_band", f"measured {reached} < {self.config.min_hz} Hz"
+
+
+def build(config: Config) -> Bandwidth:
+    """Make the filter."""
+    return Bandwidth(config=config)
