@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -50,7 +50,7 @@ class Reference:
     format: int
     model: str
     settings: str  # digest of all that decides the curves
-    dataset: str  # root digest; '' = not known
+    dataset: str  # its name, and how many samples are trained on; '' = not known
     num_runs: int
     most_skipped: int  # steps, in any of the runs
     bands: dict[str, Band]
@@ -84,7 +84,7 @@ def measure(folder: Path) -> Measured:
         folder=folder,
         model=str(config["model"]),
         settings=settings(config),
-        dataset=str(logs.data_of(folder).get("root_digest", "")),
+        dataset=_dataset(logs.data_of(folder)),
         step=found.step,
         num_skipped=len(found.skips),
         data_shares=tuple(share for _, share in every.get("data_share", [])),
@@ -155,6 +155,12 @@ def settings(config: dict[str, Any]) -> str:
     stream = {k: v for k, v in config.get("stream", {}).items() if k not in FREE_OF_STREAM}
     shape = preset.to_table(preset.read(str(config["model"])))
     return configs.digest(deciding | {"stream": stream, "model": shape})
+
+
+def _dataset(data: Mapping[str, Any]) -> str:
+    """What tells a dataset from another here: a digest would change with every word of a caption."""
+    num = sum(int(shard["num_samples"]) for shard in data.get("shards", []))
+    return f"{data['dataset']}, {num} samples" if data else ""
 
 
 def _band(curves: Sequence[Points]) -> Band:

@@ -78,8 +78,8 @@ def check(measured: Measured, reference: Reference) -> None:
         )
     if measured.dataset and reference.dataset and measured.dataset != reference.dataset:
         raise UsageError(
-            f"{measured.folder}: does not compare: trained on another dataset ({measured.dataset[:12]}, the "
-            f"bands on {reference.dataset[:12]})"
+            f"{measured.folder}: does not compare: trained on another dataset ({measured.dataset}; the "
+            f"bands: {reference.dataset})"
         )
     if not num_common(measured, reference):
         raise UsageError(
