@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 """Measure how fast recordings become measured 44.1 kHz stereo FLAC: our chain against the usual one.
 
-Ours: decode, resample, stereo, measure (loudness, peak, silence, clipping), hash, FLAC, seek points, in this
-process and in blocks. The usual one: librosa.load, pyloudnorm, soundfile.write, whole files in memory. One
-thread each, taking turns; what is compared is CPU time. Neither process start nor Ray's is part of it.
+Ours: decode, measure the source (clipping, bandwidth, channels), resample, stereo, measure (loudness, peaks,
+silence), hash, FLAC, seek points, in this process and in blocks. The usual one: librosa.load, pyloudnorm,
+soundfile.write, whole files in memory. One thread each, taking turns; what is compared is CPU time. Neither
+process start nor Ray's is part of it.
 """
 
 from __future__ import annotations

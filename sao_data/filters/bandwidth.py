@@ -1,10 +1,9 @@
 """Reject clips whose file holds nothing above a frequency (`narrow_band`): MP3 low-passes, upsampled files.
 
 Up to where a file reaches is measured against the noise of 16 bits (measures.SourceMeasures.bandwidth_hz): a
-recording's own noise lies above that up to half its rate. Encoders cut at 16 kHz at 128 kbit/s, at 11 kHz and
-lower below 64 (LAME's table); a file that was once at 22.05 or 32 kHz ends at 11 or 16. The paper's subset of
-high fidelity wants "energy in high frequencies" (3.1) and gives no number. Tones made by a program are narrow
-too.
+recording's own noise lies above that up to half its rate. A file that was once at 22.05 or 32 kHz ends at 11
+or 16. The paper's subset of high fidelity wants energy in high frequencies (3.1) and gives no number; the
+threshold is ours. Tones made by a program are narrow too.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ from sao_data.records import Clip, Recording
 class Config:
     """How far up a file must reach."""
 
-    min_hz: int = 15_000  # below the cut of a 128 kbit/s MP3, and what most adults hear
+    min_hz: int = 15_000  # ours: libsndfile's MP3 and Vorbis reach 19 kHz, files once at 24 kHz end at 12
 
     def __post_init__(self) -> None:
         if self.min_hz < 1:

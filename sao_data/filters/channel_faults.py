@@ -17,7 +17,7 @@ from sao_data.records import Clip, Recording
 class Config:
     """What counts as a fault."""
 
-    max_imbalance_db: float = 40.0  # crosstalk of a cable lies near 60 dB; hard panning keeps to 40
+    max_imbalance_db: float = 40.0  # ours: a dead channel's noise was told from 72 dB down, after codecs too
     min_correlation: float = -0.6  # -1: inverted, -0.6 after a codec; mono then keeps a fifth of the energy
     max_delay_ms: float = 0.0  # of one channel that is the other later (measured from two samples to 10 ms)
     keep_dual_mono: bool = True  # both channels the same: no fault, as mono files become that too

@@ -140,6 +140,7 @@ def test_how_the_channels_go_together() -> None:
         "mono": (0, False, 0), "late": (0, False, 0.45), "late and inverted": (0, False, -10),
     }  # fmt: skip
     assert found["dead"].balance_db == 99.99
+    assert all(type(m.is_dual_mono) is bool for m in found.values())  # NumPy's does not pass the child's JSON
     shares = [found[name].side_share for name in ("equal", "unrelated", "inverted")]
     assert shares == pytest.approx([0, 0.5, 1], abs=0.01)
 

@@ -127,9 +127,9 @@ class Extremes:
     def __init__(self) -> None:
         self.up, self.down = Extreme(1), Extreme(-1)
 
-    def feed(self, wave: Wave) -> None:
-        """Take the next samples."""
-        peaks = ((self.up, float(wave.max())), (self.down, -float(wave.min())))
+    def feed(self, wave: Wave, high: float, low: float) -> None:
+        """Take the next samples, with the largest and the smallest of them."""
+        peaks = ((self.up, high), (self.down, -low))
         near = [(extreme, peak) for extreme, peak in peaks if extreme.is_near(peak)]
         if not near:
             return

@@ -24,6 +24,8 @@ _LEVEL_SECONDS = 0.05
 _QUIETEST = 0.05  # share of blocks
 _LOWEST, _PER_DECIBEL, _NUM_LEVELS = -150, 4, 4 * 180
 _DUAL_MONO = 1e-6  # power: -60 dB
+_CANCELLED = 0.01
+_ONES = np.ones(_UNIT, np.float32)
 _MOST_BALANCE = 99.99  # dB
 _NO_BITS = 0
 _LOSSLESS = frozenset(
@@ -91,14 +93,15 @@ class SourceMeter:
 
     def _measure(self, block: Floats) -> None:
         audio = np.ascontiguousarray(block[:, self._kept].T)
-        self._is_finite = self._is_finite and bool(np.isfinite(audio.max()) and np.isfinite(audio.min()))
+        highs, lows = audio.max(axis=1), audio.min(axis=1)
+        self._is_finite = self._is_finite and bool(np.isfinite(highs).all() and np.isfinite(lows).all())
         if not self._is_finite:  # stereo.py rejects the file
             return
         start, self._num_frames = self._num_frames, self._num_frames + audio.shape[1]
         self._note_edges(audio, start)
         self._count_bits(audio)
-        for wave, extremes in zip(audio, self._extremes, strict=True):
-            extremes.feed(wave)
+        for wave, high, low, extremes in zip(audio, highs, lows, self._extremes, strict=True):
+            extremes.feed(wave, float(high), float(low))
         self._spectra.feed(audio, self._bits, is_first=start == 0)
         self._add(audio)
 
@@ -120,12 +123,16 @@ class SourceMeter:
             self._bits += 1
 
     def _add(self, audio: Planar) -> None:
-        self._sums += audio @ np.ones(audio.shape[1], np.float32)
+        before = self._products.copy()
+        self._sums += audio @ _ONES[: audio.shape[1]]
         for i, j in ((0, 0), (0, 1), (1, 1))[: 3 if len(audio) == 2 else 1]:
             self._products[i, j] += float(np.dot(audio[i], audio[j]))
         if len(audio) == 2:
-            side = audio[0] - audio[1]
-            self._side += float(np.dot(side, side))
+            left, both, right = (self._products[i, j] - before[i, j] for i, j in ((0, 0), (0, 1), (1, 1)))
+            side = float(left + right - 2 * both)
+            if side < _CANCELLED * (left + right):  # too close to 0 for a difference of float32 sums
+                side = float(np.square(audio[0] - audio[1]).sum())
+            self._side += side
         size = max(1, round(_LEVEL_SECONDS * self._rate))
         if audio.shape[1] < size:
             return
