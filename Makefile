@@ -35,7 +35,7 @@ endef
 demo: install    ## build the demo dataset into out/demo
 	@.venv/bin/sao demo
 
-test: install lint  ## lint, types and the whole test suite (under five minutes)
+test: install lint  ## lint, types and the whole test suite (six to twelve minutes)
 	.venv/bin/python -m pytest -n 2 --dist loadfile -m 'not slow and not gpu'
 
 test-fast: install  ## the tests without Ray, training and whole commands (200 s of CPU time, two processes)
