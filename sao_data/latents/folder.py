@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -30,7 +31,7 @@ from sao_data.latents.facts import (
 from sao_data.latents.part import PartJob
 from sao_data.records import SampleRow, Shard
 from sao_data.storage import documents, layout, tables
-from sao_data.storage.backend import Storage, write_if_changed
+from sao_data.storage.backend import Storage, open_storage, write_if_changed
 
 _FIX = "is this a folder of latents? If so, run its encode into another --out"
 
@@ -53,6 +54,14 @@ def read_owner(storage: Storage) -> LatentsOwner:
         found = f"format {said.get('format')} {said.get('format_version')}"
         raise UsageError(f"{storage.url}: {found}, this reads {FORMAT} {FORMAT_VERSION}; give latents")
     return documents.read(LatentsOwner, data, where=where, fix=_FIX, error=UsageError)
+
+
+def home_elsewhere(storage: Storage, data: Storage) -> str:
+    """The dataset that a folder of latents was made from, if that is another than `data` and is there still:
+    a copied dataset names the folders of the one that it was copied from. '' otherwise."""
+    home = registry.absolute(read_owner(storage).data, storage.url)
+    is_same = home == data.url or os.path.realpath(home) == os.path.realpath(data.url)
+    return "" if is_same or not open_storage(home).exists(layout.OWNER) else home
 
 
 def check_free(storage: Storage, name: str, encoding: EncodingFacts) -> None:

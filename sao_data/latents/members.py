@@ -59,4 +59,8 @@ def statistics(num: int, total: Sums, squares: Sums) -> tuple[list[float], list[
     """Mean and deviation of each channel, six digits of each."""
     mean = total / max(num, 1)
     std = np.sqrt(np.maximum(squares / max(num, 1) - mean**2, 0.0))
-    return [[float(f"{value:.6g}") for value in values] for values in (mean.tolist(), std.tolist())]  # type: ignore[return-value]
+    return _rounded(mean), _rounded(std)
+
+
+def _rounded(values: Sums) -> list[float]:
+    return [float(f"{value:.6g}") for value in values.tolist()]

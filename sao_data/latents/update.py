@@ -63,6 +63,10 @@ def follow_all(data: Storage, dataset: Dataset | None) -> list[Followed]:
                 what = f"it holds latents of {other!r}, not of {name!r}"
                 found.append(Followed(url=storage.url, state="unreachable", detail=what))
                 continue
+            if home := folder.home_elsewhere(storage, data):
+                what = f"it is of the dataset in {home}: take the same down there"
+                found.append(Followed(url=storage.url, state="unreachable", detail=what))
+                continue
             with storage.lock():
                 storage.remove_leftovers()
                 found.append(follow(storage, dataset, taken))

@@ -56,8 +56,11 @@ def check_known(dataset: Dataset, say: Callable[[str], None]) -> Iterator[tuple[
     """All folders of latents that a dataset knows of, each with its place; those not there are a note."""
     for storage in registry.known(dataset.storage):
         try:
-            is_there = storage.exists(layout.OWNER)
-            found = check(storage, say, dataset) if is_there else None
+            if storage.exists(layout.OWNER) and (home := folder.home_elsewhere(storage, dataset.storage)):
+                notes = (f"it is of the dataset in {home}, and was not checked",)
+                yield storage.url, CheckedLatents(latents=None, findings=(), notes=notes)
+                continue
+            found = check(storage, say, dataset) if storage.exists(layout.OWNER) else None
         except (SaoError, OSError) as error:
             yield storage.url, CheckedLatents(latents=None, findings=(), notes=(str(error),))
             continue

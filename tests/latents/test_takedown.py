@@ -110,6 +110,20 @@ def test_a_folder_of_another_dataset_is_left_alone(world: LatentWorld, latent_wo
     assert tree(world.folder / "other") == before
 
 
+def test_a_copy_of_the_dataset_leaves_the_latents_of_the_first_alone(
+    world: LatentWorld, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(world.folder / "data", world.folder / "copy")
+    before = tree(world.folder / "latents")
+    status, told = sao("takedown", world.folder / "copy", "--id", GONE, "--reason", "request", "--apply")
+    assert (status, "NOT REACHED" in told) == (0, True), told
+    assert f"it is of the dataset in {world.folder / 'data'}: take the same down there" in told
+    assert tree(world.folder / "latents") == before
+    assert sao("verify", world.folder / "copy")[0] == 0
+    note = f"it is of the dataset in {world.folder / 'data'}, and was not checked"
+    assert note in capsys.readouterr().err
+
+
 def test_a_withheld_name_is_withheld_in_the_latents_too(world: LatentWorld) -> None:
     author = next(row.author for row in world.data.catalogue() if row.id == GONE)
     assert [name for name, text in said(world.folder / "latents") if author in text]
