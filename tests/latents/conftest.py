@@ -18,43 +18,17 @@ from sao_model.model import StableAudioModel, build
 from tests.datasets_made import build as build_dataset
 from tests.datasets_made import load, write_folder
 from tests.made import noise, wav_bytes
+from tests.training import made_runs
 from tests.training.made_runs import Silent
 
 torch.set_num_threads(1)  # tiny convolutions: a second thread only spins
 
 HOP, WINDOW = 256, 48  # frames a latent; latents a window
-MODEL = """
-name = "mini"
-num_latents = 48
-[codec]
-width = 4
-multiples = [1, 2]
-strides = [8, 32]
-latent_dim = 4
-[dit]
-latent_dim = 4
-width = 64
-num_layers = 1
-num_heads = 1
-cross_dim = 64
-global_dim = 128
-[prompt]
-plugin = "t5"
-pretrained = ""
-max_tokens = 8
-width = 64
-num_layers = 1
-num_heads = 1
-head_dim = 64
-ff_dim = 64
-vocab_size = 64
-[seconds_start]
-plugin = "seconds"
-width = 64
-[seconds_total]
-plugin = "seconds"
-width = 64
-"""
+MODEL = (
+    made_runs.MINI.replace("num_latents = 32", f"num_latents = {WINDOW}")
+    .replace("strides = [8, 8]", "strides = [8, 32]")
+    .replace("num_layers = 2", "num_layers = 1")
+)
 # Seconds of each recording: below a latent, short, with the window's end within reach of theirs, just the
 # window, longer, and three that are cut (cut.max_seconds = 1).
 LENGTHS = (0.004, 0.1, 0.15, 0.2, 0.26, 0.27, WINDOW * HOP / 44_100, 0.3, 0.9, 2.5, 1.3, 3.0, 0.12, 0.17)

@@ -33,7 +33,7 @@ def before(latent_world: LatentWorld, tmp_path_factory: pytest.TempPathFactory) 
 
 
 def killed(warm: Warm, last: int, folder: Path, *command: str | Path) -> Answer:
-    return warm.ran("-m", "tests.latents.killed", str(last), folder, *command)
+    return warm.ran("-m", "tests.killed", str(last), folder, *command)
 
 
 def encoding(here: Path, world: LatentWorld) -> list[str | Path]:

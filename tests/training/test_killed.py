@@ -51,7 +51,7 @@ def unbroken(
 
 
 def killed(warm: Warm, last: int, command: list[str]) -> Answer:
-    return warm.ran("-m", "tests.training.killed", str(last), *command)
+    return warm.ran("-m", "tests.killed", str(last), "/checkpoints", *command)
 
 
 def check(warm: Warm, last: int, command: list[str], out: Path, unbroken: Path) -> None:

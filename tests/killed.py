@@ -1,4 +1,4 @@
-"""Run a command; kill it at the n-th file operation in a folder: python -m tests.latents.killed N FOLDER …
+"""Run a command; kill it at the n-th file operation on paths that hold PART: python -m tests.killed N PART …
 
 Prints how many there were, if it comes to its end.
 """
@@ -8,16 +8,16 @@ import runpy
 import signal
 import sys
 
-_EVENTS = {"open", "os.rename", "os.mkdir", "os.remove", "os.truncate"}
+_EVENTS = {"open", "os.rename", "os.mkdir", "os.link", "os.remove", "os.rmdir", "os.truncate"}
 
 
 def main() -> None:
-    last, folder, command = int(sys.argv[1]), sys.argv[2], sys.argv[3:]
+    last, part, command = int(sys.argv[1]), sys.argv[2], sys.argv[3:]
     count = 0
 
     def watch(event: str, args: tuple[object, ...]) -> None:
         nonlocal count
-        if event not in _EVENTS or folder not in str(args[0]):
+        if event not in _EVENTS or part not in str(args[0]):
             return
         if event == "open" and not str(args[1] or "r").startswith(("w", "a", "x", "r+")):
             return  # a look; os.open has no mode, and is one, too
