@@ -20,6 +20,7 @@ import hypothesis
 import pytest
 
 from tests import processes
+from tests.fakes import s3_server
 from tests.warm import Warm
 
 hypothesis.settings.register_profile("here", deadline=None)  # a busy machine is no failure
@@ -179,3 +180,13 @@ def _free_ports(num: int) -> list[int]:
         for item in sockets:
             item.bind(("127.0.0.1", 0))
         return [item.getsockname()[1] for item in sockets]
+
+
+@pytest.fixture(scope="session")
+def s3() -> Iterator[s3_server.S3]:
+    """An object store on loopback, known to this process and to those it starts."""
+    pytest.importorskip("moto", reason="moto (a server of S3 for tests) is not installed")
+    with s3_server.served() as server, pytest.MonkeyPatch.context() as patch:
+        for name, value in server.env.items():
+            patch.setenv(name, value)
+        yield server

@@ -70,7 +70,7 @@ def write_rows(folder: Path, rows: list[list[str]]) -> Path:
     return folder
 
 
-def manifest_text(folder: Path, extra: str = "", *, name: str = "made", num_buckets: int = 3) -> str:
+def manifest_text(folder: Path | str, extra: str = "", *, name: str = "made", num_buckets: int = 3) -> str:
     return (
         f'name = "{name}"\nnum_buckets = {num_buckets}\nscreening = "off"\n{extra}\n'
         f'[[source]]\nplugin = "folder"\npath = "{folder}"\n\n'

@@ -15,6 +15,7 @@ from sao_data.attribution.info import DatasetInfo, info_from
 from sao_data.attribution.policy_text import policy_lines, release_lines, screening_lines
 from sao_data.attribution.report import files
 from sao_data.dataset import reader
+from sao_data.errors import Locked
 from sao_data.licences import Policy, Release
 from sao_data.licences.table import table
 from sao_data.records import CatalogueRow, SampleRow, Shard
@@ -59,7 +60,7 @@ def commit(storage: Storage, contents: Contents) -> tuple[DatasetInfo, bool]:
     changed = [_put(storage, name, data) for name, data in written.items()]
     digests |= {name: _sha256(data) for name, data in written.items()}
     _remove_stale(storage, digests)
-    changed.append(write_if_changed(storage, layout.DATASET, _dataset_json(contents, info, digests)))
+    changed.append(_publish(storage, _dataset_json(contents, info, digests)))
     return info, any(changed)
 
 
@@ -110,6 +111,17 @@ def _put(storage: Storage, name: str, data: bytes) -> bool:
         return False
     storage.delete(layout.DATASET)
     storage.write(name, data)
+    return True
+
+
+def _publish(storage: Storage, data: bytes) -> bool:
+    """Put dataset.json, the one commit point; say whether it was anew. Where is none, one run puts it."""
+    if storage.exists(layout.DATASET):
+        return write_if_changed(storage, layout.DATASET, data)
+    if not storage.create(layout.DATASET, data):
+        raise Locked(
+            f"{storage.url}: another run has published a version meanwhile; run the same command again"
+        )
     return True
 
 

@@ -46,6 +46,7 @@ from sao_data.sources._common.cells import Remarks
 from sao_data.sources._common.download import RequestPolicy, SharedRateLimiter, StatedFile
 from sao_data.sources._common.fields import Refused
 from sao_data.sources._common.rows import Row, canonical_json, parse_object, reject_row
+from sao_data.storage import inputs
 from sao_data.storage.backend import Storage
 
 _MOST_PATH, _MOST_NAME = 1000, 255  # characters; bytes: what file systems take
@@ -194,14 +195,14 @@ def recording(raw: str, config: Config) -> Recording:
 
 
 def _check(config: Config) -> None:
-    if not os.path.isfile(config.path):
+    if not inputs.is_file(config.path):
         raise UsageError(
             f"catalogue: {config.path}: no such file; set source.path (or --set source.N.path=…) to a list "
             f"of works ({', '.join(rows.SUFFIXES)})"
         )
     if not config.path.endswith(rows.SUFFIXES):
         raise UsageError(f"catalogue: {config.path}: want one of {', '.join(rows.SUFFIXES)}")
-    if not os.path.isdir(_folder(config)):
+    if not inputs.is_folder(_folder(config)):
         raise UsageError(f"catalogue: {config.audio}: no such folder; set source.audio")
     columns = rows.columns(config.path, "catalogue")
     if columns is None:

@@ -23,12 +23,12 @@ A row is rejected as `bad_metadata` (it cannot be read, or contradicts itself), 
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import logging
 import os
+import posixpath
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import BinaryIO
 
 from sao_data.config import WHEN_SET, Location
@@ -42,6 +42,7 @@ from sao_data.sources._common.fields import Refused
 from sao_data.sources._common.paths import SUFFIXES, own_id
 from sao_data.sources._common.paths import problem as path_problem
 from sao_data.sources._common.rows import BadRow, Row, canonical_json, parse_object, reject_row, text
+from sao_data.storage import inputs
 
 __all__ = ["SUFFIXES", "Config", "Folder", "build", "own_id", "recording"]
 
@@ -71,14 +72,14 @@ class Folder:
 
     def check(self) -> None:
         """Raise UsageError unless the folder (and the metadata file, if named) can be seen from here."""
-        if not self._folder.is_dir():
+        if not inputs.is_folder(self._folder):
             raise UsageError(
                 f"{self.config.name}: {self._folder}: no such folder; "
                 "set source.path (or --set source.N.path=…)"
             )
-        if self.config.metadata and not (self._folder / self.config.metadata).is_file():
+        if self.config.metadata and not inputs.is_file(self._at(self.config.metadata)):
             raise UsageError(
-                f"{self.config.name}: {self._folder / self.config.metadata}: no such file; "
+                f"{self.config.name}: {self._at(self.config.metadata)}: no such file; "
                 "set source.metadata, or leave it out to use metadata.csv or metadata.jsonl"
             )
 
@@ -102,9 +103,9 @@ class Folder:
     def open(self, recording: Recording) -> BinaryIO:
         """Open the file; FileNotFoundError if it is absent, no file, or a link out of the folder."""
         path = self._inside(recording.audio_url)
-        if path is None or not os.path.isfile(path):
+        if path is None or not inputs.is_file(path):
             raise FileNotFoundError(f"{recording.audio_url}: no such file in the folder")
-        return open(path, "rb")
+        return inputs.open_file(path)
 
     def remarks(self) -> tuple[str, ...]:
         """What is to be said of the rows once they are read."""
@@ -119,27 +120,30 @@ class Folder:
         return self.config.fields
 
     @property
-    def _folder(self) -> Path:
-        return Path(self.config.path)
+    def _folder(self) -> str:
+        return self.config.path.rstrip("/") or "/"
 
-    def _metadata_file(self) -> Path | None:
+    def _at(self, relative: str) -> str:
+        return posixpath.join(self._folder, relative)
+
+    def _metadata_file(self) -> str | None:
         usual = tuple(f"metadata{suffix}" for suffix in rows.SUFFIXES)
         names = (self.config.metadata,) if self.config.metadata else usual
-        found = [self._folder / name for name in names if (self._folder / name).is_file()]
+        found = [name for name in names if inputs.is_file(self._at(name))]
         if len(found) > 1:
-            log.warning("%s: %s is read, %s is not", self.config.name, found[0].name, found[1].name)
-        return found[0] if found else None
+            log.warning("%s: %s is read, %s is not", self.config.name, found[0], found[1])
+        return self._at(found[0]) if found else None
 
-    def _lines(self, table: Path) -> Iterator[rows.CatalogueLine]:
+    def _lines(self, table: str) -> Iterator[rows.CatalogueLine]:
         """Rows of the metadata; UsageError if it has no column of file names."""
-        if table.suffix not in rows.SUFFIXES:
+        if not table.endswith(rows.SUFFIXES):
             raise UsageError(f"{table}: want metadata as one of {', '.join(rows.SUFFIXES)}")
-        columns = rows.columns(str(table), self.config.name)
+        columns = rows.columns(table, self.config.name)
         if columns is not None:
-            fields.require(columns, self._names, where=str(table))
+            fields.require(columns, self._names, where=table)
             self._check_names(table, columns)
         missing, num_rows = [], 0
-        for line in rows.read(str(table), self.config.name):
+        for line in rows.read(table, self.config.name):
             if columns is None and not line.problem:
                 num_rows += 1
                 if not _file_columns(line.row, self._names):
@@ -148,7 +152,7 @@ class Folder:
         if missing and len(missing) == num_rows:
             self._check_names(table, list(missing[0]))
 
-    def _check_names(self, table: Path, columns: list[str]) -> None:
+    def _check_names(self, table: str, columns: list[str]) -> None:
         if not _file_columns(columns, self._names):
             there = ", ".join(repr(name[:80]) for name in columns if name) or "nothing"
             raise UsageError(
@@ -156,15 +160,13 @@ class Folder:
             )
 
     def _audio_files(self) -> list[str]:
-        found = []
-        for folder, _, names in os.walk(self._folder, onerror=_raise):
-            for name in names:
-                if os.path.splitext(name)[1].lower() in SUFFIXES:
-                    found.append(Path(folder, name).relative_to(self._folder).as_posix())
-        return sorted(found)
+        found = inputs.files_below(self._folder)
+        return [name for name in found if os.path.splitext(name)[1].lower() in SUFFIXES]
 
     def _inside(self, relative: str) -> str | None:
-        """The real path of a file of the folder, or None if its name or a link on the way leads out."""
+        """The real place of a file of the folder, or None if its name or a link on the way leads out."""
+        if inputs.is_url(self._folder):
+            return None if path_problem(relative) else self._at(relative)
         root = os.path.realpath(self._folder)
         real = os.path.realpath(os.path.join(root, relative))
         return real if real.startswith(os.path.join(root, "")) else None
@@ -202,7 +204,10 @@ class Folder:
 
     def _beside(self, relative: str) -> bytes:
         path = self._inside(relative)
-        return Path(path).read_bytes().removeprefix(b"\xef\xbb\xbf") if path and os.path.isfile(path) else b""
+        if not path or not inputs.is_file(path):
+            return b""
+        with inputs.open_file(path) as file:
+            return file.read().removeprefix(b"\xef\xbb\xbf")
 
     def _offer(self, relative: str, row: Row, where: str) -> Offer | Rejection:
         path = self._inside(relative)
@@ -217,7 +222,7 @@ class Folder:
             detail = f"{where}: {refused}"[:300]
             recording_id = f"{self.config.name}:{own_id(relative)}"
             return Rejection(id=recording_id, stage="list", reason=refused.reason, detail=detail)
-        sha256 = stated.sha256 or (_hash(path) if os.path.isfile(path) else "")
+        sha256 = stated.sha256 or (inputs.sha256(path) if inputs.is_file(path) else "")
         return Offer(recording=dataclasses.replace(stated, sha256=sha256), raw=raw)
 
 
@@ -255,13 +260,3 @@ def _file_columns(columns: Collection[str], names: fields.Fields) -> tuple[str, 
 def _file_name(row: Row, names: fields.Fields) -> str:
     said = (text(row, column) for column in _file_columns(row, names))
     return next((name for name in said if name.strip()), "")
-
-
-def _hash(path: str) -> str:
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _raise(error: OSError) -> None:
-    """Report a folder that cannot be read, which os.walk would take for an empty one."""
-    raise error

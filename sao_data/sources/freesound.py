@@ -24,11 +24,9 @@ file type Freesound does not have; it would become part of a path). The API name
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-import os
+import posixpath
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import BinaryIO
 
 from sao_data.config import Location
@@ -37,6 +35,7 @@ from sao_data.records import Offer, Recording, Rejection
 from sao_data.sources._common import cells, rows
 from sao_data.sources._common.cells import Remarks
 from sao_data.sources._freesound.sound import TYPES, id_problem, recording_of, sound_id, type_problem
+from sao_data.storage import inputs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,19 +57,20 @@ class Freesound:
     def check(self) -> None:
         """Raise UsageError unless the listing and the audio folder can be seen from this machine."""
         fix = "set source.path (or --set source.N.path=…) to a folder with sounds.jsonl and audio/"
-        if not self._folder.is_dir():
-            raise UsageError(f"freesound: {self._folder}: no such folder; {fix}")
-        if not (self._folder / self.config.listing).is_file():
-            raise UsageError(f"freesound: {self._folder / self.config.listing}: no such listing; {fix}")
-        if not (self._folder / self.config.audio).is_dir():
-            raise UsageError(f"freesound: {self._folder / self.config.audio}: no such folder; {fix}")
+        folder, listing, audio = self.config.path, self._at(self.config.listing), self._at(self.config.audio)
+        if not inputs.is_folder(folder):
+            raise UsageError(f"freesound: {folder}: no such folder; {fix}")
+        if not inputs.is_file(listing):
+            raise UsageError(f"freesound: {listing}: no such listing; {fix}")
+        if not inputs.is_folder(audio):
+            raise UsageError(f"freesound: {audio}: no such folder; {fix}")
 
     def offers(self) -> Iterator[Offer | Rejection]:
         """Every line of the listing, in its order."""
         self.check()
         self.tally.clear()
-        present = frozenset(os.listdir(self._folder / self.config.audio))
-        for number, raw in rows.numbered_lines(self._folder / self.config.listing):
+        present = frozenset(inputs.files_below(self._at(self.config.audio)))
+        for number, raw in rows.numbered_lines(self._at(self.config.listing)):
             yield self._offer(number, raw, present)
 
     def remarks(self) -> tuple[str, ...]:
@@ -79,11 +79,10 @@ class Freesound:
 
     def open(self, recording: Recording) -> BinaryIO:
         """Open audio/ID.TYPE."""
-        return (self._folder / recording.audio_url).open("rb")
+        return inputs.open_file(self._at(recording.audio_url))
 
-    @property
-    def _folder(self) -> Path:
-        return Path(self.config.path)
+    def _at(self, relative: str) -> str:
+        return posixpath.join(self.config.path, relative).rstrip("/")
 
     def _offer(self, number: int, raw: bytes, present: frozenset[str]) -> Offer | Rejection:
         where = f"{self.config.listing}:{number}"
@@ -98,7 +97,7 @@ class Freesound:
             return Rejection(id=f"freesound:{sound_id(row)}", stage="list", reason="bad_type", detail=detail)
         verbatim = raw.decode("utf-8")
         name = _file_name(sound_id(row), cells.text(row.get("type"), "type"), present)
-        audio_url, sha256 = str(Path(self.config.audio, name)), self._sha256(name)
+        audio_url, sha256 = posixpath.join(self.config.audio, name), self._sha256(name)
         stated = recording_of(
             row, verbatim, retrieved_at=cells.text(row.get("retrieved_at"), "retrieved_at"), tally=self.tally
         )
@@ -106,11 +105,8 @@ class Freesound:
 
     def _sha256(self, name: str) -> str:
         """Of the file as it lies here, so that one replaced or added later is noticed; '' if absent."""
-        path = Path(self.config.path, self.config.audio, name)
-        if not path.is_file():
-            return ""
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        path = self._at(posixpath.join(self.config.audio, name))
+        return inputs.sha256(path) if inputs.is_file(path) else ""
 
 
 def build(config: Config) -> Freesound:

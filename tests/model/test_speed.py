@@ -66,7 +66,7 @@ def test_a_training_step_beside_diffusers(
     monkeypatch.setattr(sys, "argv", ["training.py", "--quick", "--rounds", "1"])
     training.main()
     table = capsys.readouterr().out
-    for row in ("| DiT |", "| codec |", "Time of a real training", "A checkpoint costs"):
+    for row in ("| DiT |", "| codec |", "Time of a real training", "A checkpoint takes"):
         assert row in table
 
 

@@ -20,7 +20,9 @@ from sao_data.errors import UsageError
 from sao_data.fetch.workspace import Workspace
 from sao_data.ids import check_id
 from sao_data.records import Offer, Recording, Rejection
+from sao_data.storage.backend import open_storage
 from tests.fakes.freesound import FakeFreesound, World
+from tests.fakes.s3_server import S3
 
 SOURCES = plugins.names("sources")
 
@@ -250,3 +252,26 @@ def test_absent_folder_is_a_usage_error_with_the_fix(name: str, tmp_path: Path) 
     source = module.build(config.parse(module.Config, table, where="test"))
     with pytest.raises(UsageError, match=r"nowhere: no such (zip file or )?(folder|file); .*source\.\w+"):
         source.check()
+
+
+@pytest.mark.parametrize(
+    "name", [name for name in SOURCES if name not in ("freesound_api", "hub", "synthetic")]
+)
+def test_an_object_store_offers_what_a_folder_offers(name: str, tmp_path: Path, s3: S3) -> None:
+    near, there = build(name, tmp_path), s3.url
+    store = open_storage(there)
+    for path in tmp_path.rglob("*"):
+        if path.is_file():
+            store.write(path.relative_to(tmp_path).as_posix(), path.read_bytes())
+    moved = {
+        key: value.replace(str(tmp_path), there)
+        for key, value in dataclasses.asdict(near.config).items()
+        if isinstance(value, str)
+    }
+    far = plugins.load("sources", name).build(dataclasses.replace(near.config, **moved))
+    far.check()
+    assert list(far.offers()) == list(near.offers())
+    for offer in near.offers():
+        if isinstance(offer, Offer):
+            with near.open(offer.recording) as one, far.open(offer.recording) as other:
+                assert one.read() == other.read()

@@ -93,7 +93,7 @@ def test_licence_words_go_to_the_claim(cell: str) -> None:
 def test_lines_end_at_line_feeds_only(tmp_path: Path) -> None:
     path = tmp_path / "x.jsonl"
     path.write_bytes(b'\xef\xbb\xbf{"a":1}\r\n\n{"b":"\xe2\x80\xa8"}\n{"c":3}')
-    assert list(rows.numbered_lines(path)) == [
+    assert list(rows.numbered_lines(str(path))) == [
         (1, b'{"a":1}'),
         (3, b'{"b":"\xe2\x80\xa8"}'),
         (4, b'{"c":3}'),

@@ -8,16 +8,15 @@ from pathlib import Path
 import pytest
 
 from sao_data.errors import Locked, UsageError
-from sao_data.storage.backend import LocalStorage, ObjectStorage, Storage, open_storage, write_if_changed
+from sao_data.storage.backend import LocalStorage, Storage, open_storage, write_if_changed
 
-KINDS = ["local", "memory"]
+KINDS = ["local", "memory", "s3"]
 
 
 @pytest.fixture(params=KINDS)
 def storage(request: pytest.FixtureRequest, tmp_path: Path) -> Storage:
-    return open_storage(
-        str(tmp_path / "out") if request.param == "local" else f"memory://{tmp_path.name}/out"
-    )
+    urls = {"local": lambda: str(tmp_path / "out"), "memory": lambda: f"memory://{tmp_path.name}/out"}
+    return open_storage(urls.get(request.param, lambda: request.getfixturevalue("s3").url)())
 
 
 def test_what_is_written_is_read(storage: Storage) -> None:
@@ -52,6 +51,12 @@ def test_equal_bytes_are_not_written_again(storage: Storage) -> None:
     assert write_if_changed(storage, "x", b"1")
     assert not write_if_changed(storage, "x", b"1")
     assert write_if_changed(storage, "x", b"2")
+
+
+def test_of_two_who_create_a_file_one_does(storage: Storage) -> None:
+    assert storage.create("x", b"first")
+    assert not storage.create("x", b"second")
+    assert storage.read("x") == b"first"
 
 
 def test_the_second_writer_is_told_who_the_first_is(storage: Storage) -> None:
@@ -93,7 +98,7 @@ def test_a_file_in_the_way_is_a_usage_error(tmp_path: Path) -> None:
 
 def test_an_unknown_protocol_names_the_driver() -> None:
     with pytest.raises(UsageError, match="no driver for nosuch://"):
-        ObjectStorage("nosuch://x/y")
+        open_storage("nosuch://x/y")
 
 
 def _write_many(root: str, letter: str) -> None:

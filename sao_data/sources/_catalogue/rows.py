@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import pyarrow
@@ -15,6 +14,7 @@ from sao_data.errors import UsageError
 from sao_data.sources._common import fields, rows
 from sao_data.sources._common.archive import Archive
 from sao_data.sources._common.columns import Csv
+from sao_data.storage import inputs
 
 SUFFIXES = (".csv", ".jsonl", ".parquet")
 _BATCH = 256  # rows of a Parquet file held at once
@@ -68,7 +68,7 @@ def _csv(path: str, plugin: str) -> Csv:
 
 
 def _json_lines(path: str, name: str) -> Iterator[CatalogueLine]:
-    for number, raw in rows.numbered_lines(Path(path)):
+    for number, raw in rows.numbered_lines(path):
         where = f"{name}:{number}"
         try:
             row = rows.parse_object(raw)
@@ -102,6 +102,6 @@ def _batches(table: Any, path: str, plugin: str) -> Iterator[Any]:
 
 def _parquet(path: str, plugin: str) -> Any:
     try:
-        return parquet.ParquetFile(path)
+        return parquet.ParquetFile(inputs.open_file(path) if inputs.is_url(path) else path)
     except pyarrow.ArrowInvalid as error:
         raise UsageError(f"{plugin}: {path}: no whole Parquet file ({error})") from error

@@ -1,5 +1,7 @@
 """A zip file or a folder behind one small interface: find names, open bytes. Nothing is ever extracted.
 
+Both may lie in an object store (s3://…); there a name that ends with .zip is a zip file.
+
 An Archive holds no open file, so it pickles; a zip's directory is read once per process. A member is streamed
 (stored, deflated or bzip2), and while it is read its size and crc32 are held against the zip's directory.
 What is there but damaged, or must not be opened, raises DamagedFile: a fact about the recording. What is not
@@ -16,6 +18,7 @@ import stat
 import struct
 import zipfile
 from collections import Counter
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
@@ -23,6 +26,7 @@ from typing import BinaryIO, NamedTuple
 from sao_data.errors import UsageError
 from sao_data.plugins import DamagedFile
 from sao_data.sources._common.member import ZipEntry, open_member
+from sao_data.storage import inputs
 
 __all__ = ["Archive", "DamagedFile", "FileFacts", "is_safe"]
 
@@ -44,7 +48,7 @@ class Archive:
 
     def check(self) -> None:
         """Raise UsageError unless it is a folder or a whole zip file that this machine can see."""
-        if not os.path.isdir(self.path) and not os.path.isfile(self.path):
+        if not inputs.is_folder(self.path) and not inputs.is_file(self.path):
             raise UsageError(
                 f"{self.plugin}: {self.path}: no such zip file or folder; "
                 f"set source.{self.key} (or --set source.N.{self.key}=…)"
@@ -54,18 +58,18 @@ class Archive:
 
     def files(self, pattern: str) -> list[str]:
         """Files whose path matches a glob part by part ("metadata/*.csv"), sorted."""
-        if self._is_folder:
+        if self._is_folder and not inputs.is_url(self.path):
             root = Path(self.path)
             return sorted(p.relative_to(root).as_posix() for p in root.glob(pattern) if p.is_file())
-        return sorted(name for name in self._index().members if _matches(name, pattern))
+        return sorted(name for name in self._names() if _matches(name, pattern))
 
     def folders(self, *patterns: str) -> list[str]:
         """Folders whose path matches one of the globs, sorted."""
-        if self._is_folder:
+        if self._is_folder and not inputs.is_url(self.path):
             root = Path(self.path)
             found = (p for pattern in patterns for p in root.glob(pattern) if p.is_dir())
             return sorted(p.relative_to(root).as_posix() for p in found)
-        folders = self._index().folders
+        folders = _folders(self._names()) if self._is_folder else self._index().folders
         return sorted(name for name in folders if any(_matches(name, pattern) for pattern in patterns))
 
     def refused(self) -> list[str]:
@@ -78,7 +82,7 @@ class Archive:
         """Size and crc32 of a file as its directory has them; None: there is no such file."""
         if self._is_folder:
             path = os.path.join(self.path, name)
-            return FileFacts(os.path.getsize(path), "") if is_safe(name) and os.path.isfile(path) else None
+            return FileFacts(inputs.num_bytes(path), "") if is_safe(name) and inputs.is_file(path) else None
         member = self._index().members.get(name)
         return None if member is None else FileFacts(member.num_bytes, f"{member.crc32:08x}")
 
@@ -90,9 +94,14 @@ class Archive:
 
     @property
     def _is_folder(self) -> bool:
-        return os.path.isdir(self.path)
+        return not self.path.endswith(".zip") if inputs.is_url(self.path) else os.path.isdir(self.path)
+
+    def _names(self) -> Collection[str]:
+        return inputs.files_below(self.path) if self._is_folder else self._index().members
 
     def _open_file(self, name: str) -> BinaryIO:
+        if inputs.is_url(self.path):
+            return inputs.open_file(os.path.join(self.path, name))
         root = os.path.realpath(self.path)
         real = os.path.realpath(os.path.join(root, name))
         if not real.startswith(os.path.join(root, "")):
@@ -112,10 +121,10 @@ class Archive:
 
     def _index(self) -> _Index:
         try:
-            status = os.stat(self.path)
+            size, changed_ns = inputs.state(self.path)
         except FileNotFoundError as error:
             raise OSError(f"{self.path} has vanished") from error
-        return _read_index(self.path, status.st_size, status.st_mtime_ns, self.plugin)
+        return _read_index(self.path, size, changed_ns, self.plugin)
 
 
 def is_safe(name: str) -> bool:
@@ -136,7 +145,7 @@ class _Index:
 def _read_index(path: str, num_bytes: int, changed_ns: int, plugin: str) -> _Index:
     """The directory of a zip file; size and time are there so that a replaced file is read anew."""
     try:
-        with zipfile.ZipFile(path) as archive:
+        with inputs.open_file(path) as file, zipfile.ZipFile(file) as archive:
             infos = [info for info in archive.infolist() if not info.is_dir()]
     except (zipfile.BadZipFile, NotImplementedError, ValueError, struct.error) as error:
         raise UsageError(
@@ -145,14 +154,18 @@ def _read_index(path: str, num_bytes: int, changed_ns: int, plugin: str) -> _Ind
         ) from error
     counts = Counter(info.filename for info in infos)
     members = {info.filename: _entry(info) for info in infos}
-    parents = {name.rpartition("/")[0] for name in members} - {""}
-    folders = {
-        "/".join(parts[:n]) for p in parents for parts in (p.split("/"),) for n in range(1, len(parts) + 1)
-    }
     return _Index(
         members=members,
-        folders=frozenset(folders),
+        folders=_folders(members),
         repeated=frozenset(name for name, count in counts.items() if count > 1),
+    )
+
+
+def _folders(names: Iterable[str]) -> frozenset[str]:
+    """Every folder on the way to a file."""
+    parents = {name.rpartition("/")[0] for name in names} - {""}
+    return frozenset(
+        "/".join(parts[:n]) for p in parents for parts in (p.split("/"),) for n in range(1, len(parts) + 1)
     )
 
 

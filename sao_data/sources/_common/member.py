@@ -16,6 +16,7 @@ import zlib
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple, Protocol
 
 from sao_data.plugins import DamagedFile
+from sao_data.storage import inputs
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
@@ -45,7 +46,7 @@ def open_member(path: str, name: str, member: ZipEntry) -> BinaryIO:
     if problem:
         raise DamagedFile(f"{name}: {problem}")
     with contextlib.ExitStack() as stack:
-        file = stack.enter_context(open(path, "rb"))
+        file = stack.enter_context(inputs.open_file(path))
         _seek_data(file, name, member)
         stack.pop_all()
         return io.BufferedReader(_Member(file, name, member), buffer_size=_BLOCK)

@@ -11,9 +11,9 @@ import json
 import math
 import re
 from collections.abc import Iterator
-from pathlib import Path
 
 from sao_data.records import Rejection
+from sao_data.storage import inputs
 
 Row = dict[str, object]
 
@@ -25,9 +25,9 @@ class BadRow(ValueError):
     """A row that cannot be understood; the message says why."""
 
 
-def numbered_lines(path: Path) -> Iterator[tuple[int, bytes]]:
+def numbered_lines(path: str) -> Iterator[tuple[int, bytes]]:
     """Every line of a file that is not blank, with its number from 1, without line end and BOM."""
-    with path.open("rb") as file:
+    with inputs.open_file(path) as file:
         for number, line in enumerate(file, start=1):
             raw = (line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line).rstrip(b"\r\n")
             if raw.strip():

@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import csv
 import functools
+import io
+import posixpath
 import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from sao_data.errors import UsageError
 from sao_data.licences import parse
@@ -22,7 +23,7 @@ from sao_data.licences.address import host_of, split
 from sao_data.sources._common import fields
 from sao_data.sources._common.cells import text
 from sao_data.sources._common.columns import plain
-from sao_data.storage import delimited
+from sao_data.storage import delimited, inputs
 
 # Our own attribution.csv has all of these; a list of downloads names sounds by their files.
 _NAMES = {
@@ -82,14 +83,14 @@ def read(path: str) -> tuple[ListedWork, ...]:
         raise UsageError(
             f"{path}: no column of ids or URLs in it; want a CSV such as id,title,author,license,url"
         )
-    name = Path(path).name
+    name = posixpath.basename(path)
     return tuple(_entry(f"{name}:{line}", cells, places, owner) for line, cells in rows)
 
 
 def _rows_of(path: str) -> list[tuple[int, list[str]]]:
     """(line, cells) of all rows that are not blank."""
     try:
-        with Path(path).open(encoding="utf-8-sig", newline="") as file:
+        with io.TextIOWrapper(inputs.open_file(path), encoding="utf-8-sig", newline="") as file:
             reader = delimited.sniffed(file, _is_name)
             rows = [(reader.line_num, cells) for cells in reader if any(cell.strip() for cell in cells)]
     except FileNotFoundError as error:
