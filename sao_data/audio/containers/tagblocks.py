@@ -169,7 +169,8 @@ def xmp(file: Guarded) -> Iterator[Pair]:
         if found:
             packet = data[found.start() : found.start() + (MOST_BYTES >> 2)].decode("utf-8", "replace")
             for match in itertools.islice(_XMP_FIELD.finditer(packet), _MOST_FIELDS):
-                yield f"XMP {match[1] or match[3]}", html.unescape(match[4] or _xmp_text(packet, match))
+                text = _xmp_text(packet, match) if match[1] else match[4]
+                yield f"XMP {match[1] or match[3]}", html.unescape(text)
             return
 
 

@@ -6,6 +6,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy import fft
 
+from sao_data.audio.kernels.shapes import cut, gather
+
 Planar = npt.NDArray[np.float32]  # (channels, frames)
 
 _FRAME, _FRAME_RATE = 2_048, 51_200  # up to this rate, Hz; doubled with it: always 40 ms or more
@@ -44,18 +46,11 @@ class Spectra:
                 return
             audio = np.pad(audio, ((0, 0), (0, self._frame - audio.shape[1])))
         hop = _DENSE if is_first else _SPARSE
-        starts = range(0, audio.shape[1] - self._frame + 1, hop)
-        frames = np.stack([audio[:, start : start + self._frame] for start in starts], axis=1)
-        spectra = fft.rfft(frames * self._window, axis=2)
-        power = np.square(spectra.real) + np.square(spectra.imag)
-        bands = power[:, :, :-1].reshape(*power.shape[:2], _NUM_BANDS, -1).mean(axis=3)
+        frames = np.empty((len(audio), (audio.shape[1] - self._frame) // hop + 1, self._frame), np.float32)
+        cut(audio, hop, self._window, frames)
         self._floor = _ABOVE * (2.0 ** (1 - min(bits or _FEWEST_BITS, _FEWEST_BITS))) ** 2 / 12
-        active = (bands > self._floor).any(axis=0)
-        self._num_active += active.sum(axis=0)
-        self._num_spectra += int(active.any(axis=1).sum())
-        self._power += power.sum(axis=1)
-        if len(audio) == 2:
-            self._cross += (spectra[0] * spectra[1].conj()).sum(axis=0)
+        spectra = fft.rfft(frames, axis=2)
+        self._num_spectra += gather(spectra, self._floor, self._num_active, self._power, self._cross)
 
     def bandwidth(self) -> int | None:
         """Hz up to which there is more than quantisation noise; None if there is none at all."""
