@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import ctypes
 import dataclasses
+import gc
 import io
 import json
 import os
@@ -37,6 +38,7 @@ def main() -> None:
     settings = json.loads(sys.stdin.readline())
     config, cut = AudioConfig(**settings["audio"]), Cut(**settings["cut"])
     _limit_memory(config.max_memory_bytes)
+    gc.freeze()  # what has been imported stays: nobody needs to look through it again and again
     _say(answers, {"ready": True})
     os.dup2(devnull, 2)
     for line in sys.stdin:

@@ -20,13 +20,13 @@ _NUM_TAPS = 20  # of each place in four frames
 @compiled("void(int16[:, ::1], int64, int64, float32[:, ::1])")
 def _mix(pcm: Pcm, first: int, num: int, phases: Floats) -> None:
     """Left plus right, dealt out by place in four frames."""
-    one, two, three, four = phases[0], phases[1], phases[2], phases[3]
-    for n in range(num):
-        at = first + 4 * n
-        one[n] = np.float32(np.int32(pcm[at, 0]) + np.int32(pcm[at, 1]))
-        two[n] = np.float32(np.int32(pcm[at + 1, 0]) + np.int32(pcm[at + 1, 1]))
-        three[n] = np.float32(np.int32(pcm[at + 2, 0]) + np.int32(pcm[at + 2, 1]))
-        four[n] = np.float32(np.int32(pcm[at + 3, 0]) + np.int32(pcm[at + 3, 1]))
+    samples = pcm[first : first + 4 * num].reshape(-1)
+    one, two, three, four = phases[0, :num], phases[1, :num], phases[2, :num], phases[3, :num]
+    for n in range(len(one)):
+        one[n] = np.float32(samples[8 * n]) + np.float32(samples[8 * n + 1])
+        two[n] = np.float32(samples[8 * n + 2]) + np.float32(samples[8 * n + 3])
+        three[n] = np.float32(samples[8 * n + 4]) + np.float32(samples[8 * n + 5])
+        four[n] = np.float32(samples[8 * n + 6]) + np.float32(samples[8 * n + 7])
 
 
 @compiled("void(float32[::1], float32[::1], float32[::1])")
@@ -66,8 +66,9 @@ def decimate(pcm: Pcm, taps: Floats, out: Pcm) -> None:
 def cut(mono: Pcm, step: int, window: Floats, out: Floats) -> None:
     """Frames that begin every `step` samples, under a window."""
     for row in range(len(out)):
+        part, made = mono[row * step : row * step + len(window)], out[row]
         for n in range(len(window)):
-            out[row, n] = np.float32(mono[row * step + n]) * window[n]
+            made[n] = np.float32(part[n]) * window[n]
 
 
 @compiled("void(complex64[:, ::1], int64, int64[::1], float64[:, ::1])")

@@ -1,7 +1,7 @@
 """One pass over decoded floats: rounding to 16 bits, and what is measured of a file as its decoder gives it.
 
 Largest and smallest samples are looked for among the bits of floats taken for whole numbers: these are in the
-same order, NaN and infinity come out largest, and many are compared at once.
+same order, NaN and infinity come out largest, and many are compared at once. (Slices as long as the loop let LLVM use vectors.)
 """
 
 from __future__ import annotations
@@ -18,8 +18,9 @@ Doubles = npt.NDArray[np.float64]
 Whole = npt.NDArray[np.int64]
 
 MAGNITUDE = 0x7FFF_FFFF
-_LANES = 16
-_RUN = 1_024  # samples that are looked at, or passed over, together
+RUN = 128  # samples that are looked at, or passed over, together
+_LANES = 32
+_SUMMED = 4_096  # frames at most that are summed in single precision: 128 in a lane
 
 
 @compiled("int64(float32[::1], int32[::1], int16[::1], int64[::1])")
@@ -67,32 +68,37 @@ def take(block: Floats, kept: Whole, planar: Floats) -> None:
                 planar[channel, n] = block[n, kept[channel]]
 
 
-@compiled("void(int32[::1], int32[::1])")
+@compiled("void(int32[::1], int32[:, ::1])")
 def find_extremes(bits: Bits, found: Bits) -> None:
-    """Bits of the largest sample, and of the smallest with its sign turned, if above 0; of one channel."""
-    largest = smallest = np.int32(0)
-    for n in range(len(bits)):
-        largest = max(largest, bits[n])  # below 0 is below all of these
-        smallest = max(smallest, np.int32(bits[n] ^ np.int32(-0x8000_0000)))
-    found[0], found[1] = largest, smallest
+    """Of each run of a channel the bits of the largest sample, and of the smallest with its sign turned; 0 if
+    none is above 0."""
+    for run in range(found.shape[1]):
+        largest = smallest = np.int32(0)
+        part = bits[run * RUN : (run + 1) * RUN]
+        for n in range(len(part)):
+            largest = max(largest, part[n])  # below 0 is below all of these
+            smallest = max(smallest, np.int32(part[n] ^ np.int32(-0x8000_0000)))
+        found[0, run], found[1, run] = largest, smallest
 
 
-@compiled("int64(float32[::1], float32, float32, float32, int64[::1], int64[::1])")
+@compiled("int64(float32[::1], float32, float32[::1], float32, float32, int64[::1], int64[::1])")
 def crowd(
-    wave: Floats, sign: np.float32, limit: np.float32, top: np.float32, bins: Whole, place: Whole
+    wave: Floats,
+    sign: np.float32,
+    peaks: Floats,
+    limit: np.float32,
+    top: np.float32,
+    bins: Whole,
+    place: Whole,
 ) -> int:
     """Samples from `limit` on into a histogram of steps of 1 / 2,048; gives how many reach `top`, and puts
-    the place of the largest into `place`."""
+    the place of the largest into `place`. `peaks`: the largest sample of each run."""
     num_top, largest = 0, np.float32(0)
     last = np.float32(len(bins) - 1)
-    for start in range(0, len(wave), _RUN):
-        end = min(start + _RUN, len(wave))
-        num_near = 0
-        for n in range(start, end):
-            num_near += sign * wave[n] >= limit
-        if num_near == 0:
+    for run in range(len(peaks)):
+        if peaks[run] < limit:
             continue
-        for n in range(start, end):
+        for n in range(run * RUN, min((run + 1) * RUN, len(wave))):
             value = sign * wave[n]
             if value < limit:
                 continue
@@ -103,12 +109,13 @@ def crowd(
     return num_top
 
 
-@compiled("void(float32[::1], float32[::1], int64, int64, float64[:, ::1])")
-def _add(left: Floats, right: Floats, start: int, end: int, lanes: Doubles) -> None:
+@compiled("void(float32[::1], float32[::1], int64, int64, float32[:, ::1])")
+def _add(left: Floats, right: Floats, start: int, end: int, lanes: Floats) -> None:
     """Sums of products, in lanes that are added up later in one order."""
     for first in range(start, end, _LANES):
+        these, those = left[first : first + _LANES], right[first : first + _LANES]
         for lane in range(_LANES):
-            one, other = np.float64(left[first + lane]), np.float64(right[first + lane])
+            one, other = these[lane], those[lane]
             lanes[0, lane] += one
             lanes[1, lane] += other
             lanes[2, lane] += one * one
@@ -117,24 +124,34 @@ def _add(left: Floats, right: Floats, start: int, end: int, lanes: Doubles) -> N
             lanes[5, lane] += (one - other) * (one - other)
 
 
-@compiled("void(float32[:, ::1], int64, float64[::1], float64[::1])")
-def add_up(planar: Floats, size: int, sums: Doubles, power: Doubles) -> None:
+@compiled("void(float32[:, ::1], int64, float64[::1], float64, float64, int64[::1])")
+def add_up(
+    planar: Floats, size: int, sums: Doubles, lowest: float, per_decibel: float, levels: Whole
+) -> None:
     """Add to `sums` those of each channel, then left squared, left by right, right squared and difference
-    squared; `power`: mean square of each whole block of `size` frames, of both channels."""
+    squared; and to `levels` each whole block of `size` frames that is not zero, by its mean square in dB."""
     left, right = planar[0], planar[len(planar) - 1]
-    lanes = np.zeros((6, _LANES))
+    lanes = np.zeros((6, _LANES), np.float32)
     ends = np.zeros((2, _LANES), np.float32)
-    for block in range(len(power) + 1):
-        start = block * size
-        end = start + size if block < len(power) else len(left)
-        even = end - (end - start) % _LANES
-        _add(left, right, start, even, lanes)
-        ends[:] = 0
-        ends[0, : end - even] = left[even:end]
-        ends[1, : end - even] = right[even:end]
-        _add(ends[0], ends[1], 0, _LANES, lanes)
-        if block < len(power):
-            power[block] = (lanes[2].sum() + lanes[4].sum()) / (2 * size)
-        for row in range(6):
-            sums[row] += lanes[row].sum()
-        lanes[:] = 0.0
+    block_sums = np.zeros(6)
+    num_blocks = len(left) // size
+    for block in range(num_blocks + 1):
+        block_end = (block + 1) * size if block < num_blocks else len(left)
+        for start in range(block * size, block_end, _SUMMED):
+            end = min(start + _SUMMED, block_end)
+            even = end - (end - start) % _LANES
+            _add(left, right, start, even, lanes)
+            ends[:] = 0
+            ends[0, : end - even] = left[even:end]
+            ends[1, : end - even] = right[even:end]
+            _add(ends[0], ends[1], 0, _LANES, lanes)
+            for row in range(6):
+                for lane in range(_LANES):
+                    block_sums[row] += np.float64(lanes[row, lane])
+            lanes[:] = 0
+        power = (block_sums[2] + block_sums[4]) / (2 * size)
+        if block < num_blocks and power > 0:
+            place = (10 * np.log10(power) - lowest) * per_decibel
+            levels[np.int64(min(max(place, 0.0), len(levels) - 1.0))] += 1
+        sums += block_sums
+        block_sums[:] = 0.0

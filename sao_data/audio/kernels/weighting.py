@@ -1,7 +1,7 @@
 """K-weighted energy and peaks of 16-bit stereo (BS.1770-4, annex 1), many stretches at once.
 
 A recursive filter waits for itself at every sample. Here eight segments of a stretch run side by side, each
-begun 0.1 s early: by then what the filters remember of what was before has died away by 1e-10.
+begun 0.05 s early: by then what the filters remember of what was before has died away by 1e-5 (2e-9 LU).
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ Doubles = npt.NDArray[np.float64]
 
 HOP = 4_410  # frames at 44.1 kHz: 0.1 s, the step of gating blocks
 NUM_SEGMENTS = 8
+_EARLY = HOP // 2  # frames of the hop before that are left out
 _LANES = 2 * NUM_SEGMENTS  # of both channels
 
 
@@ -30,7 +31,7 @@ def weigh(pcm: Pcm, num_hops: int, rest: int, filters: Doubles, energies: Double
     now = np.zeros((6, _LANES))  # samples, two states of each filter, energy
     for hop in range(-1, num_hops):
         for part in range(2):
-            for t in range(part * rest, rest if part == 0 else HOP):
+            for t in range(max(part * rest, _EARLY if hop < 0 else 0), rest if part == 0 else HOP):
                 for segment in range(NUM_SEGMENTS):
                     frame = (segment * num_hops + hop + 1) * HOP + t
                     now[0, 2 * segment] = pcm[frame, 0]
@@ -55,11 +56,12 @@ def weigh(pcm: Pcm, num_hops: int, rest: int, filters: Doubles, energies: Double
 def count_silent(samples: Pcm, size: int, limit: int, found: npt.NDArray[np.int64]) -> None:
     """Add to `found`: the largest sample so far, blocks of `size` samples, those with none above `limit`."""
     for start in range(0, len(samples), size):
-        high = low = 0
-        for at in range(start, min(start + size, len(samples))):
-            high = max(high, int(samples[at]))
-            low = min(low, int(samples[at]))
-        peak = max(high, -low)
+        high = low = np.int16(0)
+        block = samples[start : start + size]
+        for n in range(len(block)):
+            high = max(high, block[n])
+            low = min(low, block[n])
+        peak = int(max(np.int64(high), -np.int64(low)))
         found[0] = max(found[0], peak)
         found[1] += 1
         found[2] += peak <= limit

@@ -55,14 +55,15 @@ class Extreme:
         """Does a unit with this largest sample hold any that matter here?"""
         return peak >= max(_LEAST, _NEAR * self.peak)
 
-    def feed(self, wave: Wave, peak: float) -> None:
-        """Take the next samples of which some matter; `peak` is the largest of this polarity."""
+    def feed(self, wave: Wave, peaks: Wave, peak: float) -> None:
+        """Take the next samples of which some matter; `peaks` are the largest of each run, `peak` of all."""
         self.peak = max(self.peak, peak)
         if peak > self._top + _EXACT:
             self._top, self._num_top = peak, 0
         self._num_top += crowd(
             wave,
             self._sign,
+            peaks,
             np.float32(_NEAR * self.peak),
             np.float32(self._top - _EXACT),
             self._bins,
@@ -135,11 +136,12 @@ class Extremes:
     def __init__(self) -> None:
         self.up, self.down = Extreme(1), Extreme(-1)
 
-    def feed(self, wave: Wave, high: float, low: float) -> None:
-        """Take the next samples, with the largest of each polarity, without sign."""
-        for extreme, peak in ((self.up, high), (self.down, low)):
+    def feed(self, wave: Wave, peaks: Wave) -> None:
+        """Take the next samples; `peaks`: of each run the largest, and the smallest with its sign turned."""
+        for extreme, of_runs in ((self.up, peaks[0]), (self.down, peaks[1])):
+            peak = float(of_runs.max())
             if extreme.is_near(peak):
-                extreme.feed(wave, peak)
+                extreme.feed(wave, of_runs, peak)
 
 
 def clipped_share(channels: list[Extremes], num_frames: int, step: float) -> float:

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sao_data.audio.channels import Front
-from sao_data.audio.kernels.samples import add_up, find_extremes, take
+from sao_data.audio.kernels.samples import RUN, add_up, find_extremes, take
 from sao_data.audio.measuring.plateaus import Extremes, clipped_share
 from sao_data.audio.measuring.spectra import Planar, Spectra
 from sao_data.measures import SourceMeasures
@@ -44,6 +44,7 @@ class SourceMeter:
         self._num_frames = 0
         self._is_finite = True
         self._first = self._last = -1  # frame with the first and the last visible sample
+        self._planar = np.empty((len(self._kept), _UNIT), np.float32)  # the unit being measured
         self._extremes = [Extremes() for _ in self._kept]
         self._spectra = Spectra(sample_rate, len(self._kept))
         self._sums = np.zeros(6)  # of both channels; left squared, product, right squared, side squared
@@ -89,26 +90,19 @@ class SourceMeter:
         )
 
     def _measure(self, block: Floats) -> None:
-        audio = np.empty((len(self._kept), len(block)), np.float32)
+        audio = self._planar if len(block) == _UNIT else np.empty((len(self._kept), len(block)), np.float32)
         take(np.ascontiguousarray(block), self._kept, audio)
-        peaks = [self._peaks(wave) for wave in audio]
+        peaks = [_peaks(wave) for wave in audio]
         self._is_finite = self._is_finite and bool(np.isfinite(peaks).all())
         if not self._is_finite:  # stereo.py rejects the file
             return
         start, self._num_frames = self._num_frames, self._num_frames + audio.shape[1]
         self._note_edges(audio, start)
         self._count_bits(audio)
-        for wave, (high, low), extremes in zip(audio, peaks, self._extremes, strict=True):
-            extremes.feed(wave, high, low)
+        for wave, of_runs, extremes in zip(audio, peaks, self._extremes, strict=True):
+            extremes.feed(wave, of_runs)
         self._spectra.feed(audio, self._bits, is_first=start == 0)
         self._add(audio)
-
-    def _peaks(self, wave: Floats) -> tuple[float, float]:
-        """The largest sample and the smallest, its sign turned; NaN or infinity if there are any."""
-        found = np.zeros(2, np.int32)
-        find_extremes(wave.view(np.int32), found)
-        high, low = found.view(np.float32)
-        return float(high), float(low)
 
     def _note_edges(self, audio: Planar, start: int) -> None:
         size = audio.shape[1]
@@ -129,11 +123,7 @@ class SourceMeter:
 
     def _add(self, audio: Planar) -> None:
         size = max(1, round(_LEVEL_SECONDS * self._rate))
-        power = np.empty(audio.shape[1] // size)
-        add_up(audio, size, self._sums, power)
-        level = 10 * np.log10(power[power > 0])
-        bins = np.clip((level - _LOWEST) * _PER_DECIBEL, 0, _NUM_LEVELS - 1).astype(np.int64)
-        self._levels += np.bincount(bins, minlength=_NUM_LEVELS)
+        add_up(audio, size, self._sums, _LOWEST, _PER_DECIBEL, self._levels)
 
     def _noise_floor(self) -> float | None:
         total = int(self._levels.sum())
@@ -152,6 +142,14 @@ class SourceMeter:
         if left <= 0 or right <= 0:
             return None
         return round(float(np.clip(both / math.sqrt(left * right), -1, 1)), 3) + 0.0
+
+
+def _peaks(wave: Floats) -> Planar:
+    """(2, runs): the largest samples, and the smallest with their sign turned; NaN or infinity if there are
+    any."""
+    found = np.empty((2, -(-len(wave) // RUN)), np.int32)
+    find_extremes(wave.view(np.int32), found)
+    return found.view(np.float32)
 
 
 def _balance(left: float, right: float) -> float:
