@@ -48,7 +48,7 @@ from sao_data.audio import AudioConfig, sandbox_worker
 from sao_data.audio.chromaprint import Fingerprinter, encode
 from sao_data.audio.held import Held
 from sao_data.audio.kernels.weighting import HOP
-from sao_data.audio.loudness_meter import LoudnessHops, Meter
+from sao_data.audio.loudness_meter import ROOM, LoudnessHops, Meter
 from sao_data.audio.measuring.source_meter import SourceMeter
 from sao_data.audio.segments import Cut
 from sao_data.audio.stereo import Pcm, Stereo
@@ -309,7 +309,7 @@ def _loudness(pcm: Pcm) -> float:
     for unit in held.push(pcm):
         meter.feed(unit, UNIT)
     if held.num_held:
-        meter.feed(held.rest(meter.room(held.num_held)), held.num_held)
+        meter.feed(held.rest(-(-held.num_held // ROOM) * ROOM), held.num_held)
     found = meter.integrated()
     assert found is not None
     return found

@@ -15,11 +15,12 @@ import numpy.typing as npt
 import pyloudnorm
 
 from sao_data.audio.held import Held
-from sao_data.audio.kernels.weighting import HOP, NUM_SEGMENTS, count_silent, weigh
+from sao_data.audio.kernels.weighting import HOP, NUM_LANES, count_silent, is_dual, weigh
 from sao_data.audio.measuring.true_peak import AROUND, TruePeak
 from sao_data.measures import Measures
 from sao_data.records import NUM_CHANNELS, SAMPLE_RATE
 
+ROOM = NUM_LANES * HOP  # frames, of which a whole number is measured at once
 _UNIT = 80 * HOP  # frames measured at once, so that no sum depends on how the audio came in: 8 s
 _BLOCK_HOPS, _SHORT_HOPS = (
     4,
@@ -53,7 +54,7 @@ class Meter:
         """The measures of everything fed, rounded as records.Measures says."""
         num_frames = self._held.num_held
         if num_frames:
-            self._measure(self._held.rest(self._loudness.room(num_frames)), num_frames)
+            self._measure(self._held.rest(-(-num_frames // ROOM) * ROOM), num_frames)
         peak, num_blocks, num_silent = (int(number) for number in self._counts)
         return Measures(
             lufs=_decibel(self._loudness.integrated()),
@@ -79,19 +80,21 @@ class LoudnessHops:
         self.num_frames = 0
         self._energies: list[Doubles] = []  # of hops, the last possibly begun only
 
-    @staticmethod
-    def room(num_frames: int) -> int:
-        """Frames, a whole number of hops for each segment, into which so many go."""
-        return -(-num_frames // (NUM_SEGMENTS * HOP)) * NUM_SEGMENTS * HOP
-
     def feed(self, unit: Pcm, num_frames: int) -> None:
-        """Take frames behind a hop of what came before, filled up to `room`; a part of a hop ends it."""
-        num_hops, rest = -(-num_frames // HOP), num_frames % HOP
-        energies = np.empty((2, self.room(num_frames) // HOP))
-        weigh(unit, energies.shape[1] // NUM_SEGMENTS, rest, _FILTERS, energies)
+        """Take frames behind a hop of what came before, filled up to `ROOM`; a part of a hop ends it."""
+        samples, num_hops, rest = unit.reshape(-1), -(-num_frames // HOP), num_frames % HOP
+        num_channels = 1 if is_dual(samples) else NUM_CHANNELS
+        num_segments = NUM_LANES // num_channels
+        length = -(-num_hops // num_segments)  # hops of a segment
+        segments = length * HOP * NUM_CHANNELS * np.arange(num_segments)
+        firsts = (segments[:, None] + np.arange(num_channels)).reshape(-1).astype(np.uint64)
+        energies = np.empty((2, length, NUM_LANES))
+        weigh(samples, firsts, length, rest, _FILTERS, energies)
+        part, whole = energies.reshape(2, length, num_segments, num_channels).sum(axis=3).transpose(0, 2, 1)
+        hops = whole.reshape(-1)[:num_hops]
         if rest:
-            energies[1, num_hops - 1] = energies[0, num_hops - 1]
-        self._energies.append(energies[1, :num_hops] * _SCALE)
+            hops[-1] = part.reshape(-1)[num_hops - 1]
+        self._energies.append(hops * (_SCALE * NUM_CHANNELS / num_channels))
         self.num_frames += num_frames
 
     def range(self) -> float | None:

@@ -86,23 +86,17 @@ class Guarded:
         return self.read(size)
 
     def find(
-        self,
-        pattern: re.Pattern[bytes],
-        start: int = 0,
-        *,
-        context: int = 32,
-        needles: tuple[bytes, ...] = (),
+        self, pattern: re.Pattern[bytes], start: int = 0, *, context: int = 32
     ) -> Iterator[tuple[int, bytes]]:
         """Offset of each match from `start` on, with `context` bytes from there; one window in memory at a
-        time. One that holds none of the `needles`, each match having one of them, is not looked through."""
+        time. A pattern that begins with bytes, not with a choice, is found ten times as fast."""
         offset, held = start, self.read_at(start, _WINDOW)
         while held:
             # The last `context` bytes are looked at with the next window, where what follows them is known.
             rest = self.read_at(offset + len(held), _WINDOW)
             end = len(held)
             window = held + rest[:context]
-            hopeful = not needles or any(needle in window for needle in needles)
-            for match in pattern.finditer(window) if hopeful else ():
+            for match in pattern.finditer(window):
                 if match.start() >= end:
                     break
                 yield offset + match.start(), window[match.start() : match.start() + context]

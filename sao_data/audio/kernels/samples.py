@@ -1,7 +1,8 @@
 """One pass over decoded floats: rounding to 16 bits, and what is measured of a file as its decoder gives it.
 
 Largest and smallest samples are looked for among the bits of floats taken for whole numbers: these are in the
-same order, NaN and infinity come out largest, and many are compared at once. (Slices as long as the loop let LLVM use vectors.)
+same order, NaN and infinity come out largest, and many are compared
+at once. (Slices as long as the loop let LLVM use vectors.)
 """
 
 from __future__ import annotations

@@ -44,7 +44,8 @@ class Extreme:
 
     def __init__(self, sign: int) -> None:
         self.peak = 0.0
-        self.stretches: list[tuple[float, Wave]] = []
+        self.stretches = np.empty((2 * _NUM_STRETCHES, _STRETCH + 1), np.float32)  # each ends in zeros
+        self._peaks: list[float] = []  # of the stretches
         self._sign = np.float32(sign)
         self._bins = np.zeros(_NUM_BINS, np.int64)
         self._place = np.zeros(1, np.int64)  # of the largest sample of a unit
@@ -75,8 +76,8 @@ class Extreme:
         """Samples on a plateau, and whether it is exact; `step` is that of the quantiser."""
         if self.peak < max(_LEAST, 8 * step):
             return 0, False
-        kept = [wave for peak, wave in self.stretches if peak >= _NEAR * self.peak]
-        joined = np.concatenate([part for wave in kept for part in (wave, np.zeros(1, np.float32))])
+        near = [n for n, peak in enumerate(self._peaks) if peak >= _NEAR * self.peak]
+        joined = (self.kept() if len(near) == len(self._peaks) else self.stretches[near]).reshape(-1)
         exact = self._on_exact_plateau(joined, step)
         if exact:
             return exact, True
@@ -85,12 +86,20 @@ class Extreme:
         limits = zip(_BLURS, _FEWEST, strict=True)
         return max(self._on_blurred_plateau(*look, blur, fewest) for blur, fewest in limits), False
 
+    def kept(self) -> Wave:
+        """(stretches, frames)."""
+        return self.stretches[: len(self._peaks)]
+
     def _keep(self, wave: Wave, at: int, peak: float) -> None:
         first = max(0, min(at - _STRETCH // 2, len(wave) - _STRETCH))
-        self.stretches.append((peak, wave[first : first + _STRETCH] * self._sign))
-        if len(self.stretches) >= 2 * _NUM_STRETCHES:
-            self.stretches.sort(key=lambda stretch: -stretch[0])
-            del self.stretches[_NUM_STRETCHES:]
+        part, place = wave[first : first + _STRETCH], self.stretches[len(self._peaks)]
+        np.multiply(part, self._sign, out=place[: len(part)])
+        place[len(part) :] = 0
+        self._peaks.append(peak)
+        if len(self._peaks) == len(self.stretches):
+            order = sorted(range(len(self._peaks)), key=lambda n: -self._peaks[n])[:_NUM_STRETCHES]
+            self.stretches[:_NUM_STRETCHES] = self.stretches[order]
+            self._peaks = [self._peaks[n] for n in order]
 
     def _on_exact_plateau(self, joined: Wave, step: float) -> int:
         width = max(_EXACT, 0.75 * step)
@@ -158,7 +167,7 @@ def _is_pulse(up: Extreme, down: Extreme) -> bool:
     """Does the channel jump between two levels, and zero, with nothing in between?"""
     num_between = num_all = 0
     for extreme, other in ((up, down), (down, up)):
-        for _, wave in extreme.stretches:
+        for wave in extreme.kept():
             for values, peak in ((wave, extreme.peak), (-wave, other.peak)):
                 num_all += int(np.count_nonzero(values > 0.05 * peak))
                 num_between += int(np.count_nonzero((values > 0.05 * peak) & (values < 0.9 * peak)))

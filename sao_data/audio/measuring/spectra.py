@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 import numpy.typing as npt
 from scipy import fft
@@ -31,8 +33,7 @@ class Spectra:
         self._frame = _FRAME
         while sample_rate > _FRAME_RATE * self._frame / _FRAME:
             self._frame *= 2
-        self._window = np.hanning(self._frame + 2)[1:-1].astype(np.float32)
-        self._window /= np.float32(np.sqrt(np.square(self._window).sum()))
+        self._window = _window(self._frame)
         self._num_spectra = 0  # with any sound
         self._num_active = np.zeros(_NUM_BANDS, np.int64)
         self._power = np.zeros((num_channels, self._frame // 2 + 1))
@@ -72,3 +73,10 @@ class Spectra:
         best = int(found.argmax())
         is_delay = found[best] >= _MIN_LIKENESS and abs(lags[best]) >= _MIN_DELAY
         return float(lags[best]) / self._rate if is_delay else 0.0
+
+
+@functools.cache
+def _window(size: int) -> npt.NDArray[np.float32]:
+    """Hann's, of energy 1."""
+    window = np.hanning(size + 2)[1:-1].astype(np.float32)
+    return window / np.float32(np.sqrt(np.square(window).sum()))
