@@ -51,7 +51,7 @@ lint: install    ## ruff and mypy
 	.venv/bin/mypy
 
 bench: install   ## measure; see benchmarks/README.md
-	.venv/bin/python benchmarks/normalise.py
+	.venv/bin/python benchmarks/audio.py
 
 # Ten minutes of one core: the codec learns too little in them for the check before a transformer's training, which is
 # left out. Known-good curves are made of several runs, with other seeds:

@@ -16,11 +16,14 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from sao_data.audio.held import Held
 from sao_data.records import SAMPLE_RATE
 
 Floats = npt.NDArray[np.float32]
 Doubles = npt.NDArray[np.float64]
 Words = npt.NDArray[np.uint32]
+Pcm = npt.NDArray[np.int16]  # (frames, 2)
+Mono = npt.NDArray[np.int16]  # at 11,025 Hz
 
 MAX_SECONDS = 120  # what fpcalc looks at, and what AcoustID has of every track
 STEP = 4_096 // 3  # samples at 11,025 Hz from word to word
@@ -30,14 +33,15 @@ _DECIMATION = 4  # 44,100 Hz to 11,025 Hz
 _FRAME = 4_096  # samples at 11,025 Hz
 _NUM_TAPS, _CUTOFF, _BETA = 80, 0.8, 9.0  # libswresample's filter as fpcalc sets it; cut-off re 5,512.5 Hz
 _DELAY = (_NUM_TAPS - 1) // 2
-_ROW = 64  # samples at 11,025 Hz made by one row of a matrix product
-_UNIT = 172 * _ROW * _DECIMATION  # frames at 44,100 Hz filtered at once: sums do not depend on the blocks
-_BATCH = 64  # spectra at once: 2 MB
+_BEFORE = _NUM_TAPS - 1  # frames that the filter reaches back
+_LAG = _BEFORE - _DELAY  # frames by which what it gives is late; a multiple of four
+_UNIT = 65_536  # frames at 44,100 Hz filtered at once
+_BATCH = 32  # spectra at once: half a megabyte
 
 _NUM_BANDS = 12
 _LOWEST, _HIGHEST = 28, 3_520  # Hz
 _BASE = 27.5  # Hz, A0, where the first semitone starts
-_SMOOTHING = (0.25, 0.75, 1.0, 0.75, 0.25)
+_SMOOTHING = np.array([0.25, 0.75, 1.0, 0.75, 0.25])
 _FAINT = 0.01  # length below which a moment counts as silence
 _GRAY = np.array([0, 1, 3, 2], np.uint32)
 
@@ -81,42 +85,39 @@ class Fingerprinter:
     """Fingerprints one recording: `add` it in blocks of any size, then `finish` once."""
 
     def __init__(self) -> None:
-        self._held: list[Floats] = [np.zeros(_DELAY, np.float32)]  # silence before the start
-        self._num_held = _DELAY
         self._left = MAX_SECONDS * SAMPLE_RATE
-        self._mono: list[npt.NDArray[np.int16]] = []
+        self._held = Held(_BEFORE, _UNIT)
+        self._mono: list[Mono] = []
 
-    def add(self, block_TC: Floats) -> None:
-        """Take the next (frames, 2) samples at 44,100 Hz, full scale 1; beyond 120 s they are ignored."""
-        block_TC = block_TC[: self._left]
-        self._left -= len(block_TC)
-        self._hold(np.float32(0.5) * (block_TC[:, 0] + block_TC[:, 1]))
+    def add(self, pcm: Pcm) -> None:
+        """Take the next (frames, 2) samples at 44,100 Hz; beyond 120 s they are ignored."""
+        pcm = pcm[: self._left]
+        self._left -= len(pcm)
+        for unit in self._held.push(pcm):
+            self._decimate(unit)
 
     def finish(self) -> Words:
         """One word every 0.12 s; none for recordings under 2.73 s."""
         num_frames = MAX_SECONDS * SAMPLE_RATE - self._left
-        # Zeros that bring every sample under the filter and fill the last unit.
-        self._hold(np.zeros(_UNIT + _NUM_TAPS, np.float32))
-        mono = np.concatenate(self._mono)[: -(-num_frames // _DECIMATION)]
-        return _words(_normalised(_chroma(mono)))
+        for unit in self._held.push(np.zeros((_LAG + -num_frames % _DECIMATION, 2), np.int16)):
+            self._decimate(unit)
+        self._decimate(self._held.rest())
+        first = _LAG // _DECIMATION  # before the start
+        return _words(_chroma(np.concatenate(self._mono)[first : first - (-num_frames // _DECIMATION)]))
 
-    def _hold(self, mono: Floats) -> None:
-        self._held.append(mono)
-        self._num_held += len(mono)
-        if self._num_held < _UNIT + _NUM_TAPS:
-            return
-        held, start = np.concatenate(self._held), 0
-        while len(held) - start >= _UNIT + _NUM_TAPS:
-            self._mono.append(_decimated(held[start : start + _UNIT + _NUM_TAPS]))
-            start += _UNIT
-        self._held = [held[start:].copy()]
-        self._num_held = len(self._held[0])
+    def _decimate(self, unit: Pcm) -> None:
+        """Samples at 11,025 Hz, 16 bits as in Chromaprint, of one unit behind `_BEFORE` frames."""
+        from sao_data.audio.kernels import prints
+
+        mono = np.empty((len(unit) - _BEFORE) // _DECIMATION, np.int16)
+        prints.decimate(unit, _TAPS, mono)
+        self._mono.append(mono)
 
 
 def fingerprint(samples_TC: Floats) -> Words:
-    """The fingerprint of (frames, 2) samples at 44,100 Hz."""
+    """The fingerprint of (frames, 2) samples at 44,100 Hz, full scale 1, as 16 bits have them."""
     printer = Fingerprinter()
-    printer.add(samples_TC)
+    printer.add(np.clip(np.rint(samples_TC * 32_768.0), -32_768, 32_767).astype(np.int16))
     return printer.finish()
 
 
@@ -175,85 +176,62 @@ def problem(text: str) -> str:
     return ""
 
 
-def _decimated(mono: Floats) -> npt.NDArray[np.int16]:
-    """Samples at 11,025 Hz, 16 bits as in Chromaprint, of one unit and the taps that reach beyond it."""
-    step = _ROW * _DECIMATION
-    rows = np.lib.stride_tricks.sliding_window_view(mono[:-1], len(_LOW_PASS))[::step]
-    return np.asarray(np.clip(np.rint(rows @ _LOW_PASS), -32_768, 32_767).reshape(-1), np.int16)
-
-
 def _low_pass() -> Floats:
-    """Matrix from a row of input to `_ROW` outputs: a sinc under a Kaiser window, scaled to 16 bits."""
+    """A sinc under a Kaiser window, by place in four frames; it takes the sum of both channels."""
     factor = _CUTOFF / _DECIMATION
     at = np.arange(_NUM_TAPS) - _DELAY
     inside = np.sqrt(np.maximum(1 - (2 * at / _NUM_TAPS) ** 2, 0))
     taps = np.sinc(factor * at) * np.i0(_BETA * inside)
-    matrix = np.zeros((_NUM_TAPS + (_ROW - 1) * _DECIMATION, _ROW), np.float32)
-    for n in range(_ROW):
-        matrix[n * _DECIMATION : n * _DECIMATION + _NUM_TAPS, n] = 32_768 * taps / taps.sum()
-    return matrix
+    return np.ascontiguousarray((0.5 * taps / taps.sum()).reshape(-1, _DECIMATION).T, np.float32)
 
 
-def _chroma(mono: npt.NDArray[np.int16]) -> Doubles:
+def _chroma(mono: Mono) -> Doubles:
     """Energy per moment and semitone, (moments, 12)."""
-    if len(mono) < _FRAME:
-        return np.empty((0, _NUM_BANDS))
-    frames = np.lib.stride_tricks.sliding_window_view(mono, _FRAME)[::STEP]
-    energies = []
-    for start in range(0, len(frames), _BATCH):
-        spectra = np.fft.rfft(frames[start : start + _BATCH] * _WINDOW)[:, _BINS]
-        energies.append((spectra.real**2 + spectra.imag**2) @ _SEMITONES)
-    return np.concatenate(energies)
+    from scipy import fft
+
+    from sao_data.audio.kernels import prints
+
+    num = max(0, (len(mono) - _FRAME) // STEP + 1)
+    chroma = np.zeros((num, _NUM_BANDS))
+    frames = np.empty((min(num, _BATCH), _FRAME), np.float32)
+    for start in range(0, num, _BATCH):
+        part = frames[: num - start]
+        prints.cut(mono[start * STEP :], STEP, _WINDOW, part)
+        prints.add_up(fft.rfft(part), _BINS.start, _NOTES, chroma[start : start + _BATCH])
+    return chroma
 
 
-def _normalised(chroma: Doubles) -> Doubles:
-    """Smoothed over five moments, then each moment of length 1, or 0 where it is silent."""
-    num = max(len(chroma) - len(_SMOOTHING) + 1, 0)
-    smooth = np.zeros((num, _NUM_BANDS))
-    for n, weight in enumerate(_SMOOTHING):
-        smooth += weight * chroma[n : n + num]
-    lengths = np.sqrt((smooth**2).sum(axis=1, keepdims=True))
-    return np.where(lengths < _FAINT, 0.0, smooth / np.maximum(lengths, _FAINT))
-
-
-def _words(image: Doubles) -> Words:
+def _words(chroma: Doubles) -> Words:
     """Every classifier's two bits, most significant first, at every moment with 16 moments from it on."""
-    num = max(len(image) - _MAX_WIDTH + 1, 0)
-    integral = np.zeros((len(image) + 1, _NUM_BANDS + 1))
-    integral[1:, 1:] = image.cumsum(axis=0).cumsum(axis=1)
-    words = np.zeros(num, np.uint32)
-    for classifier in _CLASSIFIERS:
-        level = np.searchsorted(classifier.thresholds, _response(integral, classifier, num), side="right")
-        words = (words << np.uint32(2)) | _GRAY[level]
+    from sao_data.audio.kernels import prints
+
+    num = max(0, len(chroma) - len(_SMOOTHING) + 1)
+    integral = np.zeros((num + 1, _NUM_BANDS + 1))
+    prints.picture(chroma, _SMOOTHING, _FAINT, integral)
+    words = np.zeros(max(0, num - _MAX_WIDTH + 1), np.uint32)
+    prints.compare(integral, _TERMS, _LIMITS, _GRAY, words)
     return words
 
 
-def _response(integral: Doubles, classifier: _Classifier, num: int) -> Doubles:
-    """ln((1 + the energy in one half of the rectangle) / (1 + the energy in its other half))."""
+def _terms(number: int, classifier: _Classifier) -> list[tuple[int, ...]]:
+    """Its rectangles: where they lie, and how often they count in each of the halves that are compared."""
     kind, low, height, width, _ = classifier
-
-    def area(start: int, end: int, bottom: int, top: int) -> Doubles:
-        upper, lower = integral[:, low + top], integral[:, low + bottom]
-        return np.asarray((upper - lower)[end : end + num] - (upper - lower)[start : start + num])
-
-    whole = area(0, width, 0, height)
-    if kind == 0:
-        part, rest = whole, np.zeros(num)
-    elif kind == 1:
-        part, rest = area(0, width, height // 2, height), area(0, width, 0, height // 2)
-    elif kind == 2:
-        part, rest = area(width // 2, width, 0, height), area(0, width // 2, 0, height)
-    elif kind == 3:
-        half, middle = width // 2, height // 2
-        part = area(0, half, middle, height) + area(half, width, 0, middle)
-        rest = area(0, half, 0, middle) + area(half, width, middle, height)
-    elif kind == 4:
-        part = area(0, width, height // 3, 2 * (height // 3))
-        rest = whole - part
-    else:
-        part = area(width // 3, 2 * (width // 3), 0, height)
-        rest = whole - part
-    return np.asarray(np.log1p(part) - np.log1p(rest))
+    half, middle, high, wide = width // 2, height // 2, height // 3, width // 3
+    whole = (0, width, 0, height, 0, 1)
+    rectangles = {
+        0: [(0, width, 0, height, 1, 0)],
+        1: [(0, width, middle, height, 1, 0), (0, width, 0, middle, 0, 1)],
+        2: [(half, width, 0, height, 1, 0), (0, half, 0, height, 0, 1)],
+        3: [
+            (0, half, middle, height, 1, 0),
+            (half, width, 0, middle, 1, 0),
+            (0, half, 0, middle, 0, 1),
+            (half, width, middle, height, 0, 1),
+        ],
+        4: [whole, (0, width, high, 2 * high, 1, -1)],
+        5: [whole, (wide, 2 * wide, 0, height, 1, -1)],
+    }[kind]
+    return [(number, a, b, low + c, low + d, one, other) for a, b, c, d, one, other in rectangles]
 
 
 def _from_base64(text: str) -> bytes:
@@ -288,9 +266,10 @@ def _from_gaps(gaps: npt.NDArray[np.int64], ends: npt.NDArray[np.int64]) -> Word
     return np.bitwise_xor.accumulate(words)
 
 
-_LOW_PASS = _low_pass()
+_TAPS = _low_pass()
 # Hamming's, symmetric; 1/32,767 is Chromaprint's full scale.
-_WINDOW = np.hamming(_FRAME) / 32_767
+_WINDOW = (np.hamming(_FRAME) / 32_767).astype(np.float32)
 _BINS = slice(round(_LOWEST * _FRAME / 11_025), round(_HIGHEST * _FRAME / 11_025))
 _NOTES = np.floor(_NUM_BANDS * (np.log2(np.arange(_FRAME)[_BINS] * 11_025 / _FRAME / _BASE) % 1)).astype(int)
-_SEMITONES = np.eye(_NUM_BANDS)[_NOTES]
+_TERMS = np.array([term for n, item in enumerate(_CLASSIFIERS) for term in _terms(n, item)])
+_LIMITS = np.exp(np.array([item.thresholds for item in _CLASSIFIERS]))

@@ -7,6 +7,7 @@ network.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from typing import Literal, Protocol
 
@@ -21,6 +22,9 @@ from sao_data.audio.containers.frames import Floats, floats
 from sao_data.audio.containers.guarded import Guarded
 from sao_data.audio.containers.sniff import DEMUXERS, EXACT_DURATION
 from sao_data.audio.rejected import AudioRejected, Reason
+
+_READ_IN_BITS = ("mp3", "ogg")
+_MOST_COPIED, _PART = 1 << 25, 1 << 20  # bytes
 
 BLOCK_FRAMES = 65_536  # frames per block: 27 MB over imports for a stereo file of any length
 
@@ -79,7 +83,7 @@ class SoundFileDecoder:
     def __init__(self, file: Guarded, container: str = "") -> None:
         file.seek(0)
         try:
-            self._sound = soundfile.SoundFile(file)
+            self._sound = soundfile.SoundFile(_readable(file, container))
         except soundfile.LibsndfileError as error:
             raise CannotOpen(error.error_string.rstrip(".")) from error
         subtype = self._sound.subtype
@@ -113,6 +117,18 @@ class SoundFileDecoder:
                 if not len(block):
                     return
                 yield block * np.float32(1 / 32_768) if self._is_16_bit else block
+
+
+def _readable(file: Guarded, container: str) -> Guarded | int:
+    """What libsndfile is given: of formats that it reads by a few hundred bytes a copy in memory, if the file
+    is not large, so that it need not ask us for each; SoundFile closes it."""
+    if container not in _READ_IN_BITS or file.size() > _MOST_COPIED:
+        return file
+    copy = os.memfd_create("audio")
+    while part := file.read(_PART):
+        os.write(copy, part)
+    os.lseek(copy, 0, os.SEEK_SET)
+    return copy
 
 
 class PyAVDecoder:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sao_data.audio.containers.guarded import Guarded
@@ -103,9 +104,15 @@ def scan(file: Guarded) -> Scan:
     return Scan(num_frames=num_frames, rates=tuple(sorted(rates)), channels=tuple(sorted(channels)))
 
 
-def seek_points(file: Guarded) -> tuple[SeekPoint, ...]:
-    """Find the frames that hold seconds 0, 10, 20, … of a FLAC of fixed block size (libsndfile's are)."""
-    points: list[SeekPoint] = []
+def seek_points(file: Guarded, places: Sequence[int] = ()) -> tuple[SeekPoint, ...]:
+    """Find the frames that hold seconds 0, 10, 20, … of a FLAC of fixed block size (libsndfile's are).
+
+    `places`: where writes began. Each frame is a write of its own, so the frames wanted are known; should one
+    not be there, the whole file is looked through.
+    """
+    if places and (points := _points_among(file, places)):
+        return points
+    found: list[SeekPoint] = []
     block, number, target = 0, 0, 0
     for offset, data in file.find(_SYNC, start=_audio_offset(file), context=_MAX_HEADER):
         header = parse_header(data, 0)
@@ -114,9 +121,27 @@ def seek_points(file: Guarded) -> tuple[SeekPoint, ...]:
         block = block or header.num_frames
         start, number = number * block, number + 1
         if start <= target < start + header.num_frames:
-            points.append(SeekPoint(frame=start, byte=offset))
+            found.append(SeekPoint(frame=start, byte=offset))
             target += SEEK_FRAMES
-    return tuple(points)
+    return tuple(found)
+
+
+def _points_among(file: Guarded, places: Sequence[int]) -> tuple[SeekPoint, ...]:
+    """The same, where every place from the first frame on is a frame's; () if one is not."""
+    first = _audio_offset(file)
+    frames = sorted({place for place in places if place >= first})
+    found: list[SeekPoint] = []
+    block = 0
+    while not block or len(found) * SEEK_FRAMES // block < len(frames):
+        number = len(found) * SEEK_FRAMES // block if block else 0
+        header = parse_header(file.read_at(frames[number], _MAX_HEADER), 0) if frames else None
+        if header is None or header.is_variable or header.number != number:
+            return ()
+        block = block or header.num_frames
+        if number * block + header.num_frames <= len(found) * SEEK_FRAMES:
+            break  # a last frame that ends before the point
+        found.append(SeekPoint(frame=number * block, byte=frames[number]))
+    return tuple(found)
 
 
 def _audio_offset(file: Guarded) -> int:

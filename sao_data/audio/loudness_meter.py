@@ -13,17 +13,23 @@ import math
 import numpy as np
 import numpy.typing as npt
 import pyloudnorm
-from scipy.signal import sosfilt
 
-from sao_data.audio.measuring.true_peak import TruePeak
+from sao_data.audio.held import Held
+from sao_data.audio.kernels.weighting import HOP, NUM_LANES, count_silent, is_dual, weigh
+from sao_data.audio.measuring.true_peak import AROUND, TruePeak
 from sao_data.measures import Measures
 from sao_data.records import NUM_CHANNELS, SAMPLE_RATE
 
-_UNIT = 2 * SAMPLE_RATE  # frames measured at once, so that no sum depends on how the audio came in
-_BLOCK_SECONDS, _STEP = 0.4, 0.25  # gating blocks of 400 ms that overlap by 75 % (BS.1770-4, annex 1)
+ROOM = NUM_LANES * HOP  # frames, of which a whole number is measured at once
+_UNIT = 80 * HOP  # frames measured at once, so that no sum depends on how the audio came in: 8 s
+_BLOCK_HOPS, _SHORT_HOPS = (
+    4,
+    30,
+)  # gating blocks of 400 ms (BS.1770-4, annex 1), short-term ones of 3 s, by 0.1 s
 _ABSOLUTE_GATE, _RELATIVE_GATE, _OFFSET = -70.0, -10.0, -0.691  # LKFS, LU, LKFS (BS.1770-4 eq. 2, 4-7)
-_SHORT_TERM, _RANGE_GATE, _RANGE_PERCENTILES = 3.0, -20.0, (10, 95)  # s, LU, % (EBU Tech 3342, 2 and 3)
+_RANGE_GATE, _RANGE_PERCENTILES = -20.0, (10, 95)  # LU, % (EBU Tech 3342, 2 and 3)
 _SILENCE_FRAMES = SAMPLE_RATE // 100  # 10 ms
+_PEAK_FRAMES = 2 * SAMPLE_RATE  # among which the largest maxima are looked at for the true peak
 _SILENCE_PEAK = 32  # 16-bit steps; -60 dBFS is 32.77 of 32,768
 
 Pcm = npt.NDArray[np.int16]
@@ -34,84 +40,68 @@ class Meter:
     """Measures one stretch of audio: `feed` it in blocks of any size, then `finish` once."""
 
     def __init__(self) -> None:
-        self._held: list[Pcm] = []
-        self._num_held = 0
-        self._loudness = _Loudness()
-        self._peak = 0
+        self._held = Held(HOP, _UNIT)
+        self._loudness = LoudnessHops()
         self._true_peak = TruePeak()
-        self._num_silent = self._num_blocks = 0
+        self._counts = np.zeros(3, np.int64)  # largest sample, blocks of 10 ms, silent ones
 
     def feed(self, pcm: Pcm) -> None:
         """Take the next (frames, 2) samples."""
-        self._held.append(pcm)
-        self._num_held += len(pcm)
-        if self._num_held < _UNIT:
-            return
-        held = np.concatenate(self._held)
-        for start in range(0, len(held) - _UNIT + 1, _UNIT):
-            self._measure(held[start : start + _UNIT])
-        self._held = [held[len(held) - len(held) % _UNIT :]]
-        self._num_held = len(self._held[0])
+        for unit in self._held.push(pcm):
+            self._measure(unit, _UNIT)
 
     def finish(self) -> Measures:
         """The measures of everything fed, rounded as records.Measures says."""
-        if self._num_held:
-            self._measure(np.concatenate(self._held))
+        num_frames = self._held.num_held
+        if num_frames:
+            self._measure(self._held.rest(-(-num_frames // ROOM) * ROOM), num_frames)
+        peak, num_blocks, num_silent = (int(number) for number in self._counts)
         return Measures(
             lufs=_decibel(self._loudness.integrated()),
             loudness_range=_decibel(self._loudness.range()),
-            peak_dbfs=_decibel(20 * math.log10(self._peak / 32_768)) if self._peak else None,
+            peak_dbfs=_decibel(20 * math.log10(peak / 32_768)) if peak else None,
             true_peak_dbfs=self._true_peak.decibels(),
-            silence_share=round(self._num_silent / self._num_blocks, 3) if self._num_blocks else 0.0,
+            silence_share=round(num_silent / num_blocks, 3) if num_blocks else 0.0,
         )
 
-    def _measure(self, pcm: Pcm) -> None:
-        wide = np.abs(pcm.astype(np.int32))  # abs(-32768) does not fit 16 bits
-        peaks = np.maximum(wide[:, 0], wide[:, 1])
-        blocks = np.maximum.reduceat(peaks, np.arange(0, len(peaks), _SILENCE_FRAMES))
-        self._num_blocks += len(blocks)
-        self._num_silent += int(np.count_nonzero(blocks <= _SILENCE_PEAK))
-        self._peak = max(self._peak, int(blocks.max()))
-        self._true_peak.feed(pcm)
-        self._loudness.feed(pcm.T / 32_768.0)
+    def _measure(self, unit: Pcm, num_frames: int) -> None:
+        """Take frames behind a hop of what came before."""
+        end = HOP + num_frames
+        count_silent(unit[HOP:end].reshape(-1), NUM_CHANNELS * _SILENCE_FRAMES, _SILENCE_PEAK, self._counts)
+        for start in range(HOP, end, _PEAK_FRAMES):
+            self._true_peak.look(unit[start - AROUND : min(start + _PEAK_FRAMES, end)])
+        self._loudness.feed(unit, num_frames)
 
 
-class _Loudness:
-    """Energy of the K-weighted signal between the edges of gating blocks; gating happens at the end."""
+class LoudnessHops:
+    """Energy of the K-weighted signal in each tenth of a second; gating happens at the end."""
 
     def __init__(self) -> None:
-        filters = pyloudnorm.Meter(SAMPLE_RATE)._filters.values()  # high shelf, then high pass
-        self._sections = np.array([[*stage.b, *stage.a] for stage in filters])
-        self._state = np.zeros((len(self._sections), NUM_CHANNELS, 2))
-        self._num_frames = 0
-        self._starts: list[npt.NDArray[np.int64]] = []
-        self._energies: list[Doubles] = []
+        self.num_frames = 0
+        self._energies: list[Doubles] = []  # of hops, the last possibly begun only
 
-    def feed(self, audio: Doubles) -> None:
-        """Take (2, frames) samples; full scale is 1."""
-        weighted, self._state = sosfilt(self._sections, audio, axis=1, zi=self._state)
-        end = self._num_frames + audio.shape[1]
-        step = _BLOCK_SECONDS * _STEP * SAMPLE_RATE
-        lower, upper = _block_edges(np.arange(int(self._num_frames / step) - 5, int(end / step) + 5))
-        edges = np.unique(np.concatenate([[self._num_frames], lower, upper]))
-        edges = edges[(edges >= self._num_frames) & (edges < end)]
-        energy = np.add.reduceat(np.square(weighted), edges - self._num_frames, axis=1).sum(axis=0)
-        self._starts.append(edges)
-        self._energies.append(energy)
-        self._num_frames = end
+    def feed(self, unit: Pcm, num_frames: int) -> None:
+        """Take frames behind a hop of what came before, filled up to `ROOM`; a part of a hop ends it."""
+        samples, num_hops, rest = unit.reshape(-1), -(-num_frames // HOP), num_frames % HOP
+        num_channels = 1 if is_dual(samples) else NUM_CHANNELS
+        num_segments = NUM_LANES // num_channels
+        length = -(-num_hops // num_segments)  # hops of a segment
+        segments = length * HOP * NUM_CHANNELS * np.arange(num_segments)
+        firsts = (segments[:, None] + np.arange(num_channels)).reshape(-1).astype(np.uint64)
+        energies = np.empty((2, length, NUM_LANES))
+        weigh(samples, firsts, length, rest, _FILTERS, energies)
+        part, whole = energies.reshape(2, length, num_segments, num_channels).sum(axis=3).transpose(0, 2, 1)
+        hops = whole.reshape(-1)[:num_hops]
+        if rest:
+            hops[-1] = part.reshape(-1)[num_hops - 1]
+        self._energies.append(hops * (_SCALE * NUM_CHANNELS / num_channels))
+        self.num_frames += num_frames
 
     def range(self) -> float | None:
         """Loudness range in LU (EBU Tech 3342); None if silent or shorter than 3 s."""
-        num_blocks = 1 + int((self._num_frames / SAMPLE_RATE - _SHORT_TERM) / (_BLOCK_SECONDS * _STEP) + 1e-9)
-        if self._num_frames < _SHORT_TERM * SAMPLE_RATE:
+        if self.num_frames < _SHORT_HOPS * HOP:
             return None
-        starts, energies = np.concatenate(self._starts), np.concatenate(self._energies)
-        lower = _block_edges(np.arange(num_blocks))[0]
-        sums = np.concatenate([[0.0], np.cumsum(energies)])
-        first, last = (
-            np.searchsorted(starts, at) for at in (lower, lower + round(_SHORT_TERM * SAMPLE_RATE))
-        )
-        power = np.maximum(sums[last] - sums[first], 0) / (_SHORT_TERM * SAMPLE_RATE)
+        power = self._power(_SHORT_HOPS, self.num_frames // HOP - _SHORT_HOPS + 1)
         power = power[power > 10 ** ((_ABSOLUTE_GATE - _OFFSET) / 10)]
         if not len(power):
             return None
@@ -121,23 +111,18 @@ class _Loudness:
 
     def integrated(self) -> float | None:
         """Gated loudness in LUFS; None if silent or shorter than a block."""
-        if self._num_frames < _BLOCK_SECONDS * SAMPLE_RATE:
+        if self.num_frames < _BLOCK_HOPS * HOP:
             return None
-        starts, energies = np.concatenate(self._starts), np.concatenate(self._energies)
         # pyloudnorm rounds the number of blocks: the last may reach beyond the end, which adds nothing.
-        seconds = self._num_frames / SAMPLE_RATE
-        num_blocks = int(np.round((seconds - _BLOCK_SECONDS) / (_BLOCK_SECONDS * _STEP)) + 1)
-        lower, upper = _block_edges(np.arange(num_blocks))
-        first, last = np.searchsorted(starts, lower), np.searchsorted(starts, upper)
-        power = np.array([energies[i:j].sum() for i, j in zip(first, last, strict=True)])
-        return _gated(power / (_BLOCK_SECONDS * SAMPLE_RATE))
+        # It does so in floating point, where half a block is not always half.
+        num_blocks = int(np.round((self.num_frames / SAMPLE_RATE - 0.4) / (0.4 * 0.25)) + 1)
+        return _gated(self._power(_BLOCK_HOPS, num_blocks))
 
-
-def _block_edges(index: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """First frame and end of gating blocks, in floating point and cut off exactly as pyloudnorm does."""
-    lower = (_BLOCK_SECONDS * (index * _STEP) * SAMPLE_RATE).astype(np.int64)
-    upper = (_BLOCK_SECONDS * (index * _STEP + 1) * SAMPLE_RATE).astype(np.int64)
-    return lower, upper
+    def _power(self, width: int, num: int) -> Doubles:
+        """Mean power of so many hops from each of the first `num` on."""
+        energies = np.concatenate([*self._energies, np.zeros(width)])
+        windows = np.lib.stride_tricks.sliding_window_view(energies, width)[:num]
+        return np.asarray(windows.sum(axis=1) / (width * HOP))
 
 
 def _gated(power: Doubles) -> float | None:
@@ -152,5 +137,16 @@ def _gated(power: Doubles) -> float | None:
     return _OFFSET + 10 * math.log10(kept.mean()) if len(kept) else None
 
 
+def _filters() -> tuple[Doubles, float]:
+    """pyloudnorm's high shelf and high pass as `weigh` takes them; what brings its energy to full scale 1."""
+    shelf, high_pass = pyloudnorm.Meter(SAMPLE_RATE)._filters.values()
+    assert np.allclose(high_pass.b / high_pass.b[0], (1, -2, 1), rtol=1e-12), high_pass.b
+    filters = np.array([*shelf.b, *shelf.a[1:], *high_pass.a[1:]])
+    return filters, float(high_pass.b[0] / 32_768) ** 2
+
+
 def _decibel(value: float | None) -> float | None:
     return None if value is None else round(value, 2) + 0.0  # + 0.0: no -0.0
+
+
+_FILTERS, _SCALE = _filters()

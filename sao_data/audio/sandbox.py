@@ -32,7 +32,8 @@ CLIP_NAMES = "clip-{:04d}.flac"  # in the spool folder
 
 _CHILD = "sao_data.audio.sandbox_worker"
 _CRASHES = (signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL)
-_INHERITED = ("PATH", "LD_LIBRARY_PATH", "LANG", "LC_ALL", "TMPDIR")  # no tokens, no proxies
+# No tokens, no proxies. The last says where numba keeps what it compiled, if not beside the source.
+_INHERITED = ("PATH", "LD_LIBRARY_PATH", "LANG", "LC_ALL", "TMPDIR", "NUMBA_CACHE_DIR")
 _ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
 _POLL_SECONDS = 0.5
 _TICKS = os.sysconf("SC_CLK_TCK")  # per CPU second, in /proc/PID/stat

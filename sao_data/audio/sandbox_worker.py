@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import ctypes
 import dataclasses
+import gc
+import io
 import json
 import os
 import resource
@@ -13,7 +15,7 @@ import signal
 import sys
 import traceback
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from sao_data.audio import AudioConfig, AudioRejected, changes, chromaprint, convert, sinks
 from sao_data.audio.containers import embedded
@@ -23,6 +25,7 @@ from sao_data.audio.segments import Cut
 from sao_data.embedded_tag import EmbeddedTag
 
 _PR_SET_PDEATHSIG = 1  # prctl(2)
+_READ_AHEAD, _SHORT = 1 << 17, 1 << 22  # bytes
 
 
 def main() -> None:
@@ -35,6 +38,7 @@ def main() -> None:
     settings = json.loads(sys.stdin.readline())
     config, cut = AudioConfig(**settings["audio"]), Cut(**settings["cut"])
     _limit_memory(config.max_memory_bytes)
+    gc.freeze()  # what has been imported stays: nobody needs to look through it again and again
     _say(answers, {"ready": True})
     os.dup2(devnull, 2)
     for line in sys.stdin:
@@ -44,7 +48,7 @@ def main() -> None:
 def answer(job: dict[str, str], config: AudioConfig, cut: Cut) -> dict[str, Any]:
     """Do one job; every outcome is an answer."""
     try:
-        return {"ok": dataclasses.asdict(_do(job, config, cut))}
+        return {"ok": _do(job, config, cut)}
     except AudioRejected as error:
         return {"rejected": [error.reason, error.detail]}
     except MemoryError:
@@ -65,7 +69,7 @@ def answer(job: dict[str, str], config: AudioConfig, cut: Cut) -> dict[str, Any]
 
 
 def _do(job: dict[str, str], config: AudioConfig, cut: Cut) -> Normalised | Probe:
-    with Path(job["path"]).open("rb") as file:
+    with _opened(Path(job["path"])) as file:
         if job["job"] == "probe":
             return _probe(*convert.normalise(file, config, sinks.MeterSink))
         folder = Path(job["spool"])
@@ -75,6 +79,15 @@ def _do(job: dict[str, str], config: AudioConfig, cut: Cut) -> Normalised | Prob
         clips.finish()
         tags = _tags(Guarded(file), source.container)
     return dataclasses.replace(_normalised(source, clips, cut), tags=tags)
+
+
+def _opened(path: Path) -> BinaryIO:
+    """A file to decode. A short one is read at once, since decoders ask for it in many small parts."""
+    file = path.open("rb", buffering=_READ_AHEAD)
+    if os.fstat(file.fileno()).st_size > _SHORT:
+        return file
+    with file:
+        return io.BytesIO(file.read())
 
 
 def _tags(file: Guarded, container: str) -> tuple[EmbeddedTag, ...]:
@@ -118,8 +131,15 @@ def _normalised(source: convert.Decoded, sink: sinks.ClipSink, cut: Cut) -> Norm
 
 
 def _say(answers: Any, message: dict[str, Any]) -> None:
-    answers.write(json.dumps(message, default=str) + "\n")
+    answers.write(json.dumps(message, default=_plain) + "\n")
     answers.flush()
+
+
+def _plain(value: Any) -> Any:
+    """A record as JSON has it, and the path of a clip."""
+    if dataclasses.is_dataclass(value):
+        return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+    return str(value)
 
 
 def _die_with_parent(parent: int) -> None:

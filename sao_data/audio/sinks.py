@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import hashlib
+from io import BufferedRandom, FileIO
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 import soundfile
 
 from sao_data.audio import flac
 from sao_data.audio.chromaprint import Fingerprinter
-from sao_data.audio.containers.guarded import Guarded
+from sao_data.audio.containers.guarded import Written
 from sao_data.audio.loudness_meter import Meter
 from sao_data.audio.sandbox import CLIP_NAMES, StoredClip
 from sao_data.audio.segments import Cut
 from sao_data.audio.stereo import Pcm
 from sao_data.records import NUM_CHANNELS, SAMPLE_RATE
 
+_BUFFER = 1 << 17  # bytes written at once
 _ZEROS = np.zeros((SAMPLE_RATE, NUM_CHANNELS), np.int16)
 
 
@@ -85,8 +86,8 @@ class ClipSink:
             self._store(zeros)
 
     def _store(self, pcm: Pcm) -> None:
-        self.sha256.update(pcm.astype("<i2", copy=False).tobytes())
-        self.fingerprinter.add(pcm.astype(np.float32) / np.float32(32_768))
+        self.sha256.update(pcm.astype("<i2", copy=False).data)
+        self.fingerprinter.add(pcm)
         while len(pcm):
             if self._encoder is None:
                 self._encoder = _Encoder(self._folder, len(self.clips), self.num_frames, self._compression)
@@ -112,8 +113,8 @@ class _Encoder:
         self._start_frame = start_frame
         self._meter = Meter()
         self._path = folder / CLIP_NAMES.format(number)
-        self._file: BinaryIO = self._path.open("w+b")
-        self._guarded = Guarded(self._file)
+        self._file = BufferedRandom(FileIO(self._path, "w+"), _BUFFER)
+        self._guarded = Written(self._file)
         self._flac = soundfile.SoundFile(
             self._guarded,
             "w",
@@ -145,10 +146,11 @@ class _Encoder:
         with self._file:
             self._file.flush()
             self._guarded.check()
-            points = flac.seek_points(self._guarded)
-            num_bytes = self._guarded.size()
-            sha256 = self._sha256()
+            points = flac.seek_points(self._guarded, self._guarded.places)
             self._guarded.check()
+            num_bytes = self._file.seek(0, 2)
+            self._file.seek(0)
+            sha256 = hashlib.file_digest(self._file, "sha256").hexdigest()
         return StoredClip(
             number=self._number,
             start_frame=self._start_frame,
@@ -159,10 +161,3 @@ class _Encoder:
             measures=self._meter.finish(),
             seek_points=points,
         )
-
-    def _sha256(self) -> str:
-        digest = hashlib.sha256()
-        self._file.seek(0)
-        while part := self._guarded.read(1 << 20):
-            digest.update(part)
-        return digest.hexdigest()

@@ -11,13 +11,15 @@ import numpy.typing as npt
 import soxr
 
 from sao_data.audio.channels import PLAIN, Front
+from sao_data.audio.kernels.samples import to_pcm
 from sao_data.audio.rejected import AudioRejected
 from sao_data.records import NUM_CHANNELS, SAMPLE_RATE
 
 Floats = npt.NDArray[np.float32]
 Pcm = npt.NDArray[np.int16]  # (frames, 2), 44.1 kHz
 
-_FULL_SCALE = 32_768  # 16-bit PCM is x / 32768: 16-bit sources at 44.1 kHz pass through bit for bit
+# 16-bit PCM is x / 32768: 16-bit sources at 44.1 kHz pass through bit for bit.
+_NOT_FINITE = int(np.float32(2.0**113).view(np.int32))  # bits of what times 32,768 is infinite; NaN has more
 
 
 class Stereo:
@@ -49,19 +51,12 @@ class Stereo:
         )
 
     def _round(self, block: Floats) -> Pcm:
-        if not len(block):
-            return np.empty((0, NUM_CHANNELS), np.int16)
-        with np.errstate(over="ignore", invalid="ignore"):
-            scaled = block * np.float32(_FULL_SCALE)
-        peak = max(float(scaled.max()), -float(scaled.min()))
-        if not np.isfinite(peak):  # NaN and infinity come through max and min, and through the resampler
+        pcm = np.empty((len(block), NUM_CHANNELS), np.int16)
+        flat, beyond = block.reshape(-1), np.zeros(1, np.int64)
+        if to_pcm(flat, flat.view(np.int32), pcm.reshape(-1), beyond) >= _NOT_FINITE:
+            # NaN and infinity come through the resampler
             raise AudioRejected("non_finite", f"NaN or infinity near {self.num_frames / SAMPLE_RATE:.1f} s")
-        np.rint(scaled, out=scaled)
-        if peak >= _FULL_SCALE - 0.5:
-            # +32768 itself is one step off: that is rounding, not clipping.
-            num_beyond = int(np.count_nonzero(np.abs(scaled) > _FULL_SCALE))
-            self.num_clipped += num_beyond * (NUM_CHANNELS // self._num_kept)
-            np.clip(scaled, -_FULL_SCALE, _FULL_SCALE - 1, out=scaled)
-        pcm = scaled.astype(np.int16)
+        # +32768 itself is one step off: that is rounding, not clipping.
+        self.num_clipped += int(beyond[0])
         self.num_frames += len(pcm)
-        return pcm if self._num_kept == NUM_CHANNELS else np.repeat(pcm, NUM_CHANNELS, axis=1)
+        return pcm

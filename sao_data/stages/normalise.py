@@ -27,7 +27,8 @@ from sao_data.stages.flac_reuse import FlacFinder, clips_of
 from sao_data.stages.listing import LIST, Listed
 from sao_data.stages.originals import Originals, opened
 
-_TOOLS = ("soundfile", "av", "soxr", "numpy", "scipy", "pyloudnorm")  # another version may give other bytes
+# Another version of these may give other bytes, or other last digits.
+_TOOLS = ("soundfile", "av", "soxr", "numpy", "numba", "scipy", "pyloudnorm")
 _version = functools.cache(version)  # each bucket asks anew, and reading it parses a file
 
 
@@ -40,7 +41,7 @@ class Normalise:
     cut: Cut
 
     name: ClassVar[str] = "normalise"
-    version: ClassVar[int] = 4
+    version: ClassVar[int] = 5
     row: ClassVar[type] = Clip
     inputs: ClassVar[tuple[str, ...]] = (LIST, "fetch")
     has_blob: ClassVar[bool] = True

@@ -195,6 +195,7 @@ OTHERS: list[tuple[Callable[[], bytes], dict[str, str]]] = [
     (lambda: mp3_bytes(AUDIO) + b"TAG" + bytes(30) + b"Ada".ljust(95, b"\0"), {"author": "Ada"}),
     (lambda: wav_bytes(AUDIO) + chunk(b"_PMX", XMP), XMP_SAID),
     (lambda: wav_bytes(AUDIO) + chunk(b"_PMX", b"<x:xmpmeta>" + b"<dc:rights>" * 50_000), {}),
+    (lambda: wav_bytes(AUDIO) + chunk(b"_PMX", b'<rdf:RDF dc:rights="" dc:creator="A">'), {"author": "A"}),
 ]  # fmt: skip
 
 

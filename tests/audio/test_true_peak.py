@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
 import numpy as np
 import pytest
 import soxr
@@ -9,7 +14,9 @@ import soxr
 from sao_data.audio.loudness_meter import Meter
 from sao_data.audio.measuring.true_peak import TruePeak
 from sao_data.measures import Measures
-from tests.made import RATE, Floats, clipped, noise, silence, to_pcm, tone
+from tests.made import RATE, Floats, clipped, noise, silence, to_pcm, tone, wav_bytes
+
+FFMPEG = shutil.which("ffmpeg")
 
 
 def true_peak(audio: Floats, size: int = 88_200) -> float | None:
@@ -75,3 +82,23 @@ def test_loudness_range_needs_three_seconds_of_sound() -> None:
     assert measured(tone(seconds=2.9)).loudness_range is None
     assert measured(tone(seconds=3)).loudness_range == 0.0
     assert measured(silence(5)).loudness_range is None
+
+
+@pytest.mark.skipif(FFMPEG is None, reason="needs ffmpeg, which is not here")
+@pytest.mark.parametrize(
+    "audio",
+    [
+        soxr.resample(noise(1, seconds=2, rate=16_000, level=0.25), 16_000, RATE),
+        tone(5_000, 1.0, level=0.95),
+        clipped(997, seconds=0.3),
+    ],
+)
+def test_below_8_khz_it_is_what_ffmpeg_finds(audio: Floats, tmp_path: Path) -> None:
+    """FFmpeg takes the largest of four times as many samples: above that it stays too low."""
+    path = tmp_path / "made.wav"
+    path.write_bytes(wav_bytes(faded(audio)))
+    graph = "ebur128=peak=true:metadata=1,ametadata=print:file=-"
+    command = [str(FFMPEG), "-v", "error", "-i", str(path), "-af", graph, "-f", "null", "-"]
+    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    peaks = [float(number) for number in re.findall(r"true_peaks_ch\d=([\d.]+)", said)]
+    assert true_peak(faded(audio)) == pytest.approx(20 * np.log10(max(peaks)), abs=0.05)

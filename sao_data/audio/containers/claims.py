@@ -72,8 +72,8 @@ def _mpeg_claims(file: Guarded) -> Claims:
     """What a Xing header claims, what the bytes hold, and whether a second such header says that files were
     joined."""
     claims = _xing_claims(file)
-    tags = file.find(re.compile(rb"(Xing|Info)\x00\x00\x00[\x01-\x0f]"), context=8)
-    is_chained = sum(1 for _ in tags) > 1
+    patterns = (re.compile(name + rb"\x00\x00\x00[\x01-\x0f]") for name in (b"Xing", b"Info"))
+    is_chained = sum(1 for pattern in patterns for _ in file.find(pattern, context=8)) > 1
     return replace(claims, is_chained=is_chained, frames_present=mpeg.count_frames(file))
 
 

@@ -81,6 +81,12 @@ def count_frames(file: Guarded) -> int:
             base, window, at = base + at, file.read_at(base + at, _WINDOW), 0
         if at + 4 > len(window):
             return count * first.num_frames
+        if follows:
+            most = _WINDOW // 2 if len(window) == _WINDOW else len(window) - 3
+            num, at = _run(window, at, most, first, sizes)
+            if num:
+                count += num
+                continue
         length = _length(window, at, first, sizes)
         if length and (follows or _length(window, at + length, first, sizes)):
             count, at, follows = count + 1, at + length, True
@@ -114,8 +120,16 @@ def _sizes(first: MpegHeader) -> tuple[int, ...]:
     return tuple(header.num_bytes if header and header.kind == first.kind else 0 for header in headers)
 
 
+def _run(data: bytes, at: int, most: int, first: MpegHeader, sizes: tuple[int, ...]) -> tuple[int, int]:
+    """Frames of this kind that begin before `most`, one behind the other, and the offset behind them."""
+    second, num = first.kind[1], 0
+    while at < most and data[at] == 0xFF and data[at + 1] & 0xFE == second and (size := sizes[data[at + 2]]):
+        num, at = num + 1, at + size
+    return num, at
+
+
 def _length(data: bytes, at: int, first: MpegHeader, sizes: tuple[int, ...]) -> int:
-    """Bytes of the frame at an offset, 0 if there is none of this kind. Runs for every frame of a file."""
+    """Bytes of the frame at an offset, 0 if there is none of this kind."""
     if at + 3 > len(data) or data[at] != 0xFF or data[at + 1] & 0xFE != first.kind[1]:
         return 0
     return sizes[data[at + 2]]

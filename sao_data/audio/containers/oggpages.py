@@ -33,7 +33,7 @@ def scan(file: Guarded) -> Pages:
     """Walk all pages; junk between them is searched through."""
     num_pages = num_damaged = at = 0
     seen_data = is_chained = has_end = is_cut = False
-    while (found := next(iter(file.find(_CAPTURE, start=at, context=_HEADER)), None)) is not None:
+    while (found := _next(file, at)) is not None:
         at, header = found
         table = file.read_at(at + _HEADER, header[26]) if len(header) == _HEADER else b""
         body = file.read_at(at + _HEADER + len(table), sum(table))
@@ -58,6 +58,14 @@ def scan(file: Guarded) -> Pages:
         has_end=has_end,
         is_cut=is_cut,
     )
+
+
+def _next(file: Guarded, at: int) -> tuple[int, bytes] | None:
+    """Offset and header of the next page, which mostly begins where the last one ended."""
+    header = file.read_at(at, _HEADER)
+    if _CAPTURE.match(header):
+        return at, header
+    return next(file.find(_CAPTURE, start=at, context=_HEADER), None)
 
 
 def _is_sound(header: bytes, rest: bytes) -> bool:

@@ -23,7 +23,7 @@ _ASF_DESCRIPTION = bytes.fromhex("3326b2758e66cf11a6d900aa0062ce6c")
 _ASF_EXTENDED = bytes.fromhex("40a4d0d207e3d21197f000a0c95ea850")
 _LEVELS = (lengths.SEGMENT, 0x1254C367, 0x7373, 0x67C8)  # Segment, Tags, Tag, SimpleTag
 _NAME, _STRING = 0x45A3, 0x4487
-_XMP = re.compile(rb"<x:xmpmeta|<rdf:RDF")
+_XMP = (b"<x:xmpmeta", b"<rdf:RDF")
 _XMP_NAMES = "dc:rights|dc:creator|xmpRights:UsageTerms|xmpRights:WebStatement|cc:license"
 _XMP_FIELD = re.compile(rf'<({_XMP_NAMES})\b([^<>]{{0,999}})>|\b({_XMP_NAMES})="([^"<>]{{0,999}})"')
 _XMP_RESOURCE = re.compile(r'rdf:resource="([^"]*)"')
@@ -165,11 +165,12 @@ def xmp(file: Guarded) -> Iterator[Pair]:
     """An XMP packet in the first or last mebibyte, wherever the format keeps it."""
     for start in sorted({0, max(0, file.size() - MOST_BYTES)}):
         data = file.read_at(start, MOST_BYTES)
-        found = _XMP.search(data)
+        found = [at for at in map(data.find, _XMP) if at >= 0]
         if found:
-            packet = data[found.start() : found.start() + (MOST_BYTES >> 2)].decode("utf-8", "replace")
+            packet = data[min(found) : min(found) + (MOST_BYTES >> 2)].decode("utf-8", "replace")
             for match in itertools.islice(_XMP_FIELD.finditer(packet), _MOST_FIELDS):
-                yield f"XMP {match[1] or match[3]}", html.unescape(match[4] or _xmp_text(packet, match))
+                text = _xmp_text(packet, match) if match[1] else match[4]
+                yield f"XMP {match[1] or match[3]}", html.unescape(text)
             return
 
 

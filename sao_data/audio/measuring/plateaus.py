@@ -17,9 +17,12 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from sao_data.audio.kernels.samples import crowd
+from sao_data.audio.kernels.shapes import times
+
 Wave = npt.NDArray[np.float32]  # one channel
 
-_PER_UNIT = 2_048  # histogram bins from 0 to full scale
+_PER_UNIT = 2_048  # histogram bins from 0 to full scale, as `crowd` has them
 _NUM_BINS = 2 * _PER_UNIT  # floats reach beyond full scale; what is beyond twice it is put into the last
 _NEAR = 0.5  # share of the largest sample from which on samples are looked at
 _LEAST = 2.0**-9  # full scale is 1: under -54 dBFS steps of 16 bits look like plateaus
@@ -41,9 +44,11 @@ class Extreme:
 
     def __init__(self, sign: int) -> None:
         self.peak = 0.0
-        self.stretches: list[tuple[float, Wave]] = []
+        self.stretches = np.empty((2 * _NUM_STRETCHES, _STRETCH + 1), np.float32)  # each ends in zeros
+        self._peaks: list[float] = []  # of the stretches
         self._sign = np.float32(sign)
         self._bins = np.zeros(_NUM_BINS, np.int64)
+        self._place = np.zeros(1, np.int64)  # of the largest sample of a unit
         self._top = 0.0  # the exact plateau, if there is one, and the samples on it
         self._num_top = 0
 
@@ -51,24 +56,28 @@ class Extreme:
         """Does a unit with this largest sample hold any that matter here?"""
         return peak >= max(_LEAST, _NEAR * self.peak)
 
-    def feed(self, values: Wave, wave: Wave, peak: float) -> None:
-        """Take the next samples of which some matter: `values` are those of this polarity, near the extreme;
-        `peak` is the largest."""
+    def feed(self, wave: Wave, peaks: Wave, peak: float) -> None:
+        """Take the next samples of which some matter; `peaks` are the largest of each run, `peak` of all."""
         self.peak = max(self.peak, peak)
-        values = values[values >= np.float32(_NEAR * self.peak)]
-        bins = np.minimum((values * np.float32(_PER_UNIT)).astype(np.int32), _NUM_BINS - 1)
-        self._bins += np.bincount(bins, minlength=_NUM_BINS)
         if peak > self._top + _EXACT:
             self._top, self._num_top = peak, 0
-        self._num_top += int(np.count_nonzero(values >= np.float32(self._top - _EXACT)))
-        self._keep(wave, int(wave.argmax() if self._sign > 0 else wave.argmin()), peak)
+        self._num_top += crowd(
+            wave,
+            self._sign,
+            peaks,
+            np.float32(_NEAR * self.peak),
+            np.float32(self._top - _EXACT),
+            self._bins,
+            self._place,
+        )
+        self._keep(wave, int(self._place[0]), peak)
 
     def num_clipped(self, num_frames: int, step: float) -> tuple[int, bool]:
         """Samples on a plateau, and whether it is exact; `step` is that of the quantiser."""
         if self.peak < max(_LEAST, 8 * step):
             return 0, False
-        kept = [wave for peak, wave in self.stretches if peak >= _NEAR * self.peak]
-        joined = np.concatenate([part for wave in kept for part in (wave, np.zeros(1, np.float32))])
+        near = [n for n, peak in enumerate(self._peaks) if peak >= _NEAR * self.peak]
+        joined = (self.kept() if len(near) == len(self._peaks) else self.stretches[near]).reshape(-1)
         exact = self._on_exact_plateau(joined, step)
         if exact:
             return exact, True
@@ -77,19 +86,27 @@ class Extreme:
         limits = zip(_BLURS, _FEWEST, strict=True)
         return max(self._on_blurred_plateau(*look, blur, fewest) for blur, fewest in limits), False
 
+    def kept(self) -> Wave:
+        """(stretches, frames)."""
+        return self.stretches[: len(self._peaks)]
+
     def _keep(self, wave: Wave, at: int, peak: float) -> None:
         first = max(0, min(at - _STRETCH // 2, len(wave) - _STRETCH))
-        self.stretches.append((peak, wave[first : first + _STRETCH] * self._sign))
-        if len(self.stretches) >= 2 * _NUM_STRETCHES:
-            self.stretches.sort(key=lambda stretch: -stretch[0])
-            del self.stretches[_NUM_STRETCHES:]
+        part, place = wave[first : first + _STRETCH], self.stretches[len(self._peaks)]
+        np.multiply(part, self._sign, out=place[: len(part)])
+        place[len(part) :] = 0
+        self._peaks.append(peak)
+        if len(self._peaks) == len(self.stretches):
+            order = sorted(range(len(self._peaks)), key=lambda n: -self._peaks[n])[:_NUM_STRETCHES]
+            self.stretches[:_NUM_STRETCHES] = self.stretches[order]
+            self._peaks = [self._peaks[n] for n in order]
 
     def _on_exact_plateau(self, joined: Wave, step: float) -> int:
         width = max(_EXACT, 0.75 * step)
         near = joined >= np.float32(self.peak - 8 * width)
         if np.count_nonzero(near) < _MIN_RUN + 1:
             return 0
-        inner, outer, _ = _times(joined, self._top - width, self._top - 4 * width)
+        inner, outer, _, _ = times(joined, self._top - width, self._top - 4 * width)
         flat = inner >= _MIN_RUN
         if not flat.any() or inner[flat].sum() < _CUT * outer[flat].sum():
             return 0
@@ -114,7 +131,8 @@ class Extreme:
         if not around[best] or num_on < max(_MIN_SHARE * num_frames, _MIN_CROWDED * near):
             return 0
         level = levels[best] / _PER_UNIT
-        inner, outer, ripples = _times(joined, level * (1 - blur), level * (1 - 4 * blur))
+        inner, outer, num_lows, num_highs = times(joined, level * (1 - blur), level * (1 - 4 * blur))
+        ripples = num_lows / max(1, num_highs)
         seen = outer >= _MIN_WIDE
         share = float(inner[seen].sum()) / max(float(outer[seen].sum()), 1e-9)
         is_cut = share > _CUT and ripples > _MIN_RIPPLES and len(inner) >= fewest
@@ -127,16 +145,12 @@ class Extremes:
     def __init__(self) -> None:
         self.up, self.down = Extreme(1), Extreme(-1)
 
-    def feed(self, wave: Wave, high: float, low: float) -> None:
-        """Take the next samples, with the largest and the smallest of them."""
-        peaks = ((self.up, high), (self.down, -low))
-        near = [(extreme, peak) for extreme, peak in peaks if extreme.is_near(peak)]
-        if not near:
-            return
-        limit = _NEAR * min(max(extreme.peak, peak) for extreme, peak in near)
-        values = wave[np.abs(wave) >= np.float32(limit)]
-        for extreme, peak in near:
-            extreme.feed(values if extreme is self.up else -values, wave, peak)
+    def feed(self, wave: Wave, peaks: Wave) -> None:
+        """Take the next samples; `peaks`: of each run the largest, and the smallest with its sign turned."""
+        for extreme, of_runs in ((self.up, peaks[0]), (self.down, peaks[1])):
+            peak = float(of_runs.max())
+            if extreme.is_near(peak):
+                extreme.feed(wave, of_runs, peak)
 
 
 def clipped_share(channels: list[Extremes], num_frames: int, step: float) -> float:
@@ -153,28 +167,8 @@ def _is_pulse(up: Extreme, down: Extreme) -> bool:
     """Does the channel jump between two levels, and zero, with nothing in between?"""
     num_between = num_all = 0
     for extreme, other in ((up, down), (down, up)):
-        for _, wave in extreme.stretches:
+        for wave in extreme.kept():
             for values, peak in ((wave, extreme.peak), (-wave, other.peak)):
                 num_all += int(np.count_nonzero(values > 0.05 * peak))
                 num_between += int(np.count_nonzero((values > 0.05 * peak) & (values < 0.9 * peak)))
     return num_between <= _MAX_BETWEEN * num_all
-
-
-def _times(
-    wave: Wave, inner: float, outer: float
-) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64], float]:
-    """For each stretch above `outer` that reaches `inner`: frames above each, straight lines drawn between
-    samples; and the lows above `inner` for each high there."""
-    here, there = wave[:-1].astype(np.float64), wave[1:].astype(np.float64)
-    high, length = np.maximum(here, there), np.abs(there - here) + 1e-12
-    near = np.clip((high - outer) / length, 0, 1)
-    at = np.clip((high - inner) / length, 0, 1)
-    edges = np.flatnonzero(np.diff(np.concatenate([[False], near > 0, [False]])))
-    sums = [np.concatenate([[0.0], np.cumsum(part)]) for part in (at, near)]
-    long, wide = (part[edges[1::2]] - part[edges[::2]] for part in sums)
-    reaches = long > 0
-    middle = wave[1:-1]
-    top = middle >= inner
-    num_lows = int(np.count_nonzero(top & (middle < wave[:-2]) & (middle < wave[2:])))
-    num_highs = int(np.count_nonzero(top & (middle > wave[:-2]) & (middle > wave[2:])))
-    return long[reaches], wide[reaches], num_lows / max(1, num_highs)

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sao_data.audio.channels import Front
+from sao_data.audio.kernels.samples import RUN, add_up, find_extremes, take
 from sao_data.audio.measuring.plateaus import Extremes, clipped_share
 from sao_data.audio.measuring.spectra import Planar, Spectra
 from sao_data.measures import SourceMeasures
@@ -24,8 +25,6 @@ _LEVEL_SECONDS = 0.05
 _QUIETEST = 0.05  # share of blocks
 _LOWEST, _PER_DECIBEL, _NUM_LEVELS = -150, 4, 4 * 180
 _DUAL_MONO = 1e-6  # power: -60 dB
-_CANCELLED = 0.01
-_ONES = np.ones(_UNIT, np.float32)
 _MOST_BALANCE = 99.99  # dB
 _NO_BITS = 0
 _LOSSLESS = frozenset(
@@ -37,7 +36,7 @@ class SourceMeter:
     """Measures the kept channels of one decode: `feed` it, then `finish` once."""
 
     def __init__(self, sample_rate: int, num_channels: int, front: Front, codec: str) -> None:
-        self._kept = list(front) if num_channels > 1 else [0]
+        self._kept = np.array(front if num_channels > 1 else (0,), np.int64)
         self._rate = sample_rate
         self._bits = 1 if codec.startswith("pcm_") or codec in _LOSSLESS else _NO_BITS
         self._held: list[Floats] = []
@@ -45,11 +44,10 @@ class SourceMeter:
         self._num_frames = 0
         self._is_finite = True
         self._first = self._last = -1  # frame with the first and the last visible sample
+        self._planar = np.empty((len(self._kept), _UNIT), np.float32)  # the unit being measured
         self._extremes = [Extremes() for _ in self._kept]
         self._spectra = Spectra(sample_rate, len(self._kept))
-        self._sums = np.zeros(len(self._kept))
-        self._products = np.zeros((len(self._kept), len(self._kept)))
-        self._side = 0.0
+        self._sums = np.zeros(6)  # of both channels; left squared, product, right squared, side squared
         self._levels = np.zeros(_NUM_LEVELS, np.int64)
 
     def feed(self, block: Floats) -> None:
@@ -73,35 +71,36 @@ class SourceMeter:
             self._measure(np.concatenate(self._held))
         num_frames = max(1, self._num_frames)
         step = 2.0 ** (1 - self._bits) if self._bits else 0.0
-        energy = [float(self._products[i, i]) for i in range(len(self._kept))]
-        both = 2 * sum(energy)  # of middle and side
+        *totals, left, _, right, side = (float(total) for total in self._sums)
+        both = 2 * (left + right)  # of middle and side
         end = self._num_frames - 1 - self._last if self._last >= 0 else self._num_frames
         return SourceMeasures(
             bits=self._bits,
             clipped_share=round(clipped_share(self._extremes, num_frames, step), 3),
-            dc=tuple(round(float(total) / num_frames, 4) + 0.0 for total in self._sums),
+            dc=tuple(round(total / num_frames, 4) + 0.0 for total in totals[: len(self._kept)]),
             bandwidth_hz=self._spectra.bandwidth(),
             noise_floor_dbfs=self._noise_floor(),
             silence_start=round((self._first if self._first >= 0 else num_frames) / self._rate, 3),
             silence_end=round(end / self._rate, 3),
-            balance_db=_balance(energy[0], energy[-1]),
+            balance_db=_balance(left, right),
             correlation=self._correlation(),
-            side_share=round(self._side / both, 3) if both else 0.0,
-            is_dual_mono=len(energy) == 2 and self._side <= _DUAL_MONO * (both - self._side),
+            side_share=round(side / both, 3) if both else 0.0,
+            is_dual_mono=len(self._kept) == 2 and side <= _DUAL_MONO * (both - side),
             delay_ms=round(1_000 * self._spectra.delay(), 2) + 0.0,
         )
 
     def _measure(self, block: Floats) -> None:
-        audio = np.ascontiguousarray(block[:, self._kept].T)
-        highs, lows = audio.max(axis=1), audio.min(axis=1)
-        self._is_finite = self._is_finite and bool(np.isfinite(highs).all() and np.isfinite(lows).all())
+        audio = self._planar if len(block) == _UNIT else np.empty((len(self._kept), len(block)), np.float32)
+        take(np.ascontiguousarray(block), self._kept, audio)
+        peaks = [_peaks(wave) for wave in audio]
+        self._is_finite = self._is_finite and bool(np.isfinite(peaks).all())
         if not self._is_finite:  # stereo.py rejects the file
             return
         start, self._num_frames = self._num_frames, self._num_frames + audio.shape[1]
         self._note_edges(audio, start)
         self._count_bits(audio)
-        for wave, high, low, extremes in zip(audio, highs, lows, self._extremes, strict=True):
-            extremes.feed(wave, float(high), float(low))
+        for wave, of_runs, extremes in zip(audio, peaks, self._extremes, strict=True):
+            extremes.feed(wave, of_runs)
         self._spectra.feed(audio, self._bits, is_first=start == 0)
         self._add(audio)
 
@@ -123,24 +122,8 @@ class SourceMeter:
             self._bits += 1
 
     def _add(self, audio: Planar) -> None:
-        before = self._products.copy()
-        self._sums += audio @ _ONES[: audio.shape[1]]
-        for i, j in ((0, 0), (0, 1), (1, 1))[: 3 if len(audio) == 2 else 1]:
-            self._products[i, j] += float(np.dot(audio[i], audio[j]))
-        if len(audio) == 2:
-            left, both, right = (self._products[i, j] - before[i, j] for i, j in ((0, 0), (0, 1), (1, 1)))
-            side = float(left + right - 2 * both)
-            if side < _CANCELLED * (left + right):  # too close to 0 for a difference of float32 sums
-                side = float(np.square(audio[0] - audio[1]).sum())
-            self._side += side
         size = max(1, round(_LEVEL_SECONDS * self._rate))
-        if audio.shape[1] < size:
-            return
-        cut = audio[:, : audio.shape[1] // size * size].reshape(len(audio), -1, size)
-        power = np.einsum("cbf,cbf->b", cut, cut) / np.float32(size * len(audio))
-        level = 10 * np.log10(power[power > 0].astype(np.float64))
-        bins = np.clip((level - _LOWEST) * _PER_DECIBEL, 0, _NUM_LEVELS - 1).astype(np.int64)
-        self._levels += np.bincount(bins, minlength=_NUM_LEVELS)
+        add_up(audio, size, self._sums, _LOWEST, _PER_DECIBEL, self._levels)
 
     def _noise_floor(self) -> float | None:
         total = int(self._levels.sum())
@@ -150,15 +133,23 @@ class SourceMeter:
         return round(_LOWEST + (place + 1) / _PER_DECIBEL, 2)
 
     def _correlation(self) -> float | None:
-        if len(self._sums) < 2 or not self._num_frames:
+        if len(self._kept) < 2 or not self._num_frames:
             return None
-        means = self._sums / self._num_frames
-        left, both, right = (
-            self._products[i, j] - self._num_frames * means[i] * means[j] for i, j in ((0, 0), (0, 1), (1, 1))
-        )
+        one, other, left, both, right, _ = self._sums
+        left -= one * one / self._num_frames
+        both -= one * other / self._num_frames
+        right -= other * other / self._num_frames
         if left <= 0 or right <= 0:
             return None
         return round(float(np.clip(both / math.sqrt(left * right), -1, 1)), 3) + 0.0
+
+
+def _peaks(wave: Floats) -> Planar:
+    """(2, runs): the largest samples, and the smallest with their sign turned; NaN or infinity if there are
+    any."""
+    found = np.empty((2, -(-len(wave) // RUN)), np.int32)
+    find_extremes(wave.view(np.int32), found)
+    return found.view(np.float32)
 
 
 def _balance(left: float, right: float) -> float:

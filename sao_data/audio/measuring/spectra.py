@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 import numpy.typing as npt
 from scipy import fft
+
+from sao_data.audio.kernels.shapes import cut, gather
 
 Planar = npt.NDArray[np.float32]  # (channels, frames)
 
@@ -29,8 +33,7 @@ class Spectra:
         self._frame = _FRAME
         while sample_rate > _FRAME_RATE * self._frame / _FRAME:
             self._frame *= 2
-        self._window = np.hanning(self._frame + 2)[1:-1].astype(np.float32)
-        self._window /= np.float32(np.sqrt(np.square(self._window).sum()))
+        self._window = _window(self._frame)
         self._num_spectra = 0  # with any sound
         self._num_active = np.zeros(_NUM_BANDS, np.int64)
         self._power = np.zeros((num_channels, self._frame // 2 + 1))
@@ -44,18 +47,11 @@ class Spectra:
                 return
             audio = np.pad(audio, ((0, 0), (0, self._frame - audio.shape[1])))
         hop = _DENSE if is_first else _SPARSE
-        starts = range(0, audio.shape[1] - self._frame + 1, hop)
-        frames = np.stack([audio[:, start : start + self._frame] for start in starts], axis=1)
-        spectra = fft.rfft(frames * self._window, axis=2)
-        power = np.square(spectra.real) + np.square(spectra.imag)
-        bands = power[:, :, :-1].reshape(*power.shape[:2], _NUM_BANDS, -1).mean(axis=3)
+        frames = np.empty((len(audio), (audio.shape[1] - self._frame) // hop + 1, self._frame), np.float32)
+        cut(audio, hop, self._window, frames)
         self._floor = _ABOVE * (2.0 ** (1 - min(bits or _FEWEST_BITS, _FEWEST_BITS))) ** 2 / 12
-        active = (bands > self._floor).any(axis=0)
-        self._num_active += active.sum(axis=0)
-        self._num_spectra += int(active.any(axis=1).sum())
-        self._power += power.sum(axis=1)
-        if len(audio) == 2:
-            self._cross += (spectra[0] * spectra[1].conj()).sum(axis=0)
+        spectra = fft.rfft(frames, axis=2)
+        self._num_spectra += gather(spectra, self._floor, self._num_active, self._power, self._cross)
 
     def bandwidth(self) -> int | None:
         """Hz up to which there is more than quantisation noise; None if there is none at all."""
@@ -77,3 +73,10 @@ class Spectra:
         best = int(found.argmax())
         is_delay = found[best] >= _MIN_LIKENESS and abs(lags[best]) >= _MIN_DELAY
         return float(lags[best]) / self._rate if is_delay else 0.0
+
+
+@functools.cache
+def _window(size: int) -> npt.NDArray[np.float32]:
+    """Hann's, of energy 1."""
+    window = np.hanning(size + 2)[1:-1].astype(np.float32)
+    return window / np.float32(np.sqrt(np.square(window).sum()))

@@ -18,6 +18,7 @@ _FULL_SCALE = 32_768.0
 _NEAR_FULL_SCALE = round(_FULL_SCALE * 10 ** (-3 / 20))  # lower peaks are no danger: clips reach this or not
 _LOWER = 0.7  # a wave reaches 3 dB above its samples at a quarter of the rate, and hardly more in sounds
 _HALF = 24  # samples to either side that the interpolation looks at
+AROUND = 2 * _HALF
 _TIMES = 4
 _MOST = 4_096  # maxima of a unit that are looked at, the largest first
 
@@ -40,23 +41,27 @@ class TruePeak:
     def __init__(self) -> None:
         self._peak = 0.0  # of samples, 16-bit steps
         self._true_peak = 0.0
-        self._end = np.zeros((2 * _HALF, 2), np.int16)
+        self._end = np.zeros((AROUND, 2), np.int16)
 
     def feed(self, pcm: Pcm) -> None:
         """Take the next (frames, 2) samples."""
-        joined = np.concatenate([self._end, pcm])
-        self._end = joined[len(joined) - 2 * _HALF :]
+        self.look(np.concatenate([self._end, pcm]))
+
+    def look(self, joined: Pcm) -> None:
+        """Take the next samples behind the `AROUND` that came before."""
+        self._end = joined[len(joined) - AROUND :].copy()
         self._measure(joined)
 
     def decibels(self) -> float | None:
         """The peak in dBFS (dBTP), 0.01 dB; None if no sample comes within 3 dB of full scale."""
-        self._measure(np.concatenate([self._end, np.zeros((2 * _HALF, 2), np.int16)]))
+        self._measure(np.concatenate([self._end, np.zeros((AROUND, 2), np.int16)]))
         if self._peak < _NEAR_FULL_SCALE:
             return None
         return round(20 * math.log10(max(self._true_peak, self._peak) / _FULL_SCALE), 2) + 0.0
 
     def _measure(self, joined: Pcm) -> None:
-        highest = max(int(joined.max()), -int(joined.min()))
+        flat = joined.reshape(-1)
+        highest = max(int(flat.max()), -int(flat.min()))
         self._peak = max(self._peak, float(highest))
         limit = max(_NEAR_FULL_SCALE, _LOWER * max(self._true_peak, self._peak))
         if highest < _NEAR_FULL_SCALE or highest < limit:

@@ -1,0 +1,1 @@
+"""Inner loops over samples, compiled by numba: each is one pass where arrays would need several."""
