@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
+from sao_data.audio.downmix import Downmix, UnknownLayout
 from sao_data.errors import UsageError
 
 
@@ -21,8 +23,11 @@ class AudioConfig:
     max_sample_rate: int = 768_000  # Hz, the fastest recorders sold
     max_channels: int = 64  # seventh-order ambisonics
     min_decoded_share: float = 0.95  # of frames declared and of packets; less is `truncated` or `corrupt`
-    # libFLAC level 4 of 8: 0.3 % larger than level 5 (music and mono), for 11 to 17 % less time; 3 has no mid/side
+    # libFLAC level 4 of 8: 0.3 % larger than level 5 (music, mono), for 11 to 17 % less time; 3: no mid/side
     flac_compression: float = 0.5
+    overshoot: Literal["gain", "clip"] = "gain"  # what rises above full scale: all turned down, or cut off
+    downmix: Downmix = "bs775"  # of more than two channels; "front" keeps left and right, as the paper's code
+    unknown_layout: UnknownLayout = "front"  # of more than two that nothing names: the first two, or none
     max_memory_bytes: int = 1 << 30  # address space that a decode may add to the idle child's
     max_cpu_seconds: int = 900  # a file; four hours of audio take about 80, so beyond this a decoder loops
     max_stall_seconds: int = 600  # without CPU time used: the machine's fault, no fact about the file
