@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
+
 from sao_data.audio.convert import Decoded
-from sao_data.records import NUM_CHANNELS, SAMPLE_RATE
+from sao_data.records import SAMPLE_RATE
 
 _CONTAINERS = {
     "wav": "WAV", "w64": "Wave64", "aiff": "AIFF", "ogg": "Ogg", "au": "AU", "caf": "CAF", "aac": "ADTS",
@@ -24,10 +26,12 @@ def sentences(source: Decoded, *, num_trimmed: int, num_clips: int, max_seconds:
     changes = [f"Converted from {_label(source)} to 16-bit FLAC.", *source.notes]
     if source.num_channels == 1:
         changes.append("Mono duplicated to stereo.")
-    if source.num_channels > NUM_CHANNELS:
-        changes.append(f"Left and right of {source.num_channels} channels kept.")
+    if source.mixed:
+        changes.append(source.mixed)
     if source.sample_rate != SAMPLE_RATE:
         changes.append(f"Resampled from {source.sample_rate} Hz to {SAMPLE_RATE} Hz.")
+    if source.gain < 1:
+        changes.append(f"Turned down by {-20 * math.log10(source.gain):.2f} dB: it rose above full scale.")
     if source.num_clipped:
         changes.append(f"{_count(source.num_clipped, 'sample')} beyond full scale clipped.")
     if num_trimmed:

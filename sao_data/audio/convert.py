@@ -13,8 +13,10 @@ from typing import BinaryIO, Generic, Literal, Protocol, TypeVar
 from sao_data.audio import decode, flac
 from sao_data.audio.containers import sniff
 from sao_data.audio.containers.around import num_behind, start_of
+from sao_data.audio.containers.channels import front
 from sao_data.audio.containers.claims import Claims, claims_of
 from sao_data.audio.containers.guarded import Guarded
+from sao_data.audio.downmix import Mix, mix_of
 from sao_data.audio.limits import AudioConfig
 from sao_data.audio.measuring.source_meter import SourceMeter
 from sao_data.audio.rejected import AudioRejected
@@ -26,6 +28,7 @@ _LOSSY_SLACK = 4_096  # frames
 _CLOCK_SLACK = 0.2  # s by which a container's own duration may exceed its audio: codec delay, coarse clocks
 _FREE_SAMPLES = 2 * 3_600 * 48_000  # an hour of stereo: whatever a file weighs, it may hold that much
 _NO_END = "The stream has no end page: it may have been cut off."
+_MOST = 32_767 / 32_768  # of full scale: the largest sample of 16 bits
 _ROUNDING = 0.999  # share of declared frames from which on a file counts as whole: durations are rounded
 
 
@@ -42,6 +45,8 @@ class Decoded:
     num_frames_out: int  # at 44.1 kHz
     num_clipped: int  # samples beyond full scale, clamped by the rounding to 16 bits
     measures: SourceMeasures
+    gain: float = 1.0  # by which all samples were multiplied, at most 1
+    mixed: str = ""  # what became of more than two channels, a sentence
     notes: tuple[str, ...] = ()  # what was repaired, one sentence each
 
 
@@ -71,6 +76,8 @@ def normalise(file: BinaryIO, config: AudioConfig, new_sink: Callable[[], S]) ->
         guarded.num_hidden = num_behind(guarded, container)
         job = _Job(guarded, container, claims_of(guarded, container), config, new_sink)
         attempt = job.best()
+        if attempt.stereo.num_clipped and config.overshoot == "gain":
+            attempt = job.turned_down(attempt)
         return job.judge(attempt), attempt.sink
     finally:
         guarded.check()  # a read error of the disk outranks every verdict that followed from it
@@ -79,6 +86,8 @@ def normalise(file: BinaryIO, config: AudioConfig, new_sink: Callable[[], S]) ->
 @dataclass(slots=True)
 class _Attempt(Generic[S]):
     decoder: decode.Decoder
+    mix: Mix
+    gain: float
     stereo: Stereo
     meter: SourceMeter
     sink: S
@@ -118,6 +127,14 @@ class _Job(Generic[S]):
                 raise AudioRejected("empty", "no decodable MPEG frame") from error
             raise AudioRejected(error.reason, f"{failure}pyav: {error}") from error
 
+    def turned_down(self, loud: _Attempt[S]) -> _Attempt[S]:
+        """The same decode once more, by as much lower as its highest sample was beyond full scale."""
+        loud.sink.discard()
+        again = {"soundfile": decode.SoundFileDecoder, "pyav": decode.PyAVDecoder}[loud.decoder.name]
+        attempt = self._run(again(self.file, self.container), _MOST / loud.stereo.peak)
+        assert not attempt.stereo.num_clipped, attempt.stereo.peak
+        return attempt
+
     def judge(self, attempt: _Attempt[S]) -> Decoded:
         """Facts about a finished attempt; AudioRejected if it is too little or too damaged."""
         decoder, num_frames = attempt.decoder, attempt.num_frames
@@ -146,6 +163,8 @@ class _Job(Generic[S]):
             num_frames=num_frames,
             num_frames_out=attempt.stereo.num_frames,
             num_clipped=attempt.stereo.num_clipped,
+            gain=attempt.gain,
+            mixed=attempt.mix.words,
             measures=attempt.meter.finish(),
             notes=tuple(notes),
         )
@@ -182,14 +201,16 @@ class _Job(Generic[S]):
         most_samples = _FREE_SAMPLES + self.config.max_samples_per_byte * self.file.size()
         return min(self.config.max_seconds * decoder.sample_rate, most_samples // decoder.num_channels)
 
-    def _run(self, decoder: decode.Decoder) -> _Attempt[S]:
+    def _run(self, decoder: decode.Decoder, gain: float = 1.0) -> _Attempt[S]:
         """Decode to the end or to the first error, converting on the way."""
         self._check_format(decoder)
         self._check_declared(decoder)
         most = self._most_frames(decoder)
-        stereo = Stereo(decoder.sample_rate, decoder.num_channels, decoder.front)
-        meter = SourceMeter(decoder.sample_rate, decoder.num_channels, decoder.front, decoder.codec)
-        attempt = _Attempt(decoder, stereo, meter, self.new_sink())
+        config, names = self.config, decoder.channels
+        mix = mix_of(names, decoder.num_channels, config.downmix, config.unknown_layout)
+        stereo = Stereo(decoder.sample_rate, mix, gain)
+        meter = SourceMeter(decoder.sample_rate, decoder.num_channels, front(names), decoder.codec)
+        attempt = _Attempt(decoder, mix, gain, stereo, meter, self.new_sink())
         for block in decoder.blocks():
             attempt.num_frames += len(block)
             if attempt.num_frames > most:

@@ -16,8 +16,8 @@ import av.logging
 import numpy as np
 import soundfile
 
-from sao_data.audio import channels
-from sao_data.audio.channels import Front
+from sao_data.audio.containers import channels
+from sao_data.audio.containers.channels import Channels
 from sao_data.audio.containers.frames import Floats, floats
 from sao_data.audio.containers.guarded import Guarded
 from sao_data.audio.containers.sniff import DEMUXERS, EXACT_DURATION
@@ -59,7 +59,7 @@ class Decoder(Protocol):
     codec: str
     sample_rate: int
     num_channels: int
-    front: Front  # which channels are left and right
+    channels: Channels  # what each one is; () = not known
     declared_frames: int | None  # what the library expects, possibly an estimate
     exact_frames: int | None  # the same where the container states it
     num_packets: int
@@ -97,7 +97,7 @@ class SoundFileDecoder:
             self._sound.close()
             raise CannotOpen(f"would decode Opus at {self.sample_rate} Hz")
         place = file.tell()
-        self.front = channels.by_file(file, container, self.codec, self.num_channels)
+        self.channels = channels.by_file(file, container, self.codec, self.num_channels)
         file.seek(place)
         self.declared_frames = self._sound.frames if self._sound.frames < _UNKNOWN_LENGTH else None
         self.error = ""
@@ -157,7 +157,7 @@ class PyAVDecoder:
         self.sample_rate = self._first.sample_rate if self._first else context.sample_rate
         self.num_channels = self._first.layout.nb_channels if self._first else context.layout.nb_channels
         layout = self._first.layout if self._first else context.layout
-        self.front = channels.by_name(tuple(channel.name for channel in layout.channels))
+        self.channels = channels.by_name(tuple(channel.name for channel in layout.channels))
         self.exact_frames = self._exact_frames(container)
         if self._first is None:  # nothing came: say why, and let no limit on a header's numbers answer first
             self._container.close()

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
+from sao_data.audio.downmix import Downmix, UnknownLayout
 from sao_data.errors import UsageError
 
 
@@ -23,6 +25,9 @@ class AudioConfig:
     min_decoded_share: float = 0.95  # of frames declared and of packets; less is `truncated` or `corrupt`
     # libFLAC level 4 of 8: on music and on mono 0.3 % larger than level 5, in 11 to 17 % less time
     flac_compression: float = 0.5
+    overshoot: Literal["gain", "clip"] = "gain"  # what rises above full scale: all turned down, or cut off
+    downmix: Downmix = "bs775"  # of more than two channels; "front" keeps left and right, as the paper's code
+    unknown_layout: UnknownLayout = "front"  # of more than two that nothing names: the first two, or none
     max_memory_bytes: int = 1 << 30  # address space that a decode may add to the idle child's
     max_cpu_seconds: int = 900  # a file; four hours of audio take about 80, so beyond this a decoder loops
     max_stall_seconds: int = 600  # without CPU time used: the machine's fault, no fact about the file

@@ -7,7 +7,9 @@ import struct
 import numpy as np
 import pytest
 
+from sao_data.audio import AudioConfig, AudioRejected
 from sao_data.audio.changes import sentences
+from sao_data.audio.downmix import mix_of
 from tests.audio.test_convert import decoded
 from tests.made import Floats, encode, muxed_bytes
 
@@ -131,6 +133,74 @@ def _mend_page(data: bytearray) -> None:
 
 
 def test_the_changes_name_what_was_kept() -> None:
-    source, _ = decoded(encode(tones("L C R"), RATE, container="OGG", codec="VORBIS"))
-    said = sentences(source, num_trimmed=0, num_clips=1, max_seconds=600)
-    assert "Left and right of 3 channels kept." in said
+    cases = [
+        ("L C R", "OGG", "VORBIS", {}, "3 channels mixed down to stereo (ITU-R BS.775)."),
+        (
+            SMPTE[6],
+            "FLAC",
+            "PCM_16",
+            {},
+            "6 channels mixed down to stereo (ITU-R BS.775, without the LFE channel).",
+        ),
+        (SMPTE[6], "FLAC", "PCM_16", {"downmix": "front"}, "Left and right of 6 channels kept."),
+        (SMPTE[6], "AU", "PCM_16", {}, "The first two of 6 channels kept."),
+    ]
+    for order, container, codec, knobs, wanted in cases:
+        source, _ = decoded(
+            encode(tones(order), RATE, container=container, codec=codec), AudioConfig(**knobs)
+        )
+        changes = sentences(source, num_trimmed=0, num_clips=1, max_seconds=600)
+        assert any(line.startswith(wanted) for line in changes), changes
+    with pytest.raises(AudioRejected, match="6 channels, and nothing says which they are"):
+        decoded(
+            encode(tones(SMPTE[6]), RATE, container="AU", codec="PCM_16"),
+            AudioConfig(unknown_layout="reject"),
+        )
+
+
+LOWER = 0.5**0.5
+# Share of each channel left and right (ITU-R BS.775-3, annex 4, table 2; rears and sides are surrounds).
+SHARES = {
+    "L": (1, 0), "R": (0, 1), "C": (LOWER, LOWER), "LFE": (0, 0), "Ls": (LOWER, 0), "Rs": (0, LOWER),
+    "Cs": (0.5, 0.5), "Lb": (LOWER, 0), "Rb": (0, LOWER),
+}  # fmt: skip
+MIXED = [
+    *(("FLAC", "PCM_16", order) for order in (SMPTE[3], SMPTE[4], SMPTE[6], SMPTE[8], "L R C LFE Cs Ls Rs")),
+    *(("OGG", codec, order) for num, order in XIPH.items() for codec in ("VORBIS", "OPUS")[: 1 + (num < 8)]),
+    ("CAF", "ALAC_16", "C L R Ls Rs LFE"),
+]
+
+
+def shares(data: bytes, order: str) -> dict[str, tuple[float, float]]:
+    """How much of each channel's tone comes out left and right."""
+    source, pcm = decoded(data)
+    at = np.arange(4_410, 17_640) / 44_100
+    waves = np.concatenate(
+        [[np.cos(2 * np.pi * HZ[n] * at), np.sin(2 * np.pi * HZ[n] * at)] for n in order.split()]
+    )
+    parts, *_ = np.linalg.lstsq(waves.T, pcm[4_410:17_640] / 32_768 / source.gain, rcond=None)
+    size = np.hypot(parts[0::2], parts[1::2]) / 0.3
+    return {
+        name: (float(left), float(right)) for name, (left, right) in zip(order.split(), size, strict=True)
+    }
+
+
+@pytest.mark.parametrize(("container", "codec", "order"), MIXED)
+def test_known_layouts_are_mixed_down_as_bs_775_has_it(container: str, codec: str, order: str) -> None:
+    found = shares(encode(tones(order), RATE, container=container, codec=codec), order)
+    assert {name: pytest.approx(SHARES[name], abs=0.05) for name in found} == found
+
+
+@pytest.mark.parametrize("layout", ["3.0", "quad", "5.1", "5.1(side)", "7.1"])
+def test_the_mask_of_a_wav_says_the_layout(layout: str) -> None:
+    order = SMPTE[NATIVE[layout]]
+    data = muxed_bytes(tones(order), RATE, container="wav", codec="pcm_s16le", layout=layout)
+    found = shares(data, order)
+    assert {name: pytest.approx(SHARES[name], abs=0.01) for name in found} == found
+
+
+def test_ambisonics_become_the_sum_and_the_difference_of_w_and_y() -> None:
+    block = np.array([[0.5, 0.25, 0.125, 0.1]], np.float32)
+    mix = mix_of(("AMBI0", "AMBI1", "AMBI2", "AMBI3"), 4)
+    assert mix.apply(block).tolist() == [[0.75, 0.25]]
+    assert mix.words == "4 channels of ambisonics made stereo (W + Y left, W - Y right)."

@@ -6,6 +6,7 @@ import io
 import re
 import socket
 import struct
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +17,7 @@ from sao_data.audio import AudioConfig, AudioRejected
 from sao_data.audio.changes import sentences
 from sao_data.audio.containers.sniff import container_of
 from sao_data.audio.convert import Decoded, normalise
+from sao_data.audio.downmix import mix_of
 from sao_data.audio.stereo import Pcm, Stereo
 from sao_data.errors import UsageError
 from tests.made import (
@@ -35,6 +37,7 @@ from tests.made import (
 )  # fmt: skip
 
 DEFAULT = AudioConfig()
+OPUS_BYTES = partial(ogg_bytes, codec="OPUS")
 HLS = b"#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:9,\nhttp://127.0.0.1:%d/x.ts\n#EXT-X-ENDLIST\n"
 
 
@@ -59,6 +62,10 @@ def decoded(data: bytes, config: AudioConfig = DEFAULT) -> tuple[Decoded, Pcm]:
     source, sink = normalise(io.BytesIO(data), config, Kept)
     assert len(sink.pcm) == source.num_frames_out
     return source, sink.pcm
+
+
+def said(source: Decoded) -> tuple[str, ...]:
+    return sentences(source, num_trimmed=0, num_clips=1, max_seconds=600)
 
 
 def reason(data: bytes, config: AudioConfig = DEFAULT) -> str:
@@ -110,7 +117,7 @@ def test_result_does_not_depend_on_block_sizes(rate) -> None:
     audio = noise(seed=5, rate=rate, seconds=0.6)
 
     def convert(sizes: list[int]) -> Pcm:
-        stereo, parts, start = Stereo(rate, 2), [], 0
+        stereo, parts, start = Stereo(rate, mix_of((), 2)), [], 0
         while start < len(audio):
             size = sizes[len(parts) % len(sizes)]
             parts.append(stereo.push(audio[start : start + size]))
@@ -124,11 +131,48 @@ def test_result_does_not_depend_on_block_sizes(rate) -> None:
         assert np.array_equal(whole, to_pcm(soxr.resample(audio, rate, RATE, quality="HQ")))
 
 
-def test_samples_beyond_full_scale_are_clipped_and_counted() -> None:
+def test_samples_beyond_full_scale_are_turned_down_or_clipped_as_configured() -> None:
     audio = tone(level=1.5)
-    source, pcm = decoded(wav_bytes(audio, codec="FLOAT"))
+    data = wav_bytes(audio, codec="FLOAT")
+    source, pcm = decoded(data, AudioConfig(overshoot="clip"))
     assert source.num_clipped == np.count_nonzero(np.abs(np.rint(audio * 32_768)) > 32_768) > 0
     assert (pcm.min(), pcm.max()) == (-32_768, 32_767)
+    source, pcm = decoded(data)
+    peak = np.abs(audio).max()
+    assert (source.num_clipped, source.gain) == (0, pytest.approx(32_767 / 32_768 / peak))
+    assert np.array_equal(pcm, np.rint(audio * np.float32(source.gain) * 32_768).astype(np.int16))
+    assert np.abs(pcm.astype(int)).max() == 32_767
+
+
+@pytest.mark.parametrize(("rate", "is_loud"), [(48_000, True), (48_000, False), (44_100, True)])
+def test_what_resampling_raises_above_full_scale_turns_the_recording_down_once(rate, is_loud) -> None:
+    square = np.sign(tone(441, rate=rate, seconds=0.5, level=1.0)) * np.float32(0.999 if is_loud else 0.7)
+    source, pcm = decoded(wav_bytes(square, rate))
+    ideal = soxr.resample(square, rate, RATE, quality="HQ")
+    rises = rate != RATE and is_loud
+    assert (source.gain < 1, source.num_clipped) == (rises, 0)
+    assert np.abs(pcm / 32_768 - source.gain * ideal).max() <= 1.5 / 32_768
+    lowered = [line for line in said(source) if line.startswith("Turned down by ")]
+    assert (
+        lowered == [f"Turned down by {-20 * np.log10(source.gain):.2f} dB: it rose above full scale."] * rises
+    )
+
+
+@pytest.mark.parametrize(
+    ("encode", "padding"),  # frames behind the end that FFmpeg leaves, too: up to a packet of AAC in MP4
+    [(mp3_bytes, 0), (ogg_bytes, 0), (partial(m4a_bytes, codec="aac"), 1_024), (OPUS_BYTES, 0)],
+    ids=["mp3", "vorbis", "aac", "opus"],
+)
+def test_what_encoders_put_before_and_behind_is_left_out(encode, padding) -> None:
+    rate = 48_000
+    audio = noise(seed=3, rate=rate, seconds=1.3, level=0.3)
+    source, pcm = decoded(encode(audio, rate))
+    ideal = soxr.resample(audio, rate, RATE, quality="HQ")[:, 0]
+    ours = pcm[:, 0] / 32_768
+    lags = np.arange(-2_400, 2_401)
+    likeness = [float(np.dot(ours[4_000 + lag : 44_000 + lag], ideal[4_000:44_000])) for lag in lags]
+    assert lags[int(np.argmax(likeness))] == 0
+    assert 0 <= source.num_frames - len(audio) <= padding
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
@@ -326,7 +370,8 @@ def test_a_disk_error_is_transient_and_no_verdict(encode) -> None:
 
 
 def test_changes_are_said_in_order() -> None:
-    source, _ = decoded(wav_bytes(tone(rate=48_000, channels=1, level=1.2), 48_000, codec="FLOAT"))
+    data = wav_bytes(tone(rate=48_000, channels=1, level=1.2), 48_000, codec="FLOAT")
+    source, _ = decoded(data, AudioConfig(overshoot="clip"))
     assert sentences(source, num_trimmed=7, num_clips=2, max_seconds=600) == (
         "Converted from WAV (32-bit float) to 16-bit FLAC.",
         "Mono duplicated to stereo.",

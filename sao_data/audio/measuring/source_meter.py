@@ -9,7 +9,6 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from sao_data.audio.channels import Front
 from sao_data.audio.kernels.samples import RUN, add_up, find_extremes, take
 from sao_data.audio.measuring.plateaus import Extremes, clipped_share
 from sao_data.audio.measuring.spectra import Planar, Spectra
@@ -35,7 +34,7 @@ _LOSSLESS = frozenset(
 class SourceMeter:
     """Measures the kept channels of one decode: `feed` it, then `finish` once."""
 
-    def __init__(self, sample_rate: int, num_channels: int, front: Front, codec: str) -> None:
+    def __init__(self, sample_rate: int, num_channels: int, front: tuple[int, int], codec: str) -> None:
         self._kept = np.array(front if num_channels > 1 else (0,), np.int64)
         self._rate = sample_rate
         self._bits = 1 if codec.startswith("pcm_") or codec in _LOSSLESS else _NO_BITS
