@@ -40,7 +40,7 @@ class Normalise:
     cut: Cut
 
     name: ClassVar[str] = "normalise"
-    version: ClassVar[int] = 4
+    version: ClassVar[int] = 5
     row: ClassVar[type] = Clip
     inputs: ClassVar[tuple[str, ...]] = (LIST, "fetch")
     has_blob: ClassVar[bool] = True
@@ -170,5 +170,6 @@ def _store(result: Normalised, file: AudioFile, sink: RowSink) -> None:
                 blob_offset=offset,
                 seek_points=clip.seek_points,
                 fingerprint=result.fingerprint if clip.number == 0 else "",
+                spectral_hash=result.spectral_hash if clip.number == 0 else "",
             ),
         )
