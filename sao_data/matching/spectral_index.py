@@ -18,10 +18,12 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from sao_data.audio.measuring.spectral_hash import MOMENTS_PER_SECOND, NUM_BANDS, Levels, SpectralHash
+from sao_data.audio.measuring.spectral_hash import MOMENTS_PER_SECOND, NUM_BANDS, SpectralHash
 
 Doubles = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
+Indices = npt.NDArray[np.int64]
+Lines = npt.NDArray[np.int16]
 Vectors = npt.NDArray[np.float32]
 
 # Measured on 190 excerpts cut to 1, 2, 3 and 5 s and on made near-misses: benchmarks/README.md.
@@ -30,15 +32,24 @@ MAX_STEADY = 1.0  # … and must agree in its spectrum to this, dB
 MIN_SHARE = 0.5  # of the shorter, aligned
 MIN_MOMENTS = 8  # aligned, where there are so many
 
-NEAR = 6.0  # dB in any of the bands, for two sounds to be compared at all
-_BAND_FLOOR = 15.0  # dB below the loudest band; less counts as that
+# The search: a copy has much the same mean spectrum, so it is among the nearest by that. Distances: 1 is 4 dB
+# in every band and none in the lines, or 6 dB in these.
+NUM_NEAREST = 8  # that each sound is compared with, …
+NEAREST = 1.5  # … as far as they are so near
+NUM_NEAREST_PARTS = 3  # likewise, for what is left when its beginning is cut off …
+NEAREST_PART = 0.65  # … by the bands alone
+_SUFFIXES = (0.25, 0.5, 0.75, 1.0)  # seconds that may be cut off
+_BAND_FLOOR, _LINE_FLOOR = 25.0, 30.0  # dB below the loudest; less counts as that
+_BAND_SCALE, _LINE_SCALE = 4.0, 6.0
+_TIE = 3.0  # dB below the loudest pair of bands: this one counts as the loudest, too
+_ROWS = 1_024  # sounds looked up together
+
 _COMPARED = 40  # dB below the loudest that are compared
 _LINES_COMPARED = 30
 _REACH = round(1.2 * MOMENTS_PER_SECOND)  # moments by which one may begin later
 _SHIFTS = (-4, -3, -2, -1, 1, 2, 3, 4)  # 24ths of an octave
-_NUM_TRIED = 3  # alignments, those nearest by eye of six bands
-_SUFFIXES = (0.0, 0.25, 0.5, 0.75, 1.0)  # seconds that may be cut off before a sound is looked up
-_BLOCK = 4_096  # sounds looked up together
+_NUM_TRIED = 3  # alignments, the best by six broad bands …
+_MAX_BROAD = 10.0  # … if they differ by no more there, dB
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,17 +86,16 @@ class Fit(NamedTuple):
 
 def compare(a: SpectralHash, b: SpectralHash) -> Fit | None:
     """The best alignment of two sounds; None if they are not alike."""
-    lines, rise = _spectra(a.spectrum, b.spectrum)
+    one, other = a.moments.astype(np.float64), b.moments.astype(np.float64)
+    offsets = _offsets(one, other)
+    lines = _apart(*_heard_lines(a, b)) if offsets else np.inf
+    if lines > max(_PART.spectrum, _DISTORTED.spectrum):
+        return None
+    rise = _rise(*_heard_lines(a, b))
     if all(lines > limits.spectrum or rise > limits.rise for limits in (_PART, _DISTORTED)):
         return None
-    one, other = a.moments.astype(np.float64), b.moments.astype(np.float64)
-    fits = [
-        (fit, steady)
-        for offset in _offsets(one, other)
-        for x, y in ((one, other), (_between(one), other), (one, _between(other)))
-        if (found := _fit(x, y, offset)) is not None
-        for fit, steady in [found]
-    ]
+    variants = ((one, other), (_between(one), other), (one, _between(other)))
+    fits = [fit for offset in offsets for x, y in variants if (fit := _fit(x, y, offset))]
     if not fits:
         return None
     best, steady = min(fits)
@@ -106,10 +116,11 @@ def find_pairs(items: Iterable[tuple[str, SpectralHash]]) -> list[SpectralMatch]
         for name in names[1:]
     ]
     hashes = [made for _, made in sounds]
-    for n, m in _near(hashes, hashes):
-        if n != m and (fit := compare(hashes[min(n, m)], hashes[max(n, m)])):
-            found.append(_match(sounds[min(n, m)][0][0], sounds[max(n, m)][0][0], fit))
-    return sorted(set(found), key=lambda like: (like.first, like.second))
+    near = {(min(n, m), max(n, m)) for n, m in _near(hashes, hashes, is_same=True)}
+    for n, m in sorted(near):
+        if fit := compare(hashes[n], hashes[m]):
+            found.append(_match(sounds[n][0][0], sounds[m][0][0], fit))
+    return sorted(found, key=lambda like: (like.first, like.second))
 
 
 def find_matches(
@@ -118,10 +129,10 @@ def find_matches(
     """Every query (`first`) alike a recording of the corpus (`second`), sorted."""
     asked, held = _collected(queries.items()), _collected(corpus)
     ours, theirs = [made for _, made in asked], [made for _, made in held]
-    pairs = set(_near(ours, theirs)) | {(n, m) for m, n in _near(theirs, ours)} if asked and held else set()
+    near = {*_near(ours, theirs), *((n, m) for m, n in _near(theirs, ours))}
     found = [
         _match(query, name, fit)
-        for n, m in sorted(pairs)
+        for n, m in sorted(near)
         if (fit := compare(ours[n], theirs[m]))
         for query in asked[n][0]
         for name in held[m][0]
@@ -129,17 +140,20 @@ def find_matches(
     return sorted(found, key=lambda like: (like.first, like.second))
 
 
-def _spectra(a: Levels, b: Levels) -> tuple[float, float]:
-    """Mean difference of two spectra, dB, and by how much they fit better when one is shifted."""
+def _heard_lines(a: SpectralHash, b: SpectralHash) -> tuple[Lines, Lines]:
+    x, y = (np.minimum(made.spectrum, _LINES_COMPARED).astype(np.int16) for made in (a, b))
+    return x, y
+
+
+def _rise(x: Lines, y: Lines) -> float:
+    """By how much two spectra fit better when one is shifted, dB; negative if they do not."""
     reach = max(_SHIFTS)
-    x = np.minimum(a, _LINES_COMPARED).astype(np.int16)
-    y = np.minimum(b, _LINES_COMPARED).astype(np.int16)
     middle = x[reach:-reach]
-    shifted = [_apart(middle, y[reach + shift : len(y) - reach + shift]) for shift in _SHIFTS]
-    return _apart(x, y), _apart(middle, y[reach:-reach]) - min(shifted)
+    shifted = (_apart(middle, y[reach + shift : len(y) - reach + shift]) for shift in _SHIFTS)
+    return _apart(middle, y[reach:-reach]) - min(shifted)
 
 
-def _apart(x: npt.NDArray[np.int16], y: npt.NDArray[np.int16]) -> float:
+def _apart(x: Lines, y: Lines) -> float:
     """Mean difference where either is loud enough, whatever the levels of the whole."""
     apart = (x - y)[(x < _LINES_COMPARED) | (y < _LINES_COMPARED)]
     return float(np.abs(apart - np.median(apart)).mean()) if len(apart) else np.inf
@@ -151,15 +165,27 @@ def _between(levels: Doubles) -> Doubles:
 
 
 def _offsets(a: Doubles, b: Doubles) -> list[int]:
-    """Alignments worth a look: none shifted, and the nearest by six broad bands."""
+    """Alignments worth a look: not shifted, and the nearest by six broad bands; none if they are far."""
     x, y = (np.minimum(c, _COMPARED).reshape(len(c), 6, -1).mean(axis=2) for c in (a, b))
-    near: list[tuple[float, int]] = []
-    for offset in range(-_REACH, _REACH + 1):
-        one, other = _aligned(x, y, offset)
-        if len(one) >= _fewest(a, b):
-            apart = one - other
-            near.append((float(((apart - apart.mean()) ** 2).mean()), offset))
-    return list(dict.fromkeys([0, *(offset for _, offset in sorted(near)[:_NUM_TRIED])]))
+    offsets = np.arange(-_REACH, _REACH + 1)
+    start_x, start_y = np.maximum(offsets, 0), np.maximum(-offsets, 0)
+    num = np.minimum(len(x) - start_x, len(y) - start_y)
+    kept = num >= _fewest(a, b)
+    offsets, start_x, start_y, num = offsets[kept], start_x[kept], start_y[kept], num[kept]
+    products = np.sum([np.correlate(x[:, n], y[:, n], "full") for n in range(6)], axis=0)
+    squares = _sums(x**2, start_x, num) + _sums(y**2, start_y, num)
+    means = (_sums(x, start_x, num) - _sums(y, start_y, num)) / (6 * num)
+    apart = (squares - 2 * products[offsets + len(y) - 1]) / (6 * num) - means**2
+    if not len(apart) or apart.min() > _MAX_BROAD**2:
+        return []
+    nearest = offsets[np.argsort(np.round(apart, 6), kind="stable")[:_NUM_TRIED]]
+    return list(dict.fromkeys([0, *nearest.tolist()]))
+
+
+def _sums(values: Doubles, start: Indices, num: Indices) -> Doubles:
+    """Sums over stretches of moments, all bands."""
+    total = np.concatenate([[0.0], np.cumsum(values.sum(axis=1))])
+    return np.asarray(total[start + num] - total[start])
 
 
 def _aligned(a: Doubles, b: Doubles, offset: int) -> tuple[Doubles, Doubles]:
@@ -224,38 +250,70 @@ def _collected(items: Iterable[tuple[str, SpectralHash]]) -> list[tuple[list[str
     return sorted(groups.values(), key=lambda group: group[0])
 
 
-def _near(asked: list[SpectralHash], held: list[SpectralHash]) -> Iterator[tuple[int, int]]:
-    """Pairs whose bands are alike, from the beginning of the second or from a little later in the first."""
-    from scipy.spatial import cKDTree
-
+def _near(
+    asked: list[SpectralHash], held: list[SpectralHash], *, is_same: bool = False
+) -> Iterator[tuple[int, int]]:
+    """Pairs of numbers: each sound, whole and without its beginning, and the nearest among the held."""
     if not asked or not held:
         return
-    tree = cKDTree(np.stack([_bands(made, 0) for made in held]))
-    for start in range(0, len(asked), _BLOCK):
-        numbers, vectors = [], []
-        for n, made in enumerate(asked[start : start + _BLOCK], start):
-            for skipped in _skipped(made):
-                numbers.append(n)
-                vectors.append(_bands(made, skipped))
-        found: set[tuple[int, int]] = set()
-        for n, near in zip(numbers, tree.query_ball_point(np.stack(vectors), NEAR, p=np.inf), strict=True):
-            found.update((n, m) for m in near)
-        yield from sorted(found)
-
-
-def _skipped(made: SpectralHash) -> Iterator[int]:
+    theirs = np.stack([_vector(made) for made in held])
+    ours = np.stack([_vector(made) for made in asked])
+    yield from _nearest(np.arange(len(asked)), ours, theirs, NUM_NEAREST, NEAREST, is_same=is_same)
     for seconds in _SUFFIXES:
         skipped = round(seconds * MOMENTS_PER_SECOND)
-        if skipped < len(made.moments):
-            yield skipped
+        numbers = np.array([n for n, made in enumerate(asked) if len(made.moments) > skipped], np.int64)
+        if len(numbers):
+            parts = np.stack([_bands(asked[n], skipped) for n in numbers])
+            bands = np.ascontiguousarray(theirs[:, :NUM_BANDS])
+            yield from _nearest(numbers, parts, bands, NUM_NEAREST_PARTS, NEAREST_PART, is_same=is_same)
+
+
+def _nearest(
+    numbers: Indices, asked: Vectors, held: Vectors, most: int, limit: float, *, is_same: bool
+) -> Iterator[tuple[int, int]]:
+    """For every row of `asked` the nearest rows of `held`, of those that are loudest in the same place."""
+    ours, theirs = _loudest(asked), _loudest(held)
+    for place in range(NUM_BANDS // 2):
+        rows, columns = np.flatnonzero(ours[:, place]), np.flatnonzero(theirs[:, place])
+        there = held[columns]
+        lengths = (there**2).sum(axis=1)
+        for start in range(0, len(rows) if len(columns) else 0, _ROWS):
+            some = rows[start : start + _ROWS]
+            here = asked[some]
+            apart = (here**2).sum(axis=1)[:, None] + lengths - 2 * (here @ there.T)
+            if is_same:
+                apart[numbers[some][:, None] == columns] = np.inf
+            if apart.shape[1] > most:
+                nearest = np.argpartition(apart, most - 1, axis=1)[:, :most]
+            else:
+                nearest = np.broadcast_to(np.arange(apart.shape[1]), apart.shape)
+            found = np.take_along_axis(apart, nearest, axis=1) <= limit**2
+            n = np.broadcast_to(numbers[some][:, None], found.shape)[found]
+            yield from zip(n.tolist(), columns[nearest[found]].tolist(), strict=True)
+
+
+def _loudest(vectors: Vectors) -> Flags:
+    """In which pairs of bands a sound is loudest, or nearly; (sounds, 12)."""
+    level = vectors[:, :NUM_BANDS].reshape(len(vectors), -1, 2).min(axis=2)  # dB below the loudest, scaled
+    return np.asarray(level <= _TIE / (_BAND_SCALE * NUM_BANDS**0.5))
+
+
+def _vector(made: SpectralHash) -> Vectors:
+    """A place in which near sounds are near: 24 bands, and the louder of every four lines."""
+    lines = np.minimum(made.spectrum, _LINE_FLOOR).astype(np.float32).reshape(-1, 4).min(axis=1)
+    return np.concatenate([_bands(made, 0), lines / np.float32(_LINE_SCALE * len(lines) ** 0.5)])
 
 
 def _bands(made: SpectralHash, skipped: int) -> Vectors:
-    """Level of twelve bands over the sound from a moment on, dB below the loudest of them."""
-    power = (10.0 ** (made.moments[skipped:] / -10.0)).sum(axis=0).reshape(NUM_BANDS // 2, 2).sum(axis=1)
+    """Level of every band over the sound from a moment on, below the loudest of them, scaled."""
+    power = _POWER[made.moments[skipped:]].sum(axis=0)
     level = 10 * np.log10(power)
-    return np.asarray(np.minimum(level.max() - level, _BAND_FLOOR), np.float32)
+    below = np.minimum(level.max() - level, _BAND_FLOOR)
+    return np.asarray(below / (_BAND_SCALE * NUM_BANDS**0.5), np.float32)
 
 
 def _match(first: str, second: str, fit: Fit) -> SpectralMatch:
     return SpectralMatch(first=first, second=second, difference=fit.difference, of_chance=fit.of_chance)
+
+
+_POWER = 10.0 ** (np.arange(256) / -10.0)  # of a level
