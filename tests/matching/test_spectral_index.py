@@ -11,7 +11,8 @@ import soundfile
 
 from sao_data.audio.measuring.spectral_hash import SpectralHasher, decode, encode, is_needed, spectral_hash
 from sao_data.matching.alike import find_alike
-from sao_data.matching.spectral_index import compare, find_matches, find_pairs
+from sao_data.matching.spectral_fit import compare
+from sao_data.matching.spectral_index import find_matches, find_pairs
 from tests.audio.test_chromaprint import melody
 from tests.made import RATE, Floats, noise, silence, to_pcm, tone
 from tests.matching.near_misses import (
