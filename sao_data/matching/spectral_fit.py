@@ -49,7 +49,7 @@ class _Limits(NamedTuple):
 
 # A part of a sound has another mean spectrum; an overdriven copy has another course.
 _PART = _Limits(difference=4.5, of_chance=0.28, spectrum=8.5, rise=0.4)
-_DISTORTED = _Limits(difference=7.7, of_chance=0.38, spectrum=3.2, rise=0.0)
+_DISTORTED = _Limits(difference=7.7, of_chance=0.45, spectrum=3.2, rise=0.0)
 _WHOLE = 6  # moments: what is shifted by more is a part
 
 

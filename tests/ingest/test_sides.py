@@ -99,6 +99,8 @@ def test_works_of_evaluation_lists_are_left_out_by_id_and_by_sound(tmp_path: Pat
     ]
     assert [item["name"] for item in facts["manifest"]["decontaminate"]] == ["fsd50k", "other"]
     assert str(tmp_path) not in json.dumps(facts)
+    card = (tmp_path / "out" / "README.md").read_text()
+    assert "works of the evaluation lists fsd50k, other." in " ".join(card.split())
     assert verify(open_dataset(str(tmp_path / "out"))) == []
     (tmp_path / "eval.csv").unlink()
     with pytest.raises(
