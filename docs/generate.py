@@ -30,6 +30,7 @@ from sao_data.commands import arguments
 from sao_data.latents.facts import LatentRow
 from sao_data.licences import Policy, Release, decide, judge, parse
 from sao_data.licences.table import table as licence_table
+from sao_data.matching import decontamination
 from sao_data.rights import known_audio, takedowns
 from sao_data.storage import tables
 
@@ -120,11 +121,14 @@ def manifest_fields() -> str:
     """Every key and table of a manifest but the plugins."""
     hints = typing.get_type_hints(manifest.Manifest)
     nested = {key: hint for key, hint in hints.items() if _is_table(hint)}
-    simple = [key for key in hints if key not in nested and key not in ("source", "filter")]
+    lists = ("source", "filter", "decontaminate")
+    simple = [key for key in hints if key not in nested and key not in lists]
     parts = ["### Top level", _settings(manifest.Manifest, simple)]
     for key, cls in nested.items():
         if key != "caption":
             parts += _manifest_table(manifest.Manifest, key, cls, key)
+    parts += ["### `[[decontaminate]]`", meaning(manifest.Manifest, "decontaminate")]
+    parts.append(_settings(decontamination.EvaluationList))
     return "\n\n".join(parts)
 
 

@@ -12,6 +12,7 @@ from sao_data.audio.segments import Cut
 from sao_data.errors import UsageError
 from sao_data.licences import Policy, Release
 from sao_data.licences.policy import is_checksum
+from sao_data.matching.decontamination import EvaluationList
 from sao_data.matching.exact import Dedupe
 from sao_data.matching.metadata import Matching
 from sao_data.rights.embedded_tags import Rights
@@ -19,6 +20,7 @@ from sao_data.screening import Screening
 from sao_data.storage.series import Split
 
 _DECLARE = ("folder", "catalogue")  # sources whose rows may leave out what the manifest says for all of them
+_LISTS = "decontaminate"
 _PLUGIN_TABLES = {"source": "sources", "filter": "filters", "caption": "captions"}
 
 
@@ -75,6 +77,7 @@ class _Plain:
 class Manifest(_Plain):
     """Everything that decides the bytes of a dataset (and `work`, which does not)."""
 
+    decontaminate: tuple[EvaluationList, ...] = field(default=(), metadata=config.WHEN_SET)
     source: tuple[Plugin, ...] = ()
     filter: tuple[Plugin, ...] = ()
     caption: Plugin = field(default_factory=lambda: _plugin("captions", {"plugin": "metadata"}, "caption"))
@@ -93,6 +96,7 @@ def load(path: Path, assignments: list[str] | None = None, *, cwd: Path | None =
     for kind_key in ("source", "filter"):
         for item in _items(table, kind_key, str(path)):
             _resolve(kind_key, item, given, str(path))
+    _resolve_lists(table, given, str(path))
     _spell_out(table)
     config.resolve_locations(Screening, _screening(table, str(path)), given)
     set_keys = config.apply_set(table, assignments or [])
@@ -103,7 +107,7 @@ def load(path: Path, assignments: list[str] | None = None, *, cwd: Path | None =
 
 
 def _build(table: config.Table, *, where: str) -> Manifest:
-    simple = {key: value for key, value in table.items() if key not in _PLUGIN_TABLES}
+    simple = {key: value for key, value in table.items() if key not in (*_PLUGIN_TABLES, _LISTS)}
     known = {name for name in Manifest.__dataclass_fields__}
     config.check_keys(Manifest, {key: None for key in table if key not in known}, where=where)
     if "name" not in simple:
@@ -119,6 +123,10 @@ def _build(table: config.Table, *, where: str) -> Manifest:
             _plugin(_PLUGIN_TABLES[key], _signed(item, simple), f"{where}: {key}.{n}")
             for n, item in enumerate(items)
         )
+    built[_LISTS] = tuple(
+        config.parse(EvaluationList, item, where=f"{where}: {_LISTS}.{n}")
+        for n, item in enumerate(_items(table, _LISTS, where))
+    )
     if "caption" in table:
         built["caption"] = _plugin(
             "captions", _table(table["caption"], f"{where}: caption"), f"{where}: caption"
@@ -214,6 +222,11 @@ def _resolve(key: str, item: config.Table, base: Path, where: str) -> None:
         config.resolve_locations(module.Config, item, base)
 
 
+def _resolve_lists(table: config.Table, base: Path, where: str) -> None:
+    for item in _items(table, _LISTS, where):
+        config.resolve_locations(EvaluationList, item, base)
+
+
 def _spell_out(table: config.Table) -> None:
     """`screening = "off"` is short for its provider."""
     if isinstance(table.get("screening"), str):
@@ -227,6 +240,7 @@ def _screening(table: config.Table, where: str) -> config.Table:
 def _resolve_set(table: config.Table, cwd: Path, where: str) -> None:
     """What --set left relative was written on the command line: relative to the working directory."""
     config.resolve_locations(Screening, _screening(table, where), cwd)
+    _resolve_lists(table, cwd, where)
     for key in ("source", "filter"):
         for item in _items(table, key, where):
             _resolve(key, item, cwd, where)

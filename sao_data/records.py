@@ -150,6 +150,7 @@ class Clip:
     blob_offset: int  # -1: the bytes are not here (known from an earlier part); normalise again if needed
     seek_points: tuple[SeekPoint, ...] = ()  # every 10 s
     fingerprint: str = ""  # of the recording's first 120 s, on clip 0 only; '' = too short for one
+    spectral_hash: str = ""  # of a short or steady recording, on clip 0 only; '' = silent, or neither
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -38,6 +38,7 @@ from sao_data.latents.facts import LatentRow
 from sao_data.licences.policy import Policy, Release
 from sao_data.loading.samples import PromptConfig, StreamConfig
 from sao_data.matching import metadata
+from sao_data.matching.decontamination import EvaluationList
 from sao_data.rights import known_audio, takedowns
 from sao_data.storage import evidence
 from sao_data.storage.backend import open_storage
@@ -146,7 +147,7 @@ class Unexplained:
 
 def test_no_meaning_is_written_for_what_does_not_exist() -> None:
     classes = [records.Shard, records.SampleRow, records.CatalogueRow, manifest.Manifest, Release, Policy]
-    classes += [known_audio.KnownAudio, screening.AuditRow, takedowns.Tombstone, LatentRow]
+    classes += [known_audio.KnownAudio, screening.AuditRow, takedowns.Tombstone, LatentRow, EvaluationList]
     classes += [h for h in typing.get_type_hints(manifest.Manifest).values() if dataclasses.is_dataclass(h)]
     classes += [h for h in typing.get_type_hints(Policy).values() if dataclasses.is_dataclass(h)]
     classes += [plugins.load(kind, name).Config for kind in plugins.KINDS for name in plugins.names(kind)]
@@ -298,7 +299,13 @@ def test_documented_reasons_stand_in_the_sources() -> None:
 
 RULE_MAKERS = (
     *("licences/policy", "stages/judge", "stages/decide", "matching/metadata", "matching/exact"),
-    *("matching/acoustic", "screening/identify", "ingest/global_steps", "ingest/prior_terms"),
+    *(
+        "matching/acoustic",
+        "matching/decontamination",
+        "screening/identify",
+        "ingest/global_steps",
+        "ingest/prior_terms",
+    ),
 )
 # rules that are no keyword argument: of the comparisons, and constants
 MATCHING = re.compile(

@@ -97,7 +97,12 @@ def test_where_data_lie_is_not_part_of_what_they_are(tmp_path: Path) -> None:
 
 def test_the_two_lists_of_fields_agree() -> None:
     plain = {f.name for f in dataclasses.fields(manifest._Plain)}
-    assert {f.name for f in dataclasses.fields(manifest.Manifest)} == plain | {"source", "filter", "caption"}
+    assert {f.name for f in dataclasses.fields(manifest.Manifest)} == plain | {
+        "source",
+        "filter",
+        "caption",
+        "decontaminate",
+    }
 
 
 def test_a_plugins_version_is_part_of_the_digest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from sao_data.licences import Policy, Release
 from sao_data.screening import Screening
 
@@ -30,6 +32,11 @@ def release_lines(release: Release) -> tuple[str, ...]:
         "commercial use of them intended" if release.commercial_use else "no commercial use of them intended"
     )
     return (f"Declared use: models trained on it {models}, {access}; trained in a {setting} setting; {use}.",)
+
+
+def evaluation_lines(lists: Sequence[str]) -> tuple[str, ...]:
+    """Which evaluation lists were left out; nothing is said where none was named."""
+    return (f"Left out as far as known: works of the evaluation lists {', '.join(lists)}.",) if lists else ()
 
 
 def screening_lines(screening: Screening) -> tuple[str, ...]:

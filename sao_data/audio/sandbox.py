@@ -70,6 +70,7 @@ class Normalised:
     recording_frames: int  # at 44.1 kHz, after end-trim
     audio_sha256: str  # of the little-endian interleaved PCM of the whole normalised recording
     fingerprint: str  # Chromaprint of its first 120 s, compressed text; '' if it is shorter than 2.7 s
+    spectral_hash: str  # of what is too short or too steady for Chromaprint; '' = silent, or neither
     changes: tuple[str, ...]
     clips: tuple[StoredClip, ...]
     source: SourceMeasures

@@ -112,6 +112,7 @@ def _probe(source: convert.Decoded, sink: sinks.MeterSink) -> Probe:
 
 
 def _normalised(source: convert.Decoded, sink: sinks.ClipSink, cut: Cut) -> Normalised:
+    words = sink.fingerprinter.finish()
     return Normalised(
         container=source.container,
         codec=source.codec,
@@ -121,7 +122,8 @@ def _normalised(source: convert.Decoded, sink: sinks.ClipSink, cut: Cut) -> Norm
         num_frames=source.num_frames,
         recording_frames=sink.num_frames,
         audio_sha256=sink.sha256.hexdigest(),
-        fingerprint=chromaprint.encode(sink.fingerprinter.finish()),
+        fingerprint=chromaprint.encode(words),
+        spectral_hash=sink.hasher.finish(words),
         changes=changes.sentences(
             source, num_trimmed=sink.num_trimmed, num_clips=len(sink.clips), max_seconds=cut.max_seconds
         ),

@@ -13,6 +13,7 @@ from sao_data.audio import flac
 from sao_data.audio.chromaprint import Fingerprinter
 from sao_data.audio.containers.guarded import Written
 from sao_data.audio.loudness_meter import Meter
+from sao_data.audio.measuring.spectral_hash import SpectralHasher
 from sao_data.audio.sandbox import CLIP_NAMES, StoredClip
 from sao_data.audio.segments import Cut
 from sao_data.audio.stereo import Pcm
@@ -48,6 +49,7 @@ class ClipSink:
         self.num_trimmed = 0
         self.sha256 = hashlib.sha256()
         self.fingerprinter = Fingerprinter()
+        self.hasher = SpectralHasher()
         self._num_zeros = 0
         self._encoder: _Encoder | None = None
 
@@ -88,6 +90,7 @@ class ClipSink:
     def _store(self, pcm: Pcm) -> None:
         self.sha256.update(pcm.astype("<i2", copy=False).data)
         self.fingerprinter.add(pcm)
+        self.hasher.add(pcm)
         while len(pcm):
             if self._encoder is None:
                 self._encoder = _Encoder(self._folder, len(self.clips), self.num_frames, self._compression)

@@ -12,7 +12,7 @@ from sao_data import __version__, config, licences
 from sao_data.attribution.card import dataset_card
 from sao_data.attribution.croissant import croissant
 from sao_data.attribution.info import DatasetInfo, info_from
-from sao_data.attribution.policy_text import policy_lines, release_lines, screening_lines
+from sao_data.attribution.policy_text import evaluation_lines, policy_lines, release_lines, screening_lines
 from sao_data.attribution.report import files
 from sao_data.dataset import reader
 from sao_data.errors import Locked
@@ -82,6 +82,7 @@ def info_of(
     policy = config.parse(Policy, described["policy"], where=where)
     release = config.parse(Release, described["release"], where=where)
     screening = config.parse(Screening, described["screening"], where=where)
+    lists = [item["name"] for item in described.get("decontaminate", ())]
     return info_from(
         rows,
         packed,
@@ -89,7 +90,7 @@ def info_of(
         description=described["description"],
         version=root[:12],
         root_digest=root,
-        policy=(*policy_lines(policy), *screening_lines(screening)),
+        policy=(*policy_lines(policy), *evaluation_lines(lists), *screening_lines(screening)),
         release=release_lines(release),
         contact=described["contact"],
         warnings=warnings,

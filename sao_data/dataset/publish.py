@@ -13,6 +13,7 @@ from sao_data.dataset.summary import Summary
 from sao_data.licences import Release
 from sao_data.licences.policy import unused_author_blocks
 from sao_data.manifest import Manifest, WorkConfig
+from sao_data.matching import decontamination
 from sao_data.matching.metadata import forbids
 from sao_data.records import AudioFile, CatalogueRow, Clip, Decision, Objection, SampleRow
 from sao_data.rights import known_audio, reviews
@@ -123,6 +124,7 @@ def _known_audio(storage: Storage, finished: list[Finished], num_buckets: int) -
                 md5=listed[clip.recording_id].md5.lower(),
                 fingerprint=clip.fingerprint,
                 rule="",
+                spectral_hash=clip.spectral_hash,
             )
             for clip in bucket.rows("normalise", Clip)
             if clip.number == 0
@@ -164,6 +166,8 @@ def _without_effect(
         f"policy.block_author_ids: {name} is nobody's who was offered."
         for name in unused_author_blocks(manifest.policy, authors)
     ]
+    held_out = (row.detail for row in rows if row.reason == decontamination.RULE)
+    idle += decontamination.idle(manifest.decontaminate, held_out)
     return tuple(sorted(idle))
 
 

@@ -2,6 +2,6 @@
 
 It hands out `run.ingest` and `run.dry_run`; the steps over all buckets are in `global_steps`.
 
-Imports: the vocabulary, audio, licences, storage, execution, fetch, matching, rights, screening, stages,
-dataset, revision.
+Imports: audio, dataset, execution, fetch, licences, matching, revision, rights, screening, sources, stages,
+storage, the vocabulary.
 """

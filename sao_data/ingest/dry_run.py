@@ -10,11 +10,12 @@ from collections.abc import Iterator, Sequence
 from sao_data.dataset.summary import Summary
 from sao_data.errors import UsageError
 from sao_data.fetch.remote import SourceForecast
-from sao_data.ingest import cost_estimate
+from sao_data.ingest import cost_estimate, decontaminate
 from sao_data.ingest.cost_estimate import Size
 from sao_data.ingest.global_steps import compare, compare_tags, match_candidates, screen
 from sao_data.ingest.listing import apply_updates, nums_by_bucket
 from sao_data.ingest.plan import Plan, Unit, make_units, to_pack, unfinished, with_dropped, with_objections
+from sao_data.ingest.sides import with_sides
 from sao_data.manifest import Manifest
 from sao_data.matching import metadata
 from sao_data.matching.metadata import most_severe
@@ -42,7 +43,8 @@ def forecast(
     gone, under_earlier_terms = special.taken_down, special.under_earlier_terms
     judged = {key: judge(row, manifest.policy, manifest.release, gone) for key, row in listed.rows.items()}
     candidates = (metadata.candidate(row.recording, judged[key]) for key, row in listed.rows.items())
-    matched = most_severe(match_candidates(candidates, manifest, taken), under_earlier_terms)
+    held_out = decontaminate.by_id(manifest, [row.recording for row in listed.rows.values()])
+    matched = most_severe(held_out, match_candidates(candidates, manifest, taken), under_earlier_terms)
     objections = {item.recording_id: item for item in matched}
     reasons: Counter[tuple[str, str]] = Counter()
     nums = nums_by_bucket(listed, manifest.num_buckets)
@@ -119,9 +121,10 @@ def _foreseen(manifest: Manifest, here: Size, foreseen: Sequence[SourceForecast]
 def _compared(units: list[Unit], storage: Storage, taken: takedowns.Tombstones) -> list[Unit]:
     """Units that know what the comparison of their audio finds. Nobody outside is asked: without that the
     shards that a screening may change count as they are."""
-    found = compare(units, storage, taken)
+    found, pairs = compare(units, storage, taken)
+    found += decontaminate.by_sound(units, storage, found, is_kept=False)
     found += compare_tags(units, storage, found)
     hits: list[Objection] = []
     if units[0].plan.manifest.screening.provider in ("dry-run", "catalogue"):
         hits, _ = screen(units, storage, found)
-    return with_dropped(units, most_severe(hits, reversed(found)))
+    return with_sides(with_dropped(units, most_severe(hits, reversed(found))), pairs)[0]

@@ -11,8 +11,9 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from sao_data.ingest.plan import Unit, decided, planned
 from sao_data.manifest import Manifest
-from sao_data.matching import acoustic, metadata
-from sao_data.matching.acoustic import ForbiddenFingerprint
+from sao_data.matching import acoustic, alike, metadata
+from sao_data.matching.acoustic import ForbiddenSound
+from sao_data.matching.alike import Alike
 from sao_data.matching.exact import ComparedAudio, ForbiddenAudio, find_duplicates
 from sao_data.matching.metadata import Candidate, forbids
 from sao_data.records import SAMPLE_RATE, Clip, Decision, Objection
@@ -77,8 +78,9 @@ def match_candidates(
 
 def compare(
     units: list[Unit], storage: Storage, tombstones: Tombstones, late: Iterable[Unit] = ()
-) -> list[Objection]:
-    """Objections from the audio itself, persons' answers to them included; at most one to each recording.
+) -> tuple[list[Objection], list[Alike]]:
+    """Objections from the audio itself, persons' answers to them included, at most one to each recording; and
+    which recordings sound alike, if that is asked for, by the comparison or by the split.
 
     `late`: units whose audio is not there yet; what was decided about them counts.
     """
@@ -96,11 +98,12 @@ def compare(
     known = decisions | {d.recording_id: d for unit in late for d in decided(unit)}
     unwanted, forbidden = _forbidden(manifest, storage, tombstones, known)
     exact = find_duplicates(compared.values(), manifest.dedupe, unwanted)
-    alike: list[Objection] = []
-    if manifest.matching.fingerprint == "review":
-        gone = {item.recording_id for item in exact}
-        alike = acoustic.objections((h for key, h in compared.items() if key not in gone), forbidden)
-    return _answered((*exact, *alike), decisions, units)
+    gone = {item.recording_id for item in exact}
+    left = {key: item for key, item in sorted(compared.items()) if key not in gone}
+    is_asked = manifest.matching.fingerprint == "review"
+    pairs = alike.find_alike(left) if is_asked or manifest.split.validation_share else []
+    by_sound = acoustic.objections(left, pairs, forbidden) if is_asked else []
+    return _answered((*exact, *by_sound), decisions, units), pairs
 
 
 def screen(
@@ -200,7 +203,7 @@ def _candidates(unit: Unit, restricted: dict[str, str]) -> Iterator[Candidate]:
 def _compared_audio(
     kept: list[Clip], normalised: list[Clip], decisions: dict[str, Decision], authors: dict[str, str]
 ) -> Iterator[ComparedAudio]:
-    prints = {clip.recording_id: clip.fingerprint for clip in normalised if clip.number == 0}
+    first = {clip.recording_id: clip for clip in normalised if clip.number == 0}
     originals = {clip.recording_id: clip.audio.sha256 for clip in kept}
     for recording_id, audio_sha256 in {clip.recording_id: clip.audio_sha256 for clip in kept}.items():
         yield ComparedAudio(
@@ -210,39 +213,45 @@ def _compared_audio(
             preference=decisions[recording_id].ai_preference,
             audio_sha256=audio_sha256,
             original_sha256=originals[recording_id],
-            fingerprint=prints.get(recording_id, ""),
+            fingerprint=first[recording_id].fingerprint,
+            spectral_hash=first[recording_id].spectral_hash,
         )
 
 
 def _forbidden(
     manifest: Manifest, storage: Storage, tombstones: Tombstones, decisions: dict[str, Decision]
-) -> tuple[dict[str, ForbiddenAudio], dict[str, ForbiddenFingerprint]]:
+) -> tuple[dict[str, ForbiddenAudio], dict[str, ForbiddenSound]]:
     """Audio taken down, blocked, or held before it was denied: by its hashes and by its sound."""
     unwanted: dict[str, ForbiddenAudio] = {}
-    known: dict[str, ForbiddenFingerprint] = {}
+    known: dict[str, ForbiddenSound] = {}
     for row in known_audio.read(storage):
         key = row.recording_id
         if rule := forbids(decisions[key]) if key in decisions else row.rule:
             detail = f"{key}, which is denied ({rule})"
             why = ForbiddenAudio(rule="same_audio_as_denied", detail=f"same audio as {detail}", owner=key)
             unwanted |= {row.audio_sha256: why, row.original_sha256: why}
-            if row.fingerprint:
-                known[key] = ForbiddenFingerprint(
-                    fingerprint=row.fingerprint, rule="sounds_like_denied", detail=detail
-                )
+            known[key] = ForbiddenSound(
+                fingerprint=row.fingerprint,
+                spectral_hash=row.spectral_hash,
+                rule="sounds_like_denied",
+                detail=detail,
+            )
     for checksum in _checksums(manifest):
         unwanted[checksum] = ForbiddenAudio(rule="blocked_fingerprint", detail="the policy blocks this audio")
     for number, text in enumerate(
         f for f in manifest.policy.block_fingerprints if not _CHECKSUM.fullmatch(f)
     ):
-        known[f"policy.block_fingerprints.{number}"] = ForbiddenFingerprint(
+        known[f"policy.block_fingerprints.{number}"] = ForbiddenSound(
             fingerprint=text, rule="sounds_like_blocked", detail=f"policy.block_fingerprints.{number}"
         )
     for digest in tombstones.audio | tombstones.checksums:
         unwanted[digest] = ForbiddenAudio(rule="taken_down", detail="the audio of a work taken down")
-    for key, text in tombstones.fingerprints:
-        known[key] = ForbiddenFingerprint(
-            fingerprint=text, rule="sounds_like_taken_down", detail=f"{key}, taken down"
+    for stone in tombstones.sounds:
+        known[stone.id] = ForbiddenSound(
+            fingerprint=stone.fingerprint,
+            spectral_hash=stone.spectral_hash,
+            rule="sounds_like_taken_down",
+            detail=f"{stone.id}, taken down",
         )
     return unwanted, known
 

@@ -55,6 +55,7 @@ class Unit:
     taken_down: tuple[str, ...] = ()
     objections: tuple[Objection, ...] = ()  # before the audio is fetched
     dropped: tuple[Objection, ...] = ()  # after the audio was compared
+    moved: tuple[str, ...] = ()  # recordings that lie on the other side of the split than their author
 
     def bucket(self) -> Bucket:
         bucket = Bucket(storage=open_storage(self.plan.url), index=self.listed.bucket)
@@ -84,7 +85,11 @@ class Unit:
     def packing(self) -> Pack:
         manifest = self.plan.manifest
         return Pack(
-            dataset=manifest.name, split=manifest.split, dropped=self.dropped, keep_blob=manifest.work.keep
+            dataset=manifest.name,
+            split=manifest.split,
+            dropped=self.dropped,
+            keep_blob=manifest.work.keep,
+            moved=self.moved,
         )
 
 
@@ -125,6 +130,14 @@ def with_dropped(units: list[Unit], objections: Iterable[Objection]) -> list[Uni
     """Units that know what the comparison of their audio found."""
     found = _by_bucket(objections, units)
     return [dataclasses.replace(u, dropped=tuple(found[u.listed.bucket])) for u in units]
+
+
+def with_moved(units: list[Unit], moved: Iterable[str]) -> list[Unit]:
+    """Units that know which of their recordings lie on another side than their author."""
+    dealt: dict[int, list[str]] = defaultdict(list)
+    for key in sorted(moved):
+        dealt[bucket_of(key, units[0].plan.manifest.num_buckets)].append(key)
+    return [dataclasses.replace(u, moved=tuple(dealt[u.listed.bucket])) for u in units]
 
 
 def planned(unit: Unit) -> Bucket:

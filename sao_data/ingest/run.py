@@ -17,7 +17,7 @@ from sao_data.dataset.publish import Finished, publish
 from sao_data.dataset.summary import Summary
 from sao_data.errors import Later, MatchedNothing, SourceChanged, TooManyRejects
 from sao_data.execution.executor import Executor
-from sao_data.ingest import nodes, remote_sources
+from sao_data.ingest import decontaminate, nodes, remote_sources
 from sao_data.ingest.global_steps import compare, compare_tags, match, screen
 from sao_data.ingest.listing import apply_updates, nums_by_bucket
 from sao_data.ingest.plan import (
@@ -32,7 +32,9 @@ from sao_data.ingest.plan import (
     with_dropped,
     with_objections,
 )
+from sao_data.ingest.sides import with_sides
 from sao_data.manifest import Limits, Manifest
+from sao_data.matching import decontamination
 from sao_data.matching.metadata import most_severe
 from sao_data.plugins import Source
 from sao_data.records import Objection
@@ -128,9 +130,9 @@ def _prepared(
     for _ in range(_MOST_READINGS):
         units, under_earlier_terms, remarks = _list(plan, plan.sources(), storage, progress, taken)
         _map(executor, judge, unjudged(units, storage), units, "judge", progress)
-        units = with_objections(
-            units, most_severe(match(units, taken, storage, under_earlier_terms), under_earlier_terms)
-        )
+        held_out = decontaminate.by_id(plan.manifest, decontaminate.listed_recordings(units))
+        matched = match(units, taken, storage, under_earlier_terms)
+        units = with_objections(units, most_severe(held_out, matched, under_earlier_terms))
         outcomes = _prepare_all(units, storage, executor, progress)
         late = [outcome for outcome in outcomes if outcome.later]
         if not any(outcome.read_again for outcome in late):
@@ -151,13 +153,15 @@ def _publish(
     """Compare, pack and publish what is complete."""
     plan = done[0].plan
     progress.start("compare", None)
-    found = compare(done, storage, taken, late)
+    found, pairs = compare(done, storage, taken, late)
+    found += decontaminate.by_sound(done, storage, found)
     progress.finish()
     found += compare_tags(done, storage, found)
     hits, sent = _screened(done, storage, found, progress)
     done = with_dropped(
         done, most_severe(hits, reversed(found))
     )  # of equal ones the last tells of all answers
+    done, large = with_sides(done, pairs)
     _pack_all(done, storage, executor, progress)
     progress.start("publish", None)
     summary = publish(
@@ -165,7 +169,7 @@ def _publish(
         plan.manifest,
         [_finished(unit) for unit in done],
         undone=[(unit.bucket(), decided(unit)) for unit in late],
-        notes=(*_notes(plan.sources()), *remarks),
+        notes=(*_notes(plan.sources()), *remarks, *large),
         sent=sent,
     )
     progress.finish()
@@ -222,6 +226,7 @@ def _checked_sources(plan: Plan) -> tuple[Source, ...]:
     sources = plan.sources()
     for source in sources:
         source.check()
+    decontamination.check(plan.manifest.decontaminate)
     return sources
 
 

@@ -35,6 +35,7 @@ class ComparedAudio:
     audio_sha256: str
     original_sha256: str
     fingerprint: str  # Chromaprint; '' = too short for one
+    spectral_hash: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,6 +3,6 @@
 Take-down and other credits (a journal, then shard by shard, each step seeing whether it was done), and
 asking the sources again without changing anything.
 
-Imports: the vocabulary, audio, licences, storage, sources, matching, rights, screening, attribution,
-stages, dataset.
+Imports: attribution, dataset, licences, matching, rights, screening, sources, stages, storage,
+the vocabulary.
 """

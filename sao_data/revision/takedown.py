@@ -17,6 +17,7 @@ from sao_data import config
 from sao_data.dataset.reader import Dataset, open_dataset, read_owner
 from sao_data.errors import UsageError
 from sao_data.licences import Policy, Release
+from sao_data.matching import alike
 from sao_data.records import CatalogueRow, Recording
 from sao_data.revision import selection
 from sao_data.revision.journal import Change
@@ -226,6 +227,7 @@ def _tombstone(
         original_sha256=row.original_sha256 or (audio.original_sha256 if audio else ""),
         audio_sha256=row.audio_sha256 or (audio.audio_sha256 if audio else ""),
         fingerprint=audio.fingerprint if audio else "",
+        spectral_hash=audio.spectral_hash if audio else "",
         evidence=row.evidence,
         version=version,
         shards=row.shards,
@@ -246,6 +248,7 @@ def _unfinished(
         original_sha256=recording.sha256 or (audio.original_sha256 if audio else ""),
         audio_sha256=audio.audio_sha256 if audio else "",
         fingerprint=audio.fingerprint if audio else "",
+        spectral_hash=audio.spectral_hash if audio else "",
         evidence=recording.evidence,
     )
 
@@ -272,16 +275,10 @@ def _copies(dataset: Dataset, taken: Mapping[str, CatalogueRow]) -> Iterator[Cop
 def _alike(
     dataset: Dataset, taken: Mapping[str, CatalogueRow], others: Mapping[str, CatalogueRow]
 ) -> Iterator[Copy]:
-    from sao_data.audio import chromaprint
-    from sao_data.matching import fingerprint_index
-
-    prints = {
-        item.recording_id: item.fingerprint for item in known_audio.read(dataset.storage) if item.fingerprint
-    }
-    queries = {key: chromaprint.decode(prints[key]) for key in sorted(taken) if key in prints}
-    corpus = ((key, chromaprint.decode(prints[key])) for key in sorted(others) if key in prints)
-    for pair in fingerprint_index.find_matches(queries, corpus):
-        how = f"sounds like {pair.first} (bit error rate {pair.error:.3f})"
+    held = {item.recording_id: item for item in known_audio.read(dataset.storage)}
+    asked = {key: held[key] for key in sorted(taken) if key in held}
+    for pair in alike.find_like(asked, {key: held[key] for key in sorted(others) if key in held}):
+        how = f"sounds like {pair.first} ({pair.how})"
         yield Copy(id=pair.second, author=others[pair.second].author, how=how)
 
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from sao_data.config import WHEN_SET
 from sao_data.ids import bucket_of, id_hash
 from sao_data.storage import layout, tables
 from sao_data.storage.backend import Storage
@@ -26,6 +27,7 @@ class KnownAudio:
     md5: str  # of the original, as the source stated it
     fingerprint: str  # Chromaprint, '' = too short for one
     rule: str  # that forbids its use, as far as was last known; '' = none does
+    spectral_hash: str = field(default="", metadata=WHEN_SET)  # of what is short or steady; '' = neither
 
 
 def name_of(bucket: int) -> str:

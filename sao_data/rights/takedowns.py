@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sao_data.audio import chromaprint
+from sao_data.audio.measuring import spectral_hash
 from sao_data.errors import UsageError
 from sao_data.records import Recording
 from sao_data.rights import request_log
@@ -39,6 +40,7 @@ class Tombstone:
     original_sha256: str = ""
     audio_sha256: str = ""
     fingerprint: str = ""
+    spectral_hash: str = ""
     evidence: str = ""  # sha256 of the metadata row it rested on, which is no longer published
     version: str = ""  # of the dataset it was taken from
     shards: tuple[str, ...] = ()
@@ -53,7 +55,7 @@ class Tombstones:
     authors: frozenset[str] = field(default_factory=frozenset)  # hashes
     checksums: frozenset[str] = field(default_factory=frozenset)  # md5 and sha256 of files
     audio: frozenset[str] = field(default_factory=frozenset)  # sha256 of normalised audio
-    fingerprints: tuple[tuple[str, str], ...] = ()  # (id, fingerprint)
+    sounds: tuple[Tombstone, ...] = ()  # those with a fingerprint or a spectral hash
 
     def covers(self, recording: Recording) -> bool:
         """Was this work, or everything by its author, taken down?"""
@@ -88,7 +90,7 @@ def gather(lines: Iterable[Tombstone]) -> Tombstones:
         authors=frozenset(line.author for line in kept if line.author),
         checksums=frozenset(sums),
         audio=frozenset(line.audio_sha256 for line in kept if line.audio_sha256),
-        fingerprints=tuple((line.id, line.fingerprint) for line in kept if line.fingerprint),
+        sounds=tuple(line for line in kept if line.fingerprint or line.spectral_hash),
     )
 
 
@@ -124,4 +126,6 @@ def _line(where: str, plain: dict[str, Any]) -> Tombstone:
         raise UsageError(f"{where}: not a JSON object with an id ({error!r}); mend the line") from error
     if problem := stone.fingerprint and _problem(stone.fingerprint):
         raise UsageError(f"{where}: the fingerprint cannot be compared ({problem}); restore it, or delete it")
+    if problem := stone.spectral_hash and spectral_hash.problem(stone.spectral_hash):
+        raise UsageError(f"{where}: the spectral hash cannot be compared ({problem}); restore or delete it")
     return stone

@@ -171,5 +171,6 @@ def _store(result: Normalised, file: AudioFile, sink: RowSink) -> None:
                 blob_offset=offset,
                 seek_points=clip.seek_points,
                 fingerprint=result.fingerprint if clip.number == 0 else "",
+                spectral_hash=result.spectral_hash if clip.number == 0 else "",
             ),
         )

@@ -48,11 +48,13 @@ class Pack:
     split: Split
     dropped: tuple[Objection, ...]  # of this bucket, by the comparison of its audio with the others'
     keep_blob: bool
+    moved: tuple[str, ...] = ()  # recordings of this bucket that lie on the other side than their author
 
     def part(self, bucket: Bucket) -> Part:
         """The part this packing publishes; its digest covers all that shows in the shards."""
         inputs = [bucket.parts[name].digest for name in _INPUTS]
-        digest = config_digest(PACK, VERSION, self.dataset, self.split, self.dropped, inputs)
+        moved = [self.moved] if self.moved else []
+        digest = config_digest(PACK, VERSION, self.dataset, self.split, self.dropped, inputs, *moved)
         return Part(stage=PACK, bucket=bucket.index, digest=digest)
 
     def is_complete(self, storage: Storage, part: Part) -> bool:
@@ -85,8 +87,9 @@ class Pack:
         captions = {(c.recording_id, c.clip): c for c in bucket.rows("caption", Caption)}
         by_series: dict[str, list[Clip]] = defaultdict(list)
         for clip in self._clips(bucket):
-            recording_id = clip.recording_id
-            by_series[series_of(recordings[recording_id], decisions[recording_id], self.split)].append(clip)
+            key = clip.recording_id
+            moved = key in self.moved
+            by_series[series_of(recordings[key], decisions[key], self.split, moved=moved)].append(clip)
         rows: list[SampleRow] = []
         packed: list[Shard] = []
         for series in sorted(by_series):

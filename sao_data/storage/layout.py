@@ -37,5 +37,6 @@ READINGS = f"{WORK}/readings"  # what sources said on a second look
 ANSWERS = f"{WORK}/identify"  # of screening services
 SOURCES = f"{WORK}/sources"  # what remote sources remember of their listings
 REQUESTS = f"{WORK}/takedowns"  # hashes of requests that were carried out: their names are known no more
+EVALUATION = f"{WORK}/decontaminate"  # what the audio of evaluation lists sounds like
 SPOOL = f"{WORK}/spool"  # audio that a run is working on; gone when the next begins
 JOURNAL = f"{WORK}/rewrite.json"  # there while the dataset is being changed in place

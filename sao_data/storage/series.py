@@ -15,7 +15,7 @@ _PSEUDONYM = re.compile(r"name-([0-9a-f]{16})")  # a stand-in for an author's id
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Split:
-    """The paper names no validation split; ours keeps one author's works on one side."""
+    """The paper names no validation split; ours keeps an author's works, an album's and copies together."""
 
     validation_share: float = 0.0  # of authors, 0..1
 
@@ -24,10 +24,11 @@ class Split:
             raise UsageError(f"split.validation_share: {self.validation_share} is not in 0 <= share < 1")
 
 
-def series_of(recording: Recording, decision: Decision, split: Split) -> str:
+def series_of(recording: Recording, decision: Decision, split: Split, *, moved: bool = False) -> str:
     """Series name: "train" or "validation", with "-sampling-plus" for works whose whole copies may be shared
-    non-commercially only (Sampling+ 1.0, 3(d)), so that these can be left out as files."""
-    side = "validation" if _author_share(recording) < split.validation_share else "train"
+    non-commercially only (Sampling+ 1.0, 3(d)), so that these can be left out as files. `moved`: it is linked
+    to works of the other side, and goes there."""
+    side = "validation" if is_validation(author_key(recording), split) != moved else "train"
     return side + (SAMPLING_PLUS if decision.family == "SAMPLING+" else "")
 
 
@@ -41,9 +42,14 @@ def is_pseudonym(author_id: str) -> bool:
     return bool(_PSEUDONYM.fullmatch(author_id))
 
 
-def _author_share(recording: Recording) -> float:
-    """A place in 0..1 that depends on the author alone (on the recording where no author is named)."""
-    return int.from_bytes(_author_digest(recording), "big") / 2**64
+def author_key(recording: Recording) -> str:
+    """What stands for the author alone (for the recording where no author is named), hex."""
+    return _author_digest(recording).hex()
+
+
+def is_validation(key: str, split: Split) -> bool:
+    """The side of the author with this key."""
+    return int(key, 16) / 2**64 < split.validation_share
 
 
 def _author_digest(recording: Recording) -> bytes:

@@ -15,6 +15,7 @@ import typing
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
+from sao_data.config import WHEN_SET
 from sao_data.errors import IntegrityError
 from sao_data.storage import layout
 from sao_data.storage.backend import Storage
@@ -137,8 +138,10 @@ def _hints(cls: type) -> dict[str, Any]:
 
 
 def _check_schema(cls: type, found: pa.Schema) -> None:
-    wanted = schema(cls)
+    wanted, later = schema(cls), _added_later(cls)
     for column in wanted:
+        if column.name in later and column.name not in found.names:
+            continue
         if column.name not in found.names:
             raise ValueError(f"no column {column.name}")
         there = found.field(column.name).type
@@ -148,6 +151,12 @@ def _check_schema(cls: type, found: pa.Schema) -> None:
         raise ValueError(f"column {others[0]} is not known here")
     if len(found.names) > len(wanted.names):
         raise ValueError("a column stands in it twice")
+
+
+def _added_later(cls: type) -> frozenset[str]:
+    """Texts that tables written by earlier versions do not have: '' there."""
+    marked = (field for field in dataclasses.fields(cls) if WHEN_SET.items() <= field.metadata.items())
+    return frozenset(field.name for field in marked if field.default == "")
 
 
 def _check_column(hint: Any, column: pa.ChunkedArray, place: str) -> None:
@@ -244,7 +253,9 @@ def _plain(value: Any) -> Any:
 
 
 def _record(cls: type[T], row: dict[str, Any]) -> T:
-    return cls(**{name: row[name] if value is None else value(row[name]) for name, value in _values(cls)})
+    return cls(
+        **{name: row.get(name) if value is None else value(row.get(name)) for name, value in _values(cls)}
+    )
 
 
 def _values(cls: type) -> tuple[tuple[str, Callable[[Any], Any] | None], ...]:

@@ -59,7 +59,10 @@ def test_a_fingerprint_that_cannot_be_compared_is_said_with_its_line(tmp_path: P
     good = chromaprint.encode(np.arange(40, dtype=np.uint32) * 77)
     file = tmp_path / "takedowns.jsonl"
     file.write_text(f'{{"id": "a:1", "fingerprint": "{good}"}}\n{{"id": "a:2"}}\n')
-    assert takedowns.read_tombstones(LocalStorage(tmp_path)).fingerprints == (("a:1", good),)
+    assert [stone.id for stone in takedowns.read_tombstones(LocalStorage(tmp_path)).sounds] == ["a:1"]
     file.write_text(f'{{"id": "a:1"}}\n{{"id": "a:2", "fingerprint": "{good[:-9]}"}}\n')
     with pytest.raises(UsageError, match=r"takedowns\.jsonl:2: the fingerprint cannot be compared"):
+        takedowns.read_tombstones(LocalStorage(tmp_path))
+    file.write_text(f'{{"id": "a:1", "spectral_hash": "{good}"}}\n')
+    with pytest.raises(UsageError, match=r"takedowns\.jsonl:1: the spectral hash cannot be compared"):
         takedowns.read_tombstones(LocalStorage(tmp_path))

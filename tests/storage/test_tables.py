@@ -1,13 +1,17 @@
 """Records survive Parquet; nothing stated is a null there; bytes depend on rows alone."""
 
+import dataclasses
 import io
 from pathlib import Path
 
 import pyarrow.parquet as pq
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sao_data.errors import IntegrityError
 from sao_data.records import Decision, Evidence, MediaFacts, Offer, Recording, SampleRow, SeekPoint
+from sao_data.rights.known_audio import KnownAudio
 from sao_data.storage import tables
 from sao_data.storage.backend import LocalStorage
 
@@ -29,6 +33,21 @@ def test_recordings_survive(title: str, tags: list[str], seconds: float | None, 
     data = tables.to_bytes(Offer, [Offer(recording=recording, raw="{}")])
     storage = _Memory(data)
     assert tables.read(storage, "t", Offer) == [Offer(recording=recording, raw="{}")]  # type: ignore[arg-type]
+
+
+def test_only_a_column_that_was_added_later_may_be_missing() -> None:
+    fields = {field.name: "" for field in dataclasses.fields(KnownAudio)}
+    row = KnownAudio(**fields | {"spectral_hash": "A"})
+    whole = pq.read_table(io.BytesIO(tables.to_bytes(KnownAudio, [row])))
+    for left_out, is_read in (("spectral_hash", True), ("fingerprint", False)):
+        buffer = io.BytesIO()
+        pq.write_table(whole.drop_columns([left_out]), buffer)
+        storage = _Memory(buffer.getvalue())
+        if is_read:
+            assert tables.read(storage, "t", KnownAudio) == [dataclasses.replace(row, spectral_hash="")]  # type: ignore[arg-type]
+        else:
+            with pytest.raises(IntegrityError, match="no column fingerprint"):
+                tables.read(storage, "t", KnownAudio)  # type: ignore[arg-type]
 
 
 def test_unstated_strings_are_nulls_in_the_file() -> None:
