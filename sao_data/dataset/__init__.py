@@ -3,5 +3,5 @@
 It hands out `Dataset` (`reader.open_dataset`), `verify`, `explain`, `diff`, `publish` and the declared
 release.
 
-Imports: the vocabulary, audio, licences, storage, captions, matching, rights, screening, attribution, stages.
+Imports: the vocabulary, audio, licences, storage, matching, rights, screening, attribution, stages.
 """

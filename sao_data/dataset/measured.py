@@ -11,13 +11,12 @@ from collections.abc import Collection, Iterable, Iterator
 from typing import Any
 
 from sao_data import plugins
-from sao_data.captions._language import language_of
 from sao_data.ids import sample_key
 from sao_data.manifest import Plugin
 from sao_data.measures import MeasuredClip, Measures, SourceMeasures
 from sao_data.records import Caption, CaptionField, Clip, Objection, Recording, Rejection, SampleRow
-from sao_data.rights.credits import without_withheld_names
 from sao_data.stages.base import Bucket, clip_key
+from sao_data.stages.caption import caption_fields
 from sao_data.stages.listing import LIST, Listed
 from sao_data.stages.pack import is_dropped
 
@@ -60,9 +59,7 @@ class _Captions:
     def of(self, clip: Clip) -> tuple[CaptionField, ...]:
         key = clip.recording_id
         if key not in self._known:
-            fields = self._builder.fields(without_withheld_names(self.recordings[key]))
-            language = language_of(fields)
-            self._known[key] = (*fields, language) if language else fields
+            self._known[key] = caption_fields(self._builder, self.recordings[key])
         return self._known[key]
 
 
