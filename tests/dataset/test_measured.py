@@ -22,6 +22,7 @@ from sao_data.dataset.verify import verify
 from sao_data.errors import UsageError
 from sao_data.measures import MeasuredClip, Measures, SourceMeasures
 from sao_data.storage import layout
+from sao_data.storage.shards import read_sample
 from tests.datasets_made import CC0, build, load, write_rows
 from tests.made import mp3_bytes, noise, silence, tone, wav_bytes
 from tests.revision.test_takedown import asked, take
@@ -221,3 +222,20 @@ def test_a_filter_judges_the_language_that_samples_state(tmp_path: Path) -> None
         told = {key[:2]: row.language for key, row in named(dataset).items()}
         assert told == {"en": "en", "de": "de", "xx": ""}
         assert verify(dataset) == []
+
+
+def test_timing_ends_where_the_sound_does_if_zeros_are_trimmed(tmp_path: Path) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    (folder / "half.wav").write_bytes(FILES["half"])
+    write_rows(folder, [["half.wav", "Half", "Ada", CC0, "https://example.org/", ""]])
+    said = []
+    for trims in ("false", "true"):
+        build(load(tmp_path, folder, f"[cut]\ntrim_trailing_silence = {trims}\n"), tmp_path / "out")
+        dataset = open_dataset(str(tmp_path / "out"))
+        _, sample = read_sample(dataset.storage, next(dataset.samples()))
+        (row,) = dataset.measures()
+        assert row.silence_end == 2.5  # of the file as it came
+        assert row.recording_frames == sample["recording_frames"] == sample["num_frames"]
+        said.append((sample["recording_frames"], sample["seconds_total"]))
+    assert said == [(132_300, 3), (22_050, 1)]
