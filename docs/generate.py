@@ -22,7 +22,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from sao_data import config, manifest, plugins, records, screening
+from sao_data import config, manifest, measures, plugins, records, screening
 from sao_data.attribution import sheets
 from sao_data.attribution.card import dataset_card
 from sao_data.attribution.info import info_from
@@ -50,6 +50,8 @@ Settings = dict[str, Any]  # what is configured -> its Config
 _PART = re.compile(r"(<!-- generated: ([a-z0-9-]+) -->\n).*?(<!-- end generated -->)", re.DOTALL)
 _LONG_CALL = re.compile(r"^(?=.{111})(\w+ = \w+\()(.*)\)$")  # as `ruff format` wraps it
 _SHARED = (
+    measures.Measures,
+    measures.SourceMeasures,
     records.Sample,
     records.Recording,
     records.CatalogueRow,
@@ -284,6 +286,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "shards": lambda: columns(records.Shard),
     "samples": lambda: columns(records.SampleRow),
     "catalogue": lambda: columns(records.CatalogueRow),
+    "measures": lambda: columns(measures.MeasuredClip),
     "fingerprints": lambda: columns(known_audio.KnownAudio),
     "screening": lambda: columns(screening.AuditRow),
     "takedowns": lambda: keys(takedowns.Tombstone),

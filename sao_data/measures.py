@@ -5,7 +5,10 @@ Numbers are rounded before any threshold is applied (0.01 dB, 0.001 share): no v
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+
+from sao_data.forms import Count, RecordingId
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,3 +41,49 @@ class Measures:
     peak_dbfs: float | None  # sample peak; None: digital silence
     true_peak_dbfs: float | None  # between samples too (BS.1770-4, annex 2); None: sample peak below -3 dBFS
     silence_share: float  # share of 10 ms blocks whose peak is below -60 dBFS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MeasuredClip:
+    """One clip that was measured, in the dataset or not (measures.parquet): how it ended, what its file was,
+    what its caption says, and every field of Measures and SourceMeasures."""
+
+    id: str  # clip id: the recording's, for further clips with their number, "freesound:12345#1"
+    recording_id: RecordingId
+    clip: Count  # number within the recording
+    num_frames: Count  # at 44,100 Hz
+    recording_frames: Count  # of the whole recording, after end-trim
+    kept: bool  # is it in a shard?
+    stage: str  # where it was left out; '' if kept
+    reason: str  # stable snake_case
+    detail: str  # the measured value and the threshold
+    rendition: str  # "original" or "preview"
+    container: str  # of the file, as its decoder names it
+    codec: str
+    source_rate: Count  # Hz, of the file
+    source_channels: Count  # of the file
+    language: str  # of title and description, as in the sample's JSON; '' = not known
+    year: str  # of the work, as the source states it
+    tags: tuple[str, ...]  # caption field
+    lufs: float | None
+    loudness_range: float | None
+    peak_dbfs: float | None
+    true_peak_dbfs: float | None
+    silence_share: float
+    bits: int
+    clipped_share: float
+    dc: tuple[float, ...]
+    bandwidth_hz: int | None
+    noise_floor_dbfs: float | None
+    silence_start: float
+    silence_end: float
+    balance_db: float
+    correlation: float | None
+    side_share: float
+    is_dual_mono: bool
+    delay_ms: float
+
+
+def lufs_text(lufs: float | None) -> str:
+    """A loudness as the JSON of a sample has it."""
+    return "" if lufs is None or math.isinf(lufs) else f"{lufs:.2f}"

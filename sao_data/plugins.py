@@ -9,9 +9,10 @@ from __future__ import annotations
 import difflib
 import importlib
 import pkgutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from types import ModuleType
-from typing import BinaryIO, Protocol
+from typing import BinaryIO, Literal, Protocol
 
 from sao_data.errors import UsageError
 from sao_data.records import CaptionField, Clip, Offer, Recording, Rejection
@@ -45,11 +46,37 @@ class Source(Protocol):
 
 
 class Filter(Protocol):
-    """Looks at one clip."""
+    """Looks at one clip.
+
+    A module with `READS_CAPTION = True` makes a CaptionFilter instead. For `sao tune` a module may have
+    `KNOBS`, a tuple of Knob, and a filter over words a function `categories(fields)`: the words, of the
+    caption fields `tags` and `language`, by which it decides.
+    """
 
     def check(self, clip: Clip, recording: Recording) -> tuple[str, str] | None:
         """None keeps the clip; (reason, detail) rejects it: a snake_case reason, the measured value and
         threshold."""
+
+
+class CaptionFilter(Protocol):
+    """Looks at one clip and at its caption."""
+
+    def check(
+        self, clip: Clip, recording: Recording, fields: tuple[CaptionField, ...]
+    ) -> tuple[str, str] | None:
+        """The same; `fields`: what the manifest's caption builder makes of the recording, and the language,
+        where it can be told."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Knob:
+    """A threshold of a filter, and what is held against it."""
+
+    field: str  # of the filter's Config
+    unit: str
+    keeps: Literal["at least", "at most"]  # a clip is kept whose value is that, the threshold itself included
+    value: Callable[[Clip, Recording], float | None]  # None: kept whatever the threshold is
+    is_log: bool = False  # values that lie decades apart
 
 
 class CaptionBuilder(Protocol):

@@ -28,12 +28,12 @@ from sao_data.revision import takedown
 from sao_data.revision.selection import Wanted
 from sao_data.rights.takedowns import Tombstone, append
 from sao_data.storage import shards, tables
-from sao_data.storage.layout import CATALOGUE, SAMPLES, SHARDS
+from sao_data.storage.layout import CATALOGUE, MEASURES, SAMPLES, SHARDS
 from tests import damaged
 from tests.dataset.test_verify import reseal
 from tests.datasets_made import BY, CC0, NC, SAMPLING, build, load, tree, write_folder
 
-SEALED = (SHARDS, SAMPLES, CATALOGUE, "shards/", "evidence/")
+SEALED = (SHARDS, SAMPLES, CATALOGUE, MEASURES, "shards/", "evidence/")
 
 
 @pytest.fixture(scope="module")
@@ -153,6 +153,11 @@ def odd_tables() -> dict[str, tuple[str, Callable[[pa.Table], pa.Table], str]]:
         "other lengths": (SAMPLES, lambda t: _fill(t, "num_frames", 9), "frames, samples.parquet has 9"),
         "no shards": (CATALOGUE, lambda t: _fill(t, "shards", ["x-000009.tar"]), "not by the shards"),
         "twice the same": (SHARDS, lambda t: pa.concat_tables([t, t]), "stands in shards.parquet twice"),
+        "one clip less": (MEASURES, lambda t: t.slice(1), "0 clips, and the catalogue has it kept"),
+        "another loudness": (MEASURES, lambda t: _fill(t, "lufs", -1.0), "are not those of its sample"),
+        "another's clips": (MEASURES, lambda t: _fill(t, "recording_id", "x:1"), "x:1: is not in the cata"),
+        "no clip kept": (MEASURES, lambda t: _fill(t, "kept", False), "left out without a reason"),
+        "clips twice": (MEASURES, lambda t: pa.concat_tables([t, t]), "stands behind folder:"),
         "one name for two": (SAMPLES, lambda t: _fill(t, "key", t["key"][0].as_py()), "is there twice"),
     }  # fmt: skip
 

@@ -39,6 +39,7 @@ from sao_data.licences.policy import Policy, Release
 from sao_data.loading.samples import PromptConfig, StreamConfig
 from sao_data.matching import metadata
 from sao_data.matching.decontamination import EvaluationList
+from sao_data.measures import MeasuredClip
 from sao_data.rights import known_audio, takedowns
 from sao_data.storage import evidence
 from sao_data.storage.backend import open_storage
@@ -147,7 +148,8 @@ class Unexplained:
 
 def test_no_meaning_is_written_for_what_does_not_exist() -> None:
     classes = [records.Shard, records.SampleRow, records.CatalogueRow, manifest.Manifest, Release, Policy]
-    classes += [known_audio.KnownAudio, screening.AuditRow, takedowns.Tombstone, LatentRow, EvaluationList]
+    classes += [known_audio.KnownAudio, screening.AuditRow, takedowns.Tombstone, LatentRow]
+    classes += [EvaluationList, MeasuredClip]
     classes += [h for h in typing.get_type_hints(manifest.Manifest).values() if dataclasses.is_dataclass(h)]
     classes += [h for h in typing.get_type_hints(Policy).values() if dataclasses.is_dataclass(h)]
     classes += [plugins.load(kind, name).Config for kind in plugins.KINDS for name in plugins.names(kind)]
@@ -555,7 +557,7 @@ def test_every_file_of_a_dataset_is_documented(example: Path) -> None:
 
 def test_root_digest_and_evidence_are_built_as_documented(example: Path) -> None:
     facts = json.loads((example / "out" / "dataset.json").read_text())
-    tables = ("shards.parquet", "samples.parquet", "catalogue.parquet")
+    tables = ("shards.parquet", "samples.parquet", "catalogue.parquet", "measures.parquet")
     folders = ("shards/", "evidence/")
     sealed = [name for name in facts["files"] if name in tables or name.startswith(folders)]
     text = json.dumps([facts["manifest"]], sort_keys=True, ensure_ascii=False)

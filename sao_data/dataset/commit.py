@@ -18,6 +18,7 @@ from sao_data.dataset import reader
 from sao_data.errors import Locked
 from sao_data.licences import Policy, Release
 from sao_data.licences.table import table
+from sao_data.measures import MeasuredClip
 from sao_data.records import CatalogueRow, SampleRow, Shard
 from sao_data.screening import AuditRow, Screening
 from sao_data.storage import evidence, layout, tables
@@ -32,6 +33,7 @@ class Contents:
     rows: list[CatalogueRow]
     shards: list[Shard]
     samples: list[SampleRow]
+    measures: list[MeasuredClip] | None  # None: of a dataset that never had them
     evidence: dict[str, bytes]
     fingerprints: dict[str, bytes]  # tables of fingerprints
     audit: tuple[AuditRow, ...]  # the audit of the screening
@@ -50,6 +52,9 @@ def commit(storage: Storage, contents: Contents) -> tuple[DatasetInfo, bool]:
         layout.CATALOGUE: tables.to_bytes(CatalogueRow, rows),
         **contents.evidence,
     }
+    if contents.measures is not None:
+        measures = sorted(contents.measures, key=lambda row: row.id)
+        written[layout.MEASURES] = tables.to_bytes(MeasuredClip, measures)
     digests = {name: _sha256(data) for name, data in written.items()}
     digests |= {f"{layout.SHARD_FOLDER}/{shard.name}": shard.sha256 for shard in packed}
     root = root_digest(digests, contents.described)
@@ -163,8 +168,9 @@ def _remove_stale(storage: Storage, digests: dict[str, str]) -> None:
         for name in storage.names(folder):
             if name not in digests:
                 storage.delete(name)
-    if layout.SCREENING not in digests:
-        storage.delete(layout.SCREENING)
+    for name in (layout.SCREENING, layout.MEASURES):
+        if name not in digests:
+            storage.delete(name)
 
 
 def _json(value: object) -> bytes:

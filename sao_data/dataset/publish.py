@@ -9,6 +9,7 @@ from sao_data.attribution.info import DatasetInfo
 from sao_data.dataset import catalogue
 from sao_data.dataset.catalogue import NOT_YET
 from sao_data.dataset.commit import Contents, commit
+from sao_data.dataset.measured import measured_clips
 from sao_data.dataset.summary import Summary
 from sao_data.licences import Release
 from sao_data.licences.policy import unused_author_blocks
@@ -52,6 +53,7 @@ def publish(
         rows=rows,
         shards=[shard for bucket, _ in finished for shard in read_shards(storage, bucket.parts["pack"])],
         samples=[row for bucket, _ in finished for row in bucket.rows("pack", SampleRow)],
+        measures=[row for done in finished for row in measured_clips(*done, manifest.caption)],
         evidence=dict(_evidence([bucket for bucket, _ in (*finished, *undone)])),
         fingerprints=dict(_known_audio(storage, finished, manifest.num_buckets))
         | _known_audio_of_undone(storage, undone),

@@ -11,6 +11,7 @@ from typing import Any
 
 from sao_data.dataset.facts import DatasetFacts, Owner
 from sao_data.errors import Stopped, UsageError
+from sao_data.measures import MeasuredClip
 from sao_data.records import CatalogueRow, SampleRow, Shard
 from sao_data.storage import documents, layout, tables
 from sao_data.storage.backend import Storage, open_storage
@@ -34,6 +35,16 @@ class Dataset:
 
     def catalogue(self) -> Iterator[CatalogueRow]:
         return tables.iterate(self.storage, layout.CATALOGUE, CatalogueRow)
+
+    @property
+    def has_measures(self) -> bool:
+        """Was it made by a version that published what was measured?"""
+        return layout.MEASURES in self.facts["files"]
+
+    def measures(self) -> Iterator[MeasuredClip]:
+        """Every clip that was measured, by id; none from a dataset that an earlier version made."""
+        if self.has_measures:
+            yield from tables.iterate(self.storage, layout.MEASURES, MeasuredClip)
 
 
 def open_dataset(url: str) -> Dataset:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from sao_data import licences
 from sao_data.attribution.info import BY_A_PERSON, EARLIER
 from sao_data.dataset import catalogue
-from sao_data.dataset.checks import replay, sample_check, shard_check
+from sao_data.dataset.checks import measures_check, replay, sample_check, shard_check
 from sao_data.dataset.commit import root_digest
 from sao_data.dataset.reader import Dataset, read_owner
 from sao_data.licences.table import table
@@ -21,6 +21,7 @@ from sao_data.stages.listing import LIST
 from sao_data.storage import evidence, layout
 
 _NO_ROOT = "dataset.json: the root digest does not follow from the manifest and files it lists"
+_TABLES = (layout.SHARDS, layout.SAMPLES, layout.CATALOGUE, layout.MEASURES)
 _ALLOWING = frozenset(("allowed", BY_A_PERSON, EARLIER))  # all other rules keep a recording out
 
 
@@ -50,9 +51,7 @@ def check(
     say = tick or (lambda _: None)
     say("files")
     findings = list(_verify_files(dataset))
-    if findings and any(
-        name in finding for finding in findings for name in (layout.SHARDS, layout.SAMPLES, layout.CATALOGUE)
-    ):
+    if any(name in finding for finding in findings for name in _TABLES):
         return Verified(findings=tuple(findings))  # the tables are damaged: what they say proves nothing
     say("shards")
     findings += _verify_shards(dataset, is_sealed=_NO_ROOT not in findings)
@@ -112,9 +111,7 @@ def _verify_files(dataset: Dataset) -> Iterator[str]:
 
 
 def _is_sealed(name: str) -> bool:
-    return name in (layout.SHARDS, layout.SAMPLES, layout.CATALOGUE) or name.startswith(
-        (f"{layout.SHARD_FOLDER}/", f"{layout.EVIDENCE}/")
-    )
+    return name in _TABLES or name.startswith((f"{layout.SHARD_FOLDER}/", f"{layout.EVIDENCE}/"))
 
 
 def _verify_evidence(dataset: Dataset) -> Iterator[str]:
@@ -140,10 +137,13 @@ def _verify_shards(dataset: Dataset, *, is_sealed: bool) -> Iterator[str]:
         for row in dataset.catalogue()
         if row.kept
     }
+    measures = measures_check.MeasuresCheck(dataset) if dataset.has_measures else None
     differing: dict[str, list[tuple[SampleRow, dict[str, object]]]] = {}
     underived: list[str] = []
 
     def on_sample(row: SampleRow, sample: Sample) -> None:
+        if measures:
+            measures.add(row, sample)
         wanted, named = said.get(row.recording_id), sample_check.sample_fields(sample)
         if is_sealed:  # else the cut is not known
             underived.extend(sample_check.inconsistent_fields(sample, row, dataset.facts))
@@ -154,6 +154,7 @@ def _verify_shards(dataset: Dataset, *, is_sealed: bool) -> Iterator[str]:
         yield from sample_check.misplaced(dataset.samples(), dataset.facts["manifest"]["num_buckets"])
     yield from shard_check.verify(dataset.storage, dataset.shards(), dataset.samples(), on_sample)
     yield from underived
+    yield from measures.findings() if measures else ()
     for work in dataset.catalogue() if differing else ():
         for row, named in differing.get(work.id, ()):
             for name, value in sample_check.catalogue_fields(work).items():

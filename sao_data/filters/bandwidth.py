@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from sao_data.errors import UsageError
+from sao_data.plugins import Knob
 from sao_data.records import Clip, Recording
 
 
@@ -37,6 +38,13 @@ class Bandwidth:
         if reached is None or reached >= self.config.min_hz:
             return None
         return "narrow_band", f"measured {reached} < {self.config.min_hz} Hz"
+
+
+def _reached(clip: Clip, recording: Recording) -> float | None:
+    return clip.source.bandwidth_hz
+
+
+KNOBS = (Knob(field="min_hz", unit="Hz", keeps="at least", value=_reached),)
 
 
 def build(config: Config) -> Bandwidth:

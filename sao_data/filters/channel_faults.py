@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from sao_data.errors import UsageError
+from sao_data.plugins import Knob
 from sao_data.records import Clip, Recording
 
 
@@ -53,6 +54,25 @@ class ChannelFaults:
         if source.is_dual_mono and not config.keep_dual_mono:
             return "dual_mono", "measured equal channels"
         return None
+
+
+def _imbalance(clip: Clip, recording: Recording) -> float:
+    return abs(clip.source.balance_db)
+
+
+def _correlation(clip: Clip, recording: Recording) -> float | None:
+    return clip.source.correlation
+
+
+def _delay(clip: Clip, recording: Recording) -> float:
+    return abs(clip.source.delay_ms)
+
+
+KNOBS = (
+    Knob(field="max_imbalance_db", unit="dB", keeps="at most", value=_imbalance),
+    Knob(field="min_correlation", unit="correlation", keeps="at least", value=_correlation),
+    Knob(field="max_delay_ms", unit="ms", keeps="at most", value=_delay),
+)
 
 
 def build(config: Config) -> ChannelFaults:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from sao_data.errors import UsageError
+from sao_data.plugins import Knob
 from sao_data.records import Clip, Recording
 
 
@@ -36,6 +37,13 @@ class Clipping:
         if share <= self.config.max_share:
             return None
         return "clipped", f"measured {share:.3f} > {self.config.max_share:g} of samples on plateaus"
+
+
+def _share(clip: Clip, recording: Recording) -> float:
+    return clip.source.clipped_share
+
+
+KNOBS = (Knob(field="max_share", unit="of samples", keeps="at most", value=_share, is_log=True),)
 
 
 def build(config: Config) -> Clipping:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from sao_data.plugins import Knob
 from sao_data.records import Clip, Recording
 
 
@@ -35,6 +36,16 @@ class Loudness:
         if lufs > self.config.max_lufs:
             return "too_loud", f"measured {lufs:.2f} > {self.config.max_lufs:g} LUFS"
         return None
+
+
+def _lufs(clip: Clip, recording: Recording) -> float | None:
+    return clip.measures.lufs
+
+
+KNOBS = (
+    Knob(field="min_lufs", unit="LUFS", keeps="at least", value=_lufs),
+    Knob(field="max_lufs", unit="LUFS", keeps="at most", value=_lufs),
+)
 
 
 def build(config: Config) -> Loudness:

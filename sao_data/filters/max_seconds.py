@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from sao_data.errors import UsageError
+from sao_data.plugins import Knob
 from sao_data.records import SAMPLE_RATE, Clip, Recording
 
 
@@ -33,6 +34,13 @@ class MaxSeconds:
         seconds = clip.num_frames / SAMPLE_RATE
         measured = f"measured {seconds:.3f} s ({clip.num_frames} frames)"
         return "too_long", f"{measured} > {self.config.seconds:g} s ({most} frames)"
+
+
+def _seconds(clip: Clip, recording: Recording) -> float:
+    return clip.num_frames / SAMPLE_RATE
+
+
+KNOBS = (Knob(field="seconds", unit="s", keeps="at most", value=_seconds, is_log=True),)
 
 
 def build(config: Config) -> MaxSeconds:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from sao_data.errors import UsageError
+from sao_data.plugins import Knob
 from sao_data.records import Clip, Recording
 
 
@@ -44,6 +45,13 @@ class Silence:
                 f"measured {share:.3f} > {self.config.max_share:g} of 10 ms blocks below -60 dBFS",
             )
         return None
+
+
+def _share(clip: Clip, recording: Recording) -> float:
+    return clip.measures.silence_share
+
+
+KNOBS = (Knob(field="max_share", unit="of 10 ms blocks", keeps="at most", value=_share),)
 
 
 def build(config: Config) -> Silence:

@@ -75,7 +75,7 @@ class Unit:
             Decide(release=manifest.release, objections=self.objections, answers=self.answers),
             Fetch(sources=sources, max_bytes=manifest.audio.max_bytes),
             normalise,
-            Curate(filters=manifest.filter),
+            Curate(filters=manifest.filter, caption=manifest.caption),
             WriteCaptions(builder=manifest.caption),
         ]
         if manifest.screening.needs_tagger:

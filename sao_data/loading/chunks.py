@@ -5,10 +5,11 @@ high-fidelity subset, all of FMA and what Freesound has of stereo recordings at 
 energy in the high frequencies"; high-fidelity Freesound is thus sampled twice. It does not say how many
 there are in (b); "twice" is read as: as many again.
 
-What counts as high fidelity here is what a dataset states: the source's name, and, in the catalogue's list
-of changes, the rate a recording was resampled from (at least 48 kHz) and whether mono was duplicated. No
-table holds a measure of bandwidth, so what someone else resampled upwards, or doubled to two equal
-channels, counts. Previews, which are MP3 at 44.1 kHz, do not.
+High fidelity is told from the source's name, or from what was measured of the original file: its rate (at
+least 48 kHz), two channels that differ, and sound above `hifi_min_bandwidth`. So what someone else resampled
+upwards or doubled to two equal channels does not count, nor do previews, which are MP3 at 44.1 kHz. A dataset
+of an earlier version has no measures: there the catalogue's list of changes tells the rate and whether mono
+was duplicated, nothing tells the rest, and the log says so.
 
 Which chunks there are follows from the seed, the recording's id and the lengths of its clips; epochs,
 ranks and the other recordings do not enter. Chunks lie within clips and, within (a) and within (b), do not
@@ -19,25 +20,30 @@ than a chunk the only one is the recording itself.
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from sao_data.config import WHEN_SET
 from sao_data.dataset.reader import Dataset
 from sao_data.errors import UsageError
 from sao_data.loading.crop import Chunk
 from sao_data.loading.index import Index
 from sao_data.loading.sampler import Indices, generator
+from sao_data.measures import MeasuredClip
 from sao_data.records import SAMPLE_RATE, CatalogueRow
 from sao_data.storage import layout, tables
 
 _RESAMPLED = r"^Resampled from (?P<rate>\d+) Hz to \d+ Hz\.$"  # as audio/changes.py says it
 _MONO = "Mono duplicated to stereo."
 Flags = npt.NDArray[np.bool_]
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,12 +55,15 @@ class ChunkConfig:
     per_recording: int = 3  # at most (paper 3.1)
     hifi_extra: int = 3  # at most so many more of a high-fidelity recording ("sampled twice")
     hifi_sources: tuple[str, ...] = ("fma",)  # all high fidelity; only `hifi_extra` chunks are taken of them
-    hifi_min_rate: int = 48_000  # Hz of the original; with two channels it is high fidelity
+    hifi_min_rate: int = 48_000  # Hz of the original, in stereo, to be high fidelity
+    # Hz up to where it must reach as well; ours: files once at 32 kHz and MP3 of 128 kbit/s end at 16
+    hifi_min_bandwidth: int = field(default=18_000, metadata=WHEN_SET)
 
     def __post_init__(self) -> None:
         if not self.on and any(getattr(self, each.name) != each.default for each in fields(self)):
             raise UsageError("stream.chunks: settings have no effect while on = false; set on = true")
-        for name, least in {"seconds": 1, "per_recording": 1, "hifi_extra": 0, "hifi_min_rate": 1}.items():
+        least_of = {"seconds": 1, "per_recording": 1, "hifi_extra": 0, "hifi_min_rate": 1}
+        for name, least in (least_of | {"hifi_min_bandwidth": 0}).items():
             if (value := getattr(self, name)) < least:
                 raise UsageError(f"stream.chunks.{name}: {value} is too small; want at least {least}")
         if self.hifi_sources and not self.hifi_extra:
@@ -87,7 +96,7 @@ class Chunks:
             pc.list_element(pc.split_pattern(ids.dictionary, ":"), 0), _texts(config.hifi_sources)
         )
         from_source: Flags = is_source.to_numpy(zero_copy_only=False)
-        is_hifi = from_source | _stated_hifi(dataset, ids.dictionary, config.hifi_min_rate)
+        is_hifi = from_source | _hifi(dataset, ids.dictionary, config)
         self._wanted = np.stack(  # (recordings, 2): chunks of (a) and of (b)
             [np.where(from_source, 0, config.per_recording), np.where(is_hifi, config.hifi_extra, 0)], axis=1
         )
@@ -148,6 +157,29 @@ def lay_out(
             gaps = sorted(int(word) % (spare + 1) for word in bits.random_raw(count))
             starts[clip] += [gap + n * num_frames for n, gap in enumerate(gaps)]
     return starts
+
+
+def _hifi(dataset: Dataset, ids: pa.StringArray, config: ChunkConfig) -> Flags:
+    """Which recordings are high fidelity by their own sound, or by their rate where that was not measured."""
+    if dataset.has_measures:
+        return _measured_hifi(dataset, ids, config)
+    log.warning(
+        "%s: made before measures were published: high fidelity is told by rate and channels, not by "
+        "bandwidth; run its ingest again",
+        dataset.storage.url,
+    )
+    return _stated_hifi(dataset, ids, config.hifi_min_rate)
+
+
+def _measured_hifi(dataset: Dataset, ids: pa.StringArray, config: ChunkConfig) -> Flags:
+    names = ["recording_id", "source_rate", "source_channels", "bandwidth_hz", "is_dual_mono"]
+    table = tables.columns(dataset.storage, layout.MEASURES, MeasuredClip, names)
+    is_wide = pc.greater_equal(pc.fill_null(table["bandwidth_hz"], 0), config.hifi_min_bandwidth)
+    is_high = pc.greater_equal(table["source_rate"], config.hifi_min_rate)
+    is_stereo = pc.and_(pc.greater_equal(table["source_channels"], 2), pc.invert(table["is_dual_mono"]))
+    hifi = table["recording_id"].filter(pc.and_(pc.and_(is_wide, is_high), is_stereo))
+    found: Flags = pc.is_in(ids, hifi.combine_chunks()).to_numpy(zero_copy_only=False)
+    return found
 
 
 def _stated_hifi(dataset: Dataset, ids: pa.StringArray, min_rate: int) -> Flags:

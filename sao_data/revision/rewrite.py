@@ -16,13 +16,14 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from sao_data import config
-from sao_data.dataset import catalogue
+from sao_data.dataset import catalogue, measured
 from sao_data.dataset.checks import sample_check, shard_check
 from sao_data.dataset.commit import Contents, commit
 from sao_data.dataset.publish import answered, open_questions
 from sao_data.dataset.reader import Dataset
 from sao_data.errors import IntegrityError
 from sao_data.licences import Release
+from sao_data.measures import MeasuredClip
 from sao_data.records import CatalogueRow, Recording, SampleRow, Shard
 from sao_data.revision import journal, recheck
 from sao_data.revision.journal import Change, Job
@@ -111,6 +112,7 @@ def _finish(storage: Storage, job: Job) -> Rewritten:
         rows=rows,
         shards=list(packed.values()),
         samples=[row for shard in samples.values() for row in shard],
+        measures=_measures(storage, job),
         evidence=dict(evidence.without(storage, frozenset(job.evidence), _staying(rows, job.removed))),
         fingerprints=dict(
             known_audio.without(
@@ -135,6 +137,13 @@ def _finish(storage: Storage, job: Job) -> Rewritten:
         written=tuple(name for name in job.shards if name in packed),
         deleted=tuple(name for name in job.shards if name not in packed),
     )
+
+
+def _measures(storage: Storage, job: Job) -> list[MeasuredClip] | None:
+    """What was measured of the works that stay; None in a dataset of an earlier version, which has no such
+    table."""
+    known = Dataset(storage=storage, facts=job.facts)
+    return measured.without(known.measures(), job.removed) if known.has_measures else None
 
 
 def _rewrite_shards(storage: Storage, job: Job) -> tuple[dict[str, Shard], dict[str, list[SampleRow]]]:

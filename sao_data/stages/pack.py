@@ -8,7 +8,6 @@ needs no decoding); failing both, the bucket is normalised again. After packing 
 
 from __future__ import annotations
 
-import math
 from collections import defaultdict
 from dataclasses import dataclass
 
@@ -16,6 +15,7 @@ from sao_data.attribution.credit import credit, work_from_decision
 from sao_data.audio.segments import seconds_start, seconds_total
 from sao_data.config import digest as config_digest
 from sao_data.ids import sample_key
+from sao_data.measures import lufs_text
 from sao_data.records import (
     SAMPLE_RATE,
     Caption,
@@ -133,7 +133,6 @@ def make_sample(
 ) -> Sample:
     """Everything a shard says about one clip."""
     fields = {field.name: field.values for field in caption.fields}
-    lufs = clip.measures.lufs
     language = next((field for field in caption.fields if field.name == "language"), None)
     return Sample(
         ai_preference=decision.ai_preference,
@@ -157,7 +156,7 @@ def make_sample(
         license_family=decision.family,
         license_url=decision.license_url,
         license_version=decision.version,
-        lufs="" if lufs is None or math.isinf(lufs) else f"{lufs:.2f}",
+        lufs=lufs_text(clip.measures.lufs),
         num_frames=clip.num_frames,
         original_sha256=clip.audio.sha256,
         original_type="/".join(part for part in (clip.audio.container, clip.audio.codec) if part),

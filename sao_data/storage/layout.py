@@ -15,12 +15,15 @@ SHARD_FOLDER = "shards"
 SHARDS = "shards.parquet"
 SAMPLES = "samples.parquet"
 CATALOGUE = "catalogue.parquet"
+MEASURES = "measures.parquet"  # of every clip that was measured; datasets made by earlier versions have none
 SCREENING = "screening.parquet"  # what was asked of a screening service, and what came back
 EVIDENCE = "evidence"
 FINGERPRINTS = "fingerprints"
 REPORT = "attribution"
 CARD = "README.md"
 CROISSANT = "croissant.json"
+STATISTICS = "statistics.json"
+STATISTICS_PAGE = "statistics.html"
 
 # what people ask for and answer
 REVIEWS = "reviews.csv"

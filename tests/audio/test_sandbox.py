@@ -109,6 +109,7 @@ def test_trailing_zeros_are_trimmed_where_asked(spool, tmp_path) -> None:
         made = trimming.normalise(padded, spool)
         assert np.array_equal(pcm_of(made), np.concatenate([to_pcm(silence(0.1)), to_pcm(sound)]))
         num_trimmed = round(1.5 * RATE)
+        assert made.recording_frames == round(0.6 * RATE)  # what timing follows
         assert made.changes[-1] == f"{num_trimmed} frames of digital silence trimmed from the end."
         assert trimming.normalise(zeros, spool).recording_frames == RATE // 2
 

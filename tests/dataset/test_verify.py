@@ -47,7 +47,7 @@ def reseal(out: Path, **manifest: object) -> Dataset:
     facts["manifest"] |= manifest
     for name in facts["files"]:
         facts["files"][name] = hashlib.sha256((out / name).read_bytes()).hexdigest()
-    sealed = (layout.SHARDS, layout.SAMPLES, layout.CATALOGUE, "shards/", "evidence/")
+    sealed = (layout.SHARDS, layout.SAMPLES, layout.CATALOGUE, layout.MEASURES, "shards/", "evidence/")
     files = {name: digest for name, digest in facts["files"].items() if name.startswith(sealed)}
     facts["root_digest"] = root_digest(files, facts["manifest"])
     facts["version"] = facts["root_digest"][:12]

@@ -10,9 +10,20 @@ import pytest
 
 from sao_data import plugins
 from sao_data.errors import UsageError
-from sao_data.filters import bandwidth, channel_faults, clipping, loudness, max_seconds, min_seconds, silence
+from sao_data.filters import (
+    bandwidth,
+    channel_faults,
+    clipping,
+    language,
+    loudness,
+    max_seconds,
+    min_seconds,
+    silence,
+    tags,
+)
 from sao_data.measures import Measures, SourceMeasures
-from sao_data.records import AudioFile, Clip, Recording
+from sao_data.plugins import Knob
+from sao_data.records import AudioFile, CaptionField, Clip, Recording
 
 SOURCE = SourceMeasures(
     bits=16, clipped_share=0.0, dc=(0.0, 0.0), bandwidth_hz=22_050, noise_floor_dbfs=-70.0, silence_start=0.0,
@@ -140,9 +151,76 @@ def test_sound_channels_and_mono_have_no_fault() -> None:
     assert check(clip(balance_db=40.0, correlation=-0.6), RECORDING) is None
 
 
+TAGGED = dataclasses.replace(RECORDING, tags=("Field-Recording", "SPEECH", "rain"))
+
+
+@pytest.mark.parametrize(
+    ("config", "found"),
+    [
+        ({}, None),
+        ({"drop_any": ("speech",)}, ("unwanted_tag", "tagged 'SPEECH', which is in drop_any")),
+        (
+            {"drop_any": ("field recording",)},
+            ("unwanted_tag", "tagged 'Field-Recording', which is in drop_any"),
+        ),
+        ({"drop_any": ("recording", "voice")}, None),
+        ({"keep_any": ("thunder", "Rain")}, None),
+        (
+            {"keep_any": ("thunder", "wind")},
+            ("no_wanted_tag", "none of its 3 tags is one of the 2 in keep_any"),
+        ),
+        (
+            {"keep_any": ("rain",), "drop_any": ("speech",)},
+            ("unwanted_tag", "tagged 'SPEECH', which is in drop_any"),
+        ),
+    ],
+)
+def test_tags(config, found) -> None:
+    assert tags.build(tags.Config(**config)).check(clip(), TAGGED) == found
+
+
+@pytest.mark.parametrize(
+    ("told", "config", "found"),
+    [
+        ("en", {}, None),
+        ("de", {"keep": ("en", "de")}, None),
+        ("de", {}, ("other_language", "told 'de', want en")),
+        ("", {}, None),
+        ("", {"keep_unknown": False}, ("unknown_language", "its words are too few to tell their language")),
+    ],
+)
+def test_language(told, config, found) -> None:
+    title = CaptionField(name="title", values=("A",), provenance="title")
+    fields = (title, CaptionField(name="language", values=(told,), provenance="x")) if told else (title,)
+    assert language.build(language.Config(**config)).check(clip(), RECORDING, fields) == found
+
+
+@pytest.mark.parametrize(
+    "name", [n for n in plugins.names("filters") if hasattr(plugins.load("filters", n), "KNOBS")]
+)
+def test_a_knob_says_what_its_filter_does(name: str) -> None:
+    """At a threshold that is the measured value the clip is kept; just beyond it is not."""
+    module = plugins.load("filters", name)
+    for knob in module.KNOBS:
+        some = clip(silent=0.5, clipped_share=0.25, delay_ms=-2.0, balance_db=3.0)
+        value = knob.value(some, RECORDING)
+        beyond = 0.01 * max(1, abs(value)) * (1 if knob.keeps == "at least" else -1)
+        for threshold, is_kept in ((value, True), (value + beyond, False)):
+            field = next(f for f in dataclasses.fields(module.Config) if f.name == knob.field)
+            given = round(threshold) if field.type == "int" else threshold
+            others = {"max_delay_ms": 9.0} if name == "channel_faults" else {}
+            config = module.Config(**(others | {knob.field: given}))
+            assert (module.build(config).check(some, RECORDING) is None) == is_kept, (knob.field, given)
+    assert all(isinstance(knob, Knob) for knob in module.KNOBS)
+
+
 @pytest.mark.parametrize(
     ("module", "wrong"),
     [
+        (tags, {"drop_any": ("rain", " - ")}),
+        (tags, {"keep_any": ("Rain",), "drop_any": ("rain",)}),
+        (language, {"keep": ()}),
+        (language, {"keep": ("english",)}),
         (bandwidth, {"min_hz": 0}),
         (channel_faults, {"max_imbalance_db": 0.0}),
         (channel_faults, {"min_correlation": -1.5}),

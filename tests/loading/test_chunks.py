@@ -1,24 +1,28 @@
 """The codec's chunks: where they lie, whose they are, and that a stream draws each once an epoch."""
 
+import dataclasses
 import itertools
 import random
+import shutil
 from collections import Counter
 from pathlib import Path
 
 import numpy as np
 import pytest
+import soxr
 from hypothesis import given
 from hypothesis import strategies as st
 
 from sao_data import config
 from sao_data.audio.changes import sentences
 from sao_data.audio.convert import Decoded
-from sao_data.dataset.reader import open_dataset
+from sao_data.dataset.reader import Dataset, open_dataset
 from sao_data.errors import UsageError
 from sao_data.loading.chunks import _MONO, _RESAMPLED, ChunkConfig, Chunks, lay_out
 from sao_data.loading.index import Index
 from sao_data.loading.sampler import generator
 from sao_data.loading.stream import Stream, StreamBatch, StreamConfig, StreamState
+from tests.dataset.test_measured import older
 from tests.datasets_made import build, load, read_rows, write_folder, write_rows
 from tests.made import noise, wav_bytes
 from tests.streams_made import members, stream
@@ -34,9 +38,10 @@ LENGTHS = {
     "g": 7.3,
     "h": 9.7,
 }  # s; clips of up to 4 s
-RATES = {"c": (48_000, 2), "e": (48_000, 1), "f": (96_000, 2), "g": (32_000, 2), "h": (48_000, 2)}
+RATES = dict.fromkeys("cdgh", (48_000, 2)) | {"e": (48_000, 1), "f": (96_000, 2)}
 CHUNKS = ChunkConfig(on=True, seconds=1, per_recording=3, hifi_extra=2, hifi_sources=())
-# chunks of each recording: at most three, no more than fit, and again at most two of c, f, h
+# chunks of each recording: at most three, no more than fit, and again at most two of c, f, h; in stereo at
+# 48 kHz or more are d and g as well, but d has two equal channels, and g nothing above 11 kHz
 WANTED = {"a": 1, "b": 1, "c": 1 + 1, "d": 1, "e": 2, "f": 3 + 2, "g": 3, "h": 3 + 2}
 NUM = sum(WANTED.values())
 WINDOW = 8_000
@@ -52,7 +57,12 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / row[0]).unlink()
     for seed, (name, seconds) in enumerate(LENGTHS.items()):
         rate, channels = RATES.get(name, (SECOND, 2))
-        (folder / f"{name}.wav").write_bytes(wav_bytes(noise(seed, seconds, rate, channels), rate))
+        sound = noise(seed, seconds, rate, channels)
+        if name == "d":
+            sound = np.repeat(sound[:, :1], 2, axis=1)
+        if name == "g":
+            sound = soxr.resample(soxr.resample(sound, rate, 22_000), 22_000, rate)
+        (folder / f"{name}.wav").write_bytes(wav_bytes(sound, rate))
     write_rows(
         folder, [[f"{name}.wav", *row[1:4], f"https://example.org/{name}", row[5]] for name in LENGTHS]
     )
@@ -151,6 +161,23 @@ def test_each_recording_has_as_many_chunks_as_it_should(built: Path) -> None:
     other = Chunks(dataset, index, by_source, 0)
     assert other.num_hifi == len(LENGTHS)
     assert other.counts.sum() == 1 + 1 + 1 + 1 + 2 + 2 + 2 + 2
+
+
+def test_without_measures_rates_and_channels_tell_and_the_log_says_so(
+    built: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    def counted(dataset: Dataset, **changes: int) -> int:
+        settings = dataclasses.replace(CHUNKS, **changes)  # type: ignore[arg-type]
+        return Chunks(dataset, Index(dataset, SERIES), settings, 0).num_hifi
+
+    dataset = open_dataset(str(built))
+    assert counted(dataset) == 3
+    assert counted(dataset, hifi_min_bandwidth=10_000) == 4  # g too
+    assert counted(dataset, hifi_min_bandwidth=30_000) == 1  # f, at 96 kHz
+    assert not caplog.records
+    shutil.copytree(built, tmp_path / "out")
+    assert counted(older(tmp_path / "out")) == 5
+    assert ["made before measures were published" in record.message for record in caplog.records] == [True]
 
 
 @pytest.fixture(scope="module")

@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from sao_data import stages
+from sao_data.dataset import measured
 from sao_data.dataset.commit import commit
 from sao_data.ids import bucket_of
 from sao_data.revision import recheck, rewrite
@@ -32,6 +33,9 @@ TAKEN_OUT_BY: dict[str, Callable[..., object]] = {
     "SHARDS": commit,
     "SAMPLES": commit,
     "CATALOGUE": commit,  # its row stays, with nothing in it but the id and that it was taken down
+    "MEASURES": measured.without,
+    "STATISTICS": commit,
+    "STATISTICS_PAGE": commit,
     "DATASET": commit,
     "SCREENING": audit.without,
     "EVIDENCE": evidence.without,
@@ -118,7 +122,8 @@ def test_every_kind_of_file_that_names_a_work_is_in_the_table_and_no_longer_name
     }
     assert set(told) == {path for paths in covered.values() for path in paths}
     never = {name for name, paths in covered.items() if not paths}
-    assert never <= {"DATASET", "SOURCES", "JOURNAL", "SHARDS", "CARD", "CROISSANT"}
+    others = {"DATASET", "SOURCES", "JOURNAL", "SHARDS", "CARD", "CROISSANT"}
+    assert never <= others | {"STATISTICS", "STATISTICS_PAGE"}
 
     assert take(LocalStorage(full), asked(ids=(ID,))) is not None
 
