@@ -16,7 +16,8 @@ import torch
 
 from sao_data.errors import MatchedNothing, Stopped, UsageError
 from sao_model import checkpoint
-from sao_model.evaluation import codec_table, reconstructors
+from sao_model.evaluation.codecs import reconstructors
+from sao_model.evaluation.codecs import table as codec_table
 from sao_model.metrics import reconstruction
 from sao_model.model import StableAudioModel
 from tests.datasets_made import Quiet

@@ -73,7 +73,9 @@ def ended(audio_CT: npt.NDArray[np.float32], sample_rate: int, seconds: float) -
     end = min((loud[-1] + 1) * size, audio_CT.shape[1]) / sample_rate if len(loud) else 0.0
     asked = round(seconds * sample_rate)
     before, behind = audio_CT[:, :asked], audio_CT[:, asked:]
-    return Ended(seconds=seconds, end=round(end, 3), trailing_db=round(_level(behind) - _level(before), 2))
+    return Ended(
+        seconds=seconds, end=round(end, 3), trailing_db=round(_level(behind) - _level(before), 2) + 0.0
+    )
 
 
 def _level(audio_CT: npt.NDArray[np.float32]) -> float:
@@ -98,7 +100,7 @@ def _finding(
         of = [each for each in found if each.seconds == seconds]
         end = intervals.of_mean([each.end for each in of])
         trailing = [each.trailing_db for each in of if np.isfinite(each.trailing_db)]
-        level = f"{np.mean(trailing):.1f}" if trailing else ""
+        level = f"{np.mean(trailing) + 0.0:.1f}" if trailing else ""
         rows.append((seconds, round(end.value, 2), round(end.value - seconds, 2), level, len(of)))
         values.append(end.value)
         lows.append(end.low if np.isfinite(end.low) else end.value)
@@ -112,7 +114,9 @@ def _finding(
         "more than half a second."
     )
     if quiet:
-        said += f" Behind the end the level was {np.median(quiet):.1f} dB against before it, by the median."
+        said += (
+            f" Behind the end the level was {np.median(quiet) + 0.0:.1f} dB against before it, by the median."
+        )
     return CheckFinding(
         check="timing",
         title="Does a sound end where it was asked to?",

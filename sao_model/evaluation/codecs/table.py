@@ -21,7 +21,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from sao_data.errors import MatchedNothing, UsageError
 from sao_data.records import SAMPLE_RATE
-from sao_model.evaluation.reconstructors import Floats, Reconstructor
+from sao_model.evaluation.codecs.reconstructors import Floats, Reconstructor
 from sao_model.metrics import intervals, reconstruction
 from sao_model.metrics.intervals import Estimate
 from sao_model.sounds import reading, writing
