@@ -32,6 +32,7 @@ _WORDS = {
     "train": "training",
     "encode": "encoding",
     "generate": "generating",
+    "measure": "measuring",
 }
 _SECONDS_BETWEEN_LINES = 5.0
 

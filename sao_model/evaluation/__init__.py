@@ -1,0 +1,1 @@
+"""How good is it: sets of sounds, codecs and checkpoints measured, and honest about what with."""
