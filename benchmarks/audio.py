@@ -51,6 +51,7 @@ from sao_data.audio.kernels.weighting import HOP
 from sao_data.audio.loudness_meter import ROOM, LoudnessHops, Meter
 from sao_data.audio.measuring.source_meter import SourceMeter
 from sao_data.audio.segments import Cut
+from sao_data.audio.downmix import mix_of
 from sao_data.audio.stereo import Pcm, Stereo
 from sao_data.storage import shards
 
@@ -230,7 +231,7 @@ def stages(case: Case, folder: Path) -> dict[str, float]:
             meter.feed(block)
         meter.finish()
         lap("source measures")
-        stereo = Stereo(rate, num)
+        stereo = Stereo(rate, mix_of((), num))
         pcm = [*(stereo.push(block) for block in blocks), stereo.finish()]
         lap("resample, round, stereo")
         _measure_pcm(pcm, lap)

@@ -1,7 +1,7 @@
 """Works that stand in an evaluation list, by their ids: trained on, they make its figures worth nothing.
 
 Nothing is downloaded: the lists are the user's own copies. Of the usual ones it is known which of their files
-and which column names the works (each read as published, 2026-11-30); of any other the manifest says it.
+and which column names the works; should one be published otherwise, the manifest says it, as of any other.
 """
 
 from __future__ import annotations

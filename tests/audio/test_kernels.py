@@ -13,6 +13,7 @@ from sao_data.audio.containers.guarded import Guarded, Written
 from sao_data.audio.kernels.compiled import compiled
 from sao_data.audio.kernels.samples import RUN, add_up, crowd, find_extremes, take, to_pcm
 from sao_data.audio.kernels.shapes import times
+from sao_data.audio.downmix import mix_of
 from sao_data.audio.stereo import Stereo
 from tests.made import RATE, noise
 from tests.made import to_pcm as rounded
@@ -93,7 +94,7 @@ def test_no_number_that_is_not_finite_passes(value: float) -> None:
     block = np.zeros((300, 2), np.float32)
     block[200, 1] = value
     with pytest.raises(Exception, match="NaN or infinity"):
-        Stereo(RATE, 2).push(block)
+        Stereo(RATE, mix_of((), 2)).push(block)
 
 
 def test_seek_points_come_from_where_frames_were_written_and_only_if_they_are_there() -> None:
