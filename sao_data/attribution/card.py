@@ -14,6 +14,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from sao_data.attribution import words
 from sao_data.attribution.features import SampleField, sample_features
+from sao_data.attribution.figures.overview import chief_numbers
+from sao_data.attribution.figures.tally import Statistics
 from sao_data.attribution.info import DatasetInfo
 from sao_data.attribution.plain import count, length, one_line, reason_in_words
 from sao_data.attribution.text import escape
@@ -24,8 +26,8 @@ _HUB_LICENSES = {"CC0-1.0": "cc0-1.0", **{f"CC-BY-{v}": f"cc-by-{v}" for v in ("
 _SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
 
 
-def dataset_card(info: DatasetInfo) -> str:
-    """The card as Markdown with YAML front matter."""
+def dataset_card(info: DatasetInfo, found: Statistics | None = None) -> str:
+    """The card as Markdown with YAML front matter; with statistics, the chief ones."""
     series = sorted({shard.series for shard in info.shards})
     return (
         _environment()
@@ -42,6 +44,8 @@ def dataset_card(info: DatasetInfo) -> str:
             left_out=words.left_out(info),
             sampling_plus=words.sampling_plus(info),
             not_advice=words.NOT_ADVICE,
+            found=found,
+            numbers=chief_numbers(found) if found else (),
         )
     )
 

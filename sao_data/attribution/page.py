@@ -111,14 +111,14 @@ def html_files(
     views = [] if pages else [_work_view(row) for row in kept]
     people = [] if pages else _people(kept)
     index = {"works": views, "pages": pages, "people": people, **_front(info, dropped)}
-    yield "index.html", _render("index.html.j2", info=info, title=one_line(info.name), **index)
+    yield "index.html", render("index.html.j2", info=info, title=one_line(info.name), **index)
     for page in pages:
         works = [_work_view(row) for row in page.works]
         title = f"{one_line(info.name)}, works {page.number} of {len(pages)}"
         near = {"before": pages[page.number - 2] if page.number > 1 else None, "after": None}
         if page.number < len(pages):
             near["after"] = pages[page.number]
-        yield page.name, _render("works.html.j2", info=info, title=title, page=page, works=works, **near)
+        yield page.name, render("works.html.j2", info=info, title=title, page=page, works=works, **near)
 
 
 def anchor(recording_id: str) -> str:
@@ -131,24 +131,26 @@ def _front(info: DatasetInfo, dropped: Sequence[CatalogueRow]) -> dict[str, obje
         "statement": words.statement(info),
         "left_out": words.left_out(info),
         "sampling_plus": words.sampling_plus(info),
-        "segments": _segments(info),
-        "steps": _funnel(info),
+        "segments": segments(info),
+        "steps": funnel(info),
         "told": dropped[:MAX_LEFT_OUT],
         "num_dropped": len(dropped),
         "show_shards": len(info.shards) <= MAX_SHARDS,
     }
 
 
-def _segments(info: DatasetInfo) -> list[Segment]:
-    segments, x = [], 0.0
+def segments(info: DatasetInfo) -> list[Segment]:
+    """The licence bar, most used first."""
+    found, x = [], 0.0
     for tally in info.kept_by_license:
         width = round(BAR * tally.count / info.kept, 2)
-        segments.append(Segment(x=round(x, 2), width=width, tone=_tone(tally.family), name=tally.name))
+        found.append(Segment(x=round(x, 2), width=width, tone=_tone(tally.family), name=tally.name))
         x += width
-    return segments
+    return found
 
 
-def _funnel(info: DatasetInfo) -> list[Step]:
+def funnel(info: DatasetInfo) -> list[Step]:
+    """What each reason took away of the offered ones, most first."""
     steps, left = [], info.offered
     for reason, number in info.rejected_by_reason:
         left -= number
@@ -208,7 +210,8 @@ def _tone(family: str) -> str:
     return {"CC0": "cc0", "PDM": "cc0", "BY": "by", "SAMPLING+": "sampling"}.get(family, "other")
 
 
-def _render(template: str, **values: object) -> bytes:
+def render(template: str, **values: object) -> bytes:
+    """A page from one of the templates."""
     text = _environment().get_template(template).render(**values)
     return text.encode("utf-8", "replace")
 

@@ -11,6 +11,8 @@ from typing import Any
 from sao_data import __version__, config, licences
 from sao_data.attribution.card import dataset_card
 from sao_data.attribution.croissant import croissant
+from sao_data.attribution.figures.overview import statistics_files
+from sao_data.attribution.figures.tally import Statistics, statistics_of
 from sao_data.attribution.info import DatasetInfo, info_from
 from sao_data.attribution.policy_text import evaluation_lines, policy_lines, release_lines, screening_lines
 from sao_data.attribution.report import files
@@ -59,7 +61,8 @@ def commit(storage: Storage, contents: Contents) -> tuple[DatasetInfo, bool]:
     digests |= {f"{layout.SHARD_FOLDER}/{shard.name}": shard.sha256 for shard in packed}
     root = root_digest(digests, contents.described)
     info = info_of(contents.described, rows, packed, root, contents.warnings)
-    written |= contents.fingerprints | dict(report_files(info, rows))
+    found = statistics_of(rows, contents.measures)
+    written |= contents.fingerprints | dict(report_files(info, rows, found))
     if contents.audit:
         written[layout.SCREENING] = tables.to_bytes(AuditRow, contents.audit)
     changed = [_put(storage, name, data) for name, data in written.items()]
@@ -102,12 +105,15 @@ def info_of(
     )
 
 
-def report_files(info: DatasetInfo, rows: list[CatalogueRow]) -> Iterator[tuple[str, bytes]]:
-    """Attribution report, dataset card and Croissant, by their names in the dataset directory."""
+def report_files(
+    info: DatasetInfo, rows: list[CatalogueRow], found: Statistics
+) -> Iterator[tuple[str, bytes]]:
+    """Attribution report, dataset card, Croissant and statistics, by their names in the directory."""
     for name, data in files(info, rows):
         yield f"{layout.REPORT}/{name}", data
-    yield layout.CARD, dataset_card(info).encode()
+    yield layout.CARD, dataset_card(info, found).encode()
     yield layout.CROISSANT, _json(croissant(info))
+    yield from statistics_files(info, found)
 
 
 def _put(storage: Storage, name: str, data: bytes) -> bool:
