@@ -121,7 +121,7 @@ def _one(read: ReadSound, each: NamedEmbedder, cache: Cache) -> tuple[Floats, bo
     made = np.asarray(each.embedder.embed(read.at(each.embedder.sample_rate)), np.float32)
     assert made.ndim == 2 and made.shape[1] == each.identity.num_dimensions, made.shape  # noqa: PT018
     assert np.isfinite(made).all(), (each.identity.name, read.item.key)
-    embeddings.publish(path, {"windows": made})
+    embeddings.publish(path, {"windows": made}, is_cache=True)
     return made, True
 
 
@@ -162,6 +162,6 @@ def _texts(each: NamedEmbedder, prompts: Sequence[str], cache: Cache) -> tuple[F
     new = [text for text, there in found.items() if there is None]
     for text, made in zip(new, each.embedder.embed_texts(new) if new else [], strict=True):
         found[text] = row = np.asarray(made, np.float32)[None]
-        embeddings.publish(places[text], {"windows": row})
+        embeddings.publish(places[text], {"windows": row}, is_cache=True)
     none = np.empty(0, np.float32)
     return tuple(there[0] if (there := found.get(text)) is not None else none for text in prompts)

@@ -50,8 +50,8 @@ def write(path: Path, clips: EmbeddedSet) -> None:
     publish(path, arrays)
 
 
-def publish(path: Path, arrays: dict[str, npt.NDArray[Any]]) -> None:
-    """Arrays as .npz, by temporary file, fsync and rename."""
+def publish(path: Path, arrays: dict[str, npt.NDArray[Any]], *, is_cache: bool = False) -> None:
+    """Arrays as .npz, by temporary file, fsync and rename; a cache, made again if lost, without fsync."""
     path.parent.mkdir(parents=True, exist_ok=True)
     buffer = io.BytesIO()
     np.savez(buffer, allow_pickle=False, **arrays)
@@ -59,7 +59,8 @@ def publish(path: Path, arrays: dict[str, npt.NDArray[Any]]) -> None:
     with temporary.open("wb") as file:
         file.write(buffer.getvalue())
         file.flush()
-        os.fsync(file.fileno())
+        if not is_cache:
+            os.fsync(file.fileno())
     os.replace(temporary, path)
 
 

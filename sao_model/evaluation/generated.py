@@ -100,8 +100,8 @@ def _check_settings(model: str, config: GeneratingSettings, folder: Path) -> Non
         other = [name for name, value in now.items() if said.get(name) != value]
         if other:
             raise UsageError(
-                f"{path}: made with another {other[0]}; give another --out, or the model and settings that "
-                "began this one"
+                f"{path}: made with other settings ({other[0]}); give another --out, or the model and "
+                "settings that began this one"
             )
 
 
