@@ -25,7 +25,7 @@ CLAP_DIMENSIONS = 8
 WORDS = ("a", "tone", "noise", "at", "Hz", "rain")
 
 
-def ast(folder: Path, names: dict[int, str] | None = None) -> Path:
+def ast(folder: Path, names: dict[int, str] | None = None, *, num_frames: int = AST_FRAMES) -> Path:
     """Two layers of 16."""
     named = {number: f"Class {number}" for number in range(AST_CLASSES)} | (names or {})
     torch.manual_seed(0)
@@ -35,12 +35,12 @@ def ast(folder: Path, names: dict[int, str] | None = None) -> Path:
         num_hidden_layers=2,
         num_attention_heads=2,
         intermediate_size=32,
-        max_length=AST_FRAMES,
+        max_length=num_frames,
         id2label=named,
         label2id={name: number for number, name in named.items()},
     )
     ASTForAudioClassification(shape).save_pretrained(folder)
-    ast_extractor(AST_FRAMES).save_pretrained(folder)
+    ast_extractor(num_frames).save_pretrained(folder)
     return folder
 
 
@@ -51,8 +51,9 @@ def ast_extractor(num_frames: int) -> ASTFeatureExtractor:
         return ASTFeatureExtractor(max_length=num_frames)
 
 
-def clap(folder: Path, *, fused: bool) -> Path:
+def clap(folder: Path, *, fused: bool, seconds: int = CLAP_SECONDS) -> Path:
     """Two stages of one layer, and a text encoder of one."""
+    size = 16 if seconds == CLAP_SECONDS else 64  # mel bands: a longer picture is folded more often
     torch.manual_seed(1)
     torch.set_num_threads(1)
     shape = ClapConfig(
@@ -62,16 +63,16 @@ def clap(folder: Path, *, fused: bool) -> Path:
             "intermediate_size": 16, "max_position_embeddings": 96, "pad_token_id": 1,
         },
         audio_config={
-            "window_size": 4, "spec_size": 64, "num_mel_bins": 16, "patch_size": 4, "patch_stride": [4, 4],
-            "patch_embeds_hidden_size": 8, "depths": [1, 1], "num_attention_heads": [1, 2], "hidden_size": 16,
-            "enable_fusion": fused, "num_classes": 4,
+            "window_size": 4, "spec_size": 4 * size, "num_mel_bins": size, "patch_size": 4,
+            "patch_stride": [4, 4], "patch_embeds_hidden_size": 8, "depths": [1, 1],
+            "num_attention_heads": [1, 2], "hidden_size": 16, "enable_fusion": fused, "num_classes": 4,
         },
     )  # fmt: skip
     ClapModel(shape).save_pretrained(folder)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
         ClapFeatureExtractor(
-            feature_size=16, max_length_s=CLAP_SECONDS, truncation="fusion" if fused else "rand_trunc"
+            feature_size=size, max_length_s=seconds, truncation="fusion" if fused else "rand_trunc"
         ).save_pretrained(folder)
     vocabulary = {word: n for n, word in enumerate(("<s>", "<pad>", "</s>", "<unk>", *WORDS))}
     tokens = Tokenizer(WordLevel(vocabulary, unk_token="<unk>"))

@@ -118,7 +118,8 @@ def _link(out: Path, path: Path | None) -> str:
 def table(rows: Sequence[ResultRow]) -> list[str]:
     """The numbers as lines of text."""
     found = []
-    for row in rows:
+    order = list(dict.fromkeys(row.embedder for row in rows))
+    for row in sorted(rows, key=lambda row: order.index(row.embedder)):
         interval = "" if row.low is None or row.high is None else f"  [{shown(row.low)}, {shown(row.high)}]"
         against = f" against {row.num_reference}" if row.num_reference else ""
         arrow = "↓" if row.better == "lower" else "↑"

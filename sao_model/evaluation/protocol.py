@@ -32,7 +32,7 @@ class PublishedNumber:
     of: str  # the model
     score: str  # as the table names it: fd, kl, clap
     embedder: str  # model id of what it was measured with; another one, another number
-    value: float
+    value: float  # as printed
     source: str  # where it is printed
 
 
@@ -49,8 +49,8 @@ class Columns:
 class EvaluationProtocol:
     """A protocol as it stands in its file."""
 
-    name: str
-    title: str
+    name: str  # of the file, without suffix
+    title: str  # in words
     about: str = ""  # where its files are to be had, and what to know
     source: Literal["dataset", "captions"] = "dataset"  # of the prompts
     series: str = "validation"  # of the dataset
@@ -61,8 +61,8 @@ class EvaluationProtocol:
     needs_ids: bool = False  # only prompts whose key is in a list that the user has
     leave_out: tuple[str, ...] = ()  # prompts with one of these in them, as written (case counts)
     expected_prompts: int = 0  # as published; another count is said
-    expected_references: int = 0
-    scores: tuple[str, ...] = ("fd", "kad", "kl", "clap", "prdc")
+    expected_references: int = 0  # the same of recordings
+    scores: tuple[str, ...] = ("fd", "kad", "kl", "clap", "prdc")  # files in metrics/scores, or dotted paths
     over: Literal["clips", "windows"] = "clips"  # of the Fréchet distance
     published: tuple[PublishedNumber, ...] = ()
 

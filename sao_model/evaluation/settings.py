@@ -16,9 +16,9 @@ from sao_model.request import Sampling
 class GeneratingSettings:
     """How --model makes the sounds; seeds are not asked for: each prompt has its own."""
 
-    steps: int = 100  # paper 5.1
-    cfg_scale: float = 7.0  # paper 5.1
-    sampler: str = "dpmpp-2m-sde"
+    steps: int = 100  # of the sampler (paper 5.1)
+    cfg_scale: float = 7.0  # guidance (paper 5.1)
+    sampler: str = "dpmpp-2m-sde"  # as in docs/generating.md
     batch_size: int = 8  # sounds at once on a GPU
     precision: Literal["fp32", "bf16"] = "fp32"  # of the transformer
     device: str = ""  # "" = the GPU if there is one

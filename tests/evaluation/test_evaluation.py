@@ -24,7 +24,9 @@ from sao_model.model import build
 from tests import datasets_made
 from tests.evaluation.conftest import Weights
 from tests.made import flac_bytes, noise, silence, wav_bytes
+from tests.paths import ROOT
 from tests.training.made_runs import Silent
+from tests.warm import Warm
 
 OWN = protocol.read("own_validation")
 IDENTITY = Identity(name="openl3", model="openl3/x", revision="1", digest="0" * 64, num_dimensions=3)
@@ -387,3 +389,21 @@ def test_what_cannot_be_evaluated_is_said_before_any_work(name: str, tmp_path: P
     (tmp_path / "full" / "thesis.txt").write_text("mine")
     with pytest.raises(UsageError, match="holds something else"):
         evaluate(tmp_path / "full", sounds="s", reference="r")
+
+
+def test_the_command_ends_as_it_should(near: Path, reference: Path, tmp_path: Path, warm_torch: Warm) -> None:
+    (tmp_path / "silent").mkdir()
+    (tmp_path / "silent" / "a.wav").write_bytes(wav_bytes(silence(0.5)))
+    script = (str(ROOT / "pipelines" / "evaluate.py"), "--reference", str(reference), "--protocol")
+    asked = ("own_validation", "--set", "embedders=['mel_stats']", "--out")
+    done = warm_torch.ran(*script, *asked, str(tmp_path / "out"), "--sounds", str(near))
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == str(tmp_path / "out" / "index.html")
+    assert "not there: clap: needs an embedder that knows texts" in done.stderr
+    for words, code, told in (
+        ((*asked, str(tmp_path / "x"), "--sounds", str(tmp_path / "silent")), 7, "a: silent (all samples"),
+        (("own", "--out", str(tmp_path / "y"), "--sounds", str(near)), 2, "no such protocol"),
+    ):
+        ended = warm_torch.ran(*script, *words)
+        assert (ended.returncode, ended.stdout) == (code, "")
+        assert told in ended.stderr
