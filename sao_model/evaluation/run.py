@@ -66,7 +66,8 @@ def evaluate(job: EvaluationJob, progress: RunProgress) -> EvaluationFacts | Non
         missing,
         job.protocol,
         job.config,
-        is_whole=len(prompts) == len(every) == (job.protocol.expected_prompts or len(every)),
+        is_whole=len(prompts) == len(every) == (job.protocol.expected_prompts or len(every))
+        and seconds >= job.protocol.seconds,  # a model's window may be shorter
     )
     facts = _facts(job, prompts, sides, scored, seconds)
     results.write(job.out, facts, sides.measured, sides.reference.sets, scored.by_clip)

@@ -156,7 +156,9 @@ def _not_comparable(rows: Sequence[ResultRow], protocol: EvaluationProtocol, *, 
             continue
         used = sorted({each.embedder for each in protocol.published if each.score == name})
         if not is_whole:
-            said.append(f"{name}: the published numbers are of all prompts of the protocol, these of a part")
+            said.append(
+                f"{name}: the published numbers are of all of the protocol (prompts, seconds), these of a part"
+            )
         else:
             said.append(
                 f"{name}: the published numbers are of {', '.join(used)}, with which nothing is measured here"
