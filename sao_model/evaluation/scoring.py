@@ -157,7 +157,7 @@ def _not_comparable(rows: Sequence[ResultRow], protocol: EvaluationProtocol, *, 
         used = sorted({each.embedder for each in protocol.published if each.score == name})
         if not is_whole:
             said.append(
-                f"{name}: the published numbers are of all of the protocol (prompts, seconds), these of a part"
+                f"{name}: the published numbers are of the whole protocol (prompts, seconds), these of a part"
             )
         else:
             said.append(
