@@ -42,6 +42,7 @@ DOCUMENTS = (
     "docs/training.md",
     "docs/generating.md",
     "docs/latents.md",
+    "docs/evaluation.md",
     "manifests/README.md",
 )
 
@@ -151,9 +152,16 @@ def shipped_plugins() -> str:
     for kind, heading, key in _PLUGINS:
         for name in plugins.names(kind):
             module = plugins.load(kind, name)
+            if kind == "embedders" and not is_tagger(module):
+                continue  # it stands in docs/evaluation.md
             first = (module.__doc__ or "").split("\n\n")[0].replace("\n", " ")
             parts += [f'### `{heading}` `{key} = "{name}"`', first, _settings(module.Config)]
     return "\n\n".join(parts)
+
+
+def is_tagger(module: types.ModuleType) -> bool:
+    """Does this embedder tell classes of sound, as the screening asks for?"""
+    return hasattr(module.build(module.Config()), "tag")
 
 
 def preferences() -> str:
@@ -275,6 +283,45 @@ def generation_fields() -> str:
     return _table(("key", "type", "default", "meaning"), rows)
 
 
+def evaluation_fields() -> str:
+    """Every field of an evaluation, then those of its tables."""
+    from sao_model.evaluation import settings
+
+    hints = typing.get_type_hints(settings.Config, include_extras=True)
+    plain = [name for name, hint in hints.items() if not _is_table(hint)]
+    parts = ["### Top level", _settings(settings.Config, plain)]
+    for name, hint in hints.items():
+        if _is_table(hint):
+            parts += [f"### `[{name}]`", (hint.__doc__ or "").split("\n")[0], _settings(hint)]
+    return "\n\n".join(parts)
+
+
+def protocol_fields() -> str:
+    """Every key of a protocol file."""
+    from sao_model.evaluation import protocol
+
+    hints = typing.get_type_hints(protocol.EvaluationProtocol)
+    plain = [name for name in hints if name not in ("columns", "published")]
+    parts = [_settings(protocol.EvaluationProtocol, plain)]
+    for place, cls in (("[columns]", protocol.Columns), ("[[published]]", protocol.PublishedNumber)):
+        parts += [f"### `{place}`", cls.__doc__ or "", _settings(cls)]
+    return "\n\n".join(parts)
+
+
+def protocols() -> str:
+    """The protocols that ship."""
+    from sao_model.evaluation import protocol
+
+    rows = []
+    for name in protocol.names():
+        each = protocol.read(name)
+        prompts = f"{each.expected_prompts:,}" if each.expected_prompts else "its samples'"
+        sounds = f"{each.expected_references:,}" if each.expected_references else "–"
+        cut = f"{each.seconds:g} s" if each.seconds else "the model's window"
+        rows.append((f"`{name}`", each.title, prompts, sounds, cut))
+    return _table(("protocol", "what", "prompts", "recordings", "cut to"), rows)
+
+
 def encoding_fields() -> str:
     """Every field of an encode."""
     from sao_model.encoding import settings
@@ -301,6 +348,9 @@ PARTS: dict[str, Callable[[], str]] = {
     "trainings": trainings,
     "latents": lambda: columns(LatentRow),
     "encoding": encoding_fields,
+    "evaluation": evaluation_fields,
+    "protocols": protocols,
+    "protocol": protocol_fields,
     "generation": generation_fields,
     "models": model_presets,
     "model-sizes": model_sizes,

@@ -92,26 +92,25 @@ class CaptionBuilder(Protocol):
         """One fixed rendering of the fields, never empty."""
 
 
-def names(kind: str) -> tuple[str, ...]:
-    """Names of the plugins of a kind ("sources", "filters", …) that ship with the package, sorted."""
-    package = importlib.import_module(f"sao_data.{kind}")
+def names(kind: str, *, within: str = "sao_data") -> tuple[str, ...]:
+    """Names of the plugins of a kind ("sources", "filters", …) that ship with a package, sorted."""
+    package = importlib.import_module(f"{within}.{kind}")
     return tuple(sorted(m.name for m in pkgutil.iter_modules(package.__path__) if not m.name.startswith("_")))
 
 
-def load(kind: str, name: str, *, where: str = "manifest") -> ModuleType:
-    """Import the plugin `name` of a kind; UsageError with the nearest name if there is none."""
+def load(kind: str, name: str, *, where: str = "manifest", within: str = "sao_data") -> ModuleType:
+    """Import the plugin `name` of a kind; UsageError with the nearest name if there is none. `within`: the
+    package that has the kind."""
     if name.startswith(".") or name.endswith("."):
         raise UsageError(f"{where}: {name!r} is no module; write a plugin's name or a dotted path")
     if "." in name:
         module_name = name
-    elif name in names(kind):
-        module_name = f"sao_data.{kind}.{name}"
+    elif name in (known := names(kind, within=within)):
+        module_name = f"{within}.{kind}.{name}"
     else:
-        near = difflib.get_close_matches(name, names(kind), n=1)
+        near = difflib.get_close_matches(name, known, n=1)
         hint = f"; did you mean {near[0]!r}?" if near else ""
-        raise UsageError(
-            f"{where}: no {kind[:-1]} named {name!r}{hint} (there are: {', '.join(names(kind))})"
-        )
+        raise UsageError(f"{where}: no {kind[:-1]} named {name!r}{hint} (there are: {', '.join(known)})")
     try:
         module = importlib.import_module(module_name)
     except ModuleNotFoundError as error:

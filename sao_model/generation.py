@@ -119,10 +119,9 @@ def with_seed(config: Config) -> Config:
 def one_by_one(config: Config) -> list[Config]:
     """A config for every sound that is asked for; what a line of the file does not say is as for all. Without
     a seed of its own the n-th line has the n-th seed after the first; so have variations."""
-    lines = prompts.read(Path(config.prompts)) if config.prompts else [prompts.Asked(prompt=config.prompt)]
     assert config.seed is not None, "with_seed first"
     found = []
-    for number, line in enumerate(lines):
+    for number, line in enumerate(_lines(config)):
         first = line.seed if line.seed is not None else config.seed + number * config.variations
         one = replace(
             config,
@@ -139,13 +138,26 @@ def one_by_one(config: Config) -> list[Config]:
 
 
 def paths(config: Config, each: Sequence[Config], out: Path) -> list[Path]:
-    """Where every sound goes: `out`, or into it under its number and prompt."""
+    """Where every sound goes: `out`, or into it under its line's name, or its number and prompt."""
     if not config.is_folder:
         return [out]
+    names = [_name(line.name, more) for line in _lines(config) for more in range(config.variations)]
     return [
-        out / prompts.file_name(number, one.prompt, f".{config.format}", len(each))
-        for number, one in enumerate(each, start=1)
+        out / (name + f".{config.format}" if name else _numbered(number, one, len(each)))
+        for number, (name, one) in enumerate(zip(names, each, strict=True), start=1)
     ]
+
+
+def _name(name: str, variation: int) -> str:
+    return f"{name}-{variation + 1}" if name and variation else name
+
+
+def _numbered(number: int, config: Config, num: int) -> str:
+    return prompts.file_name(number, config.prompt, f".{config.format}", num)
+
+
+def _lines(config: Config) -> list[prompts.Asked]:
+    return prompts.read(Path(config.prompts)) if config.prompts else [prompts.Asked(prompt=config.prompt)]
 
 
 def check(folder: str, config: Config, out: Path, *, overwrite: bool = False) -> None:

@@ -59,15 +59,16 @@ def generate(
     *,
     overwrite: bool = False,
     model: StableAudioModel | None = None,
+    with_sheet: bool = True,
 ) -> list[SoundJob]:
     """Write the sounds, each with its facts; UsageError for what the model cannot do, before it is loaded.
 
     Of a folder, sounds that are there with the same facts stay: the same command goes on after a stop.
-    `model`: that of `folder`, loaded and placed before.
+    `model`: that of `folder`, loaded and placed before. `with_sheet`: write the page of a folder.
     """
     config = generation.with_seed(config)
     generation.check(folder, config, out, overwrite=overwrite)
-    if config.is_folder and not overwrite:
+    if config.is_folder and with_sheet and not overwrite:
         sheet.check_free(out)
     where = devices.device(config.device)
     devices.check_precision(config.precision, where)
@@ -90,7 +91,7 @@ def generate(
                 made.append(_write(job, audio_CT, described, ran_on=str(where)))
     order = [job.path for job in jobs]
     made.sort(key=lambda job: order.index(job.path))
-    if config.is_folder:
+    if config.is_folder and with_sheet:
         sheet.write(out, [_shown(job) for job in made], title=described.config.name)
     return made
 

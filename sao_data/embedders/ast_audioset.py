@@ -4,24 +4,25 @@ Default weights: MIT/ast-finetuned-audioset-10-10-0.4593 (BSD-3-Clause, 0.35 GB)
 paper used PANNs, which was trained on the same classes. Nothing is downloaded here: the files must lie in a
 folder or in the local hub cache, and are read without pickle. Without torchaudio, transformers makes the
 features in numpy.
+
+It is a tagger (`tag`: windows of a recording, for the screening) and an embedder (`embed`, `logits`: of
+clips, for evaluation, in windows of ten seconds, five apart, as the paper's KL divergence has them).
 """
 
-# Shapes: N windows, T samples of a window at 16 kHz, C classes.
+# Shapes: N or W windows, C channels or classes, T samples of a window at 16 kHz, D dimensions.
 
 from __future__ import annotations
 
 import functools
-import hashlib
-import json
 import warnings
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from sao_data.config import Location
+from sao_data.embedders._weights import WeightFiles
 from sao_data.errors import UsageError
 
 Floats = npt.NDArray[np.float32]
@@ -29,6 +30,7 @@ Floats = npt.NDArray[np.float32]
 FILES = ("config.json", "preprocessor_config.json", "model.safetensors")
 _HEAD = "classifier.dense.weight"  # (C, hidden)
 _TYPE = "audio-spectrogram-transformer"
+_WINDOW, _STEP = 10.0, 5.0  # seconds, of what `embed` takes at a time
 _FRAMES_PER_SECOND = 100  # the features' hop is 10 ms
 
 
@@ -50,6 +52,14 @@ class AstAudioset:
 
     def __init__(self, config: Config) -> None:
         self._config = config
+        self._weights = WeightFiles(
+            plugin="ast_audioset",
+            files=FILES,
+            model=config.model,
+            folder=config.folder,
+            revision=config.revision,
+            instead='screening = "off" in the manifest; an evaluation leaves out kl',
+        )
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle as the config alone: on another node the files may lie elsewhere."""
@@ -58,34 +68,44 @@ class AstAudioset:
     @functools.cached_property
     def labels(self) -> tuple[str, ...]:
         """Display names of the classes, in the order of the probabilities."""
-        names = self._read_json("config.json").get("id2label", {})
+        names = self._weights.read_json("config.json").get("id2label", {})
         return tuple(names[str(number)] for number in range(len(names)))
 
     @functools.cached_property
     def window_seconds(self) -> float:
         """Length of a window (10.24 s)."""
-        frames = int(self._read_json("preprocessor_config.json")["max_length"])
+        frames = int(self._weights.read_json("preprocessor_config.json")["max_length"])
         return frames / _FRAMES_PER_SECOND
+
+    @property
+    def model(self) -> str:
+        return self._weights.named
+
+    @property
+    def revision(self) -> str:
+        return self._config.revision
+
+    @property
+    def fetch(self) -> str:
+        return self._weights.fetch
+
+    @functools.cached_property
+    def num_dimensions(self) -> int:
+        return self._weights.shape_of(_HEAD)[1]
 
     def check(self) -> None:
         """Raise UsageError, with the fix, unless the files are here and fit one another."""
-        kind = self._read_json("config.json").get("model_type")
-        if kind != _TYPE:
-            raise UsageError(f"ast_audioset: {self._folder}: a model of type {kind!r}; want {_TYPE!r}")
-        num_classes = self._num_classes()
+        self._weights.check_type(_TYPE)
+        num_classes = self._weights.shape_of(_HEAD)[0]
         if num_classes != len(self.labels):
             raise UsageError(
-                f"ast_audioset: {self._folder}: {num_classes} classes in the weights, {len(self.labels)} in "
-                f"config.json; {self._fix}"
+                f"ast_audioset: {self._weights.place}: {num_classes} classes in the weights, "
+                f"{len(self.labels)} in config.json; {self._weights.fix}"
             )
 
     def digest(self) -> str:
         """sha256 (hex) over the model's files: other weights, other tags."""
-        digest = hashlib.sha256()
-        for name in FILES:
-            with (self._folder / name).open("rb") as file:
-                digest.update(hashlib.file_digest(file, "sha256").digest())
-        return digest.hexdigest()
+        return self._weights.digest()
 
     def tag(self, audio_NT: Floats) -> Floats:
         """Probabilities (N, C), each class by itself (sigmoid), of mono windows at 16 kHz."""
@@ -93,80 +113,52 @@ class AstAudioset:
 
         num_samples = round(self.window_seconds * self.sample_rate)
         assert audio_NT.shape[1:] == (num_samples,), audio_NT.shape
+        with torch.inference_mode():
+            logits_NC = self._head(self._pooled(list(audio_NT)))
+            return np.asarray(torch.sigmoid(logits_NC).cpu().numpy())
+
+    def embed(self, audio_CT: Floats) -> Floats:
+        """What the classes are told from, (W, D), of a clip at 16 kHz."""
+        length = round(min(_WINDOW, self.window_seconds) * self.sample_rate)
+        mono_T = audio_CT.mean(axis=0)
+        starts = range(0, max(len(mono_T) - length, 0) + 1, round(length * _STEP / _WINDOW))
+        return np.asarray(self._pooled([mono_T[start : start + length] for start in starts]).cpu().numpy())
+
+    def logits(self, embeddings_WD: Floats) -> Floats:
+        """(W, C), of what `embed` gave."""
+        import torch
+
+        _, model = self._loaded
+        with torch.inference_mode():
+            given = torch.from_numpy(embeddings_WD).to(model.device)
+            return np.asarray(self._head(given).cpu().numpy())
+
+    def _pooled(self, windows: list[Floats]) -> Any:
+        """(N, D), before the last layer."""
+        import torch
+
         extractor, model = self._loaded
-        found = []
-        for start in range(0, len(audio_NT), self._config.batch_size):
-            batch = list(audio_NT[start : start + self._config.batch_size])
+        found = [torch.empty((0, self.num_dimensions), device=model.device)]
+        for start in range(0, len(windows), self._config.batch_size):
+            batch = windows[start : start + self._config.batch_size]
             features = extractor(batch, sampling_rate=self.sample_rate, return_tensors="pt")["input_values"]
             with torch.inference_mode():
-                logits_NC = model(features.to(model.device)).logits
-            found.append(torch.sigmoid(logits_NC.float()).cpu().numpy())
-        return np.concatenate(found) if found else np.empty((0, len(self.labels)), np.float32)
+                found.append(model.audio_spectrogram_transformer(features.to(model.device)).pooler_output)
+        return torch.cat(found)
+
+    def _head(self, pooled_ND: Any) -> Any:
+        _, model = self._loaded
+        return model.classifier(pooled_ND).float()
 
     @functools.cached_property
     def _loaded(self) -> tuple[Any, Any]:
         """Feature extractor and model."""
-        import torch
         from transformers import ASTFeatureExtractor, ASTForAudioClassification
-        from transformers.utils import logging
 
-        logging.disable_progress_bar()  # type: ignore[no-untyped-call]
         with warnings.catch_warnings():  # some of its mel filters are empty; they were in training, too
             warnings.filterwarnings("ignore", "At least one mel filter", UserWarning)
-            extractor = ASTFeatureExtractor.from_pretrained(self._folder, local_files_only=True)
-        loaded: Any = ASTForAudioClassification.from_pretrained(
-            self._folder,
-            local_files_only=True,
-            use_safetensors=True,
-            dtype=torch.float32,
-            output_loading_info=True,
-        )
-        model, info = loaded
-        if info["missing_keys"]:  # transformers would go on with random numbers
-            missing = sorted(info["missing_keys"])[0]
-            raise UsageError(f"ast_audioset: {self._folder}: no {missing} in the weights; {self._fix}")
-        on_gpu = self._config.device == "auto" and torch.cuda.is_available()
-        return extractor, model.eval().to("cuda" if on_gpu else "cpu")
-
-    @functools.cached_property
-    def _folder(self) -> Path:
-        """Where the files lie; UsageError says where it was looked and how to get them."""
-        config = self._config
-        found = _in_folder(Path(config.folder)) if config.folder else _in_cache(config.model, config.revision)
-        if found is None:
-            where = config.folder or f"{config.model}@{config.revision} in {_cache()}"
-            raise UsageError(f"ast_audioset: {where}: want {', '.join(FILES)} there; {self._fix}")
-        return found
-
-    @property
-    def _fix(self) -> str:
-        config = self._config
-        target = f" --local-dir {config.folder}" if config.folder else ""
-        revision = f" --revision {config.revision}" if config.revision != "main" else ""
-        fetch = f"hf download {config.model} {' '.join(FILES)}{revision}{target}"
-        return f'fetch them (`{fetch}`), or do without: screening = "off" in the manifest'
-
-    def _read_json(self, name: str) -> dict[str, Any]:
-        path = self._folder / name
-        try:
-            read = json.loads(path.read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise UsageError(f"ast_audioset: {path}: no JSON ({error}); {self._fix}") from error
-        assert isinstance(read, dict), path
-        return read
-
-    def _num_classes(self) -> int:
-        """Rows of the last layer; reads the header of the weights only."""
-        import safetensors
-
-        path = self._folder / "model.safetensors"
-        try:
-            with safetensors.safe_open(path, framework="numpy") as weights:
-                if _HEAD not in set(weights.keys()):
-                    raise UsageError(f"ast_audioset: {path}: no {_HEAD} in it; {self._fix}")
-                return int(weights.get_slice(_HEAD).get_shape()[0])
-        except safetensors.SafetensorError as error:
-            raise UsageError(f"ast_audioset: {path}: damaged or no weights ({error}); {self._fix}") from error
+            extractor = ASTFeatureExtractor.from_pretrained(self._weights.place, local_files_only=True)
+        return extractor, self._weights.load(ASTForAudioClassification, self._config.device)
 
 
 def build(config: Config) -> AstAudioset:
@@ -174,29 +166,3 @@ def build(config: Config) -> AstAudioset:
     if config.batch_size < 1:
         raise UsageError(f"ast_audioset: batch_size {config.batch_size}: want 1 or more")
     return AstAudioset(config)
-
-
-def _in_folder(folder: Path) -> Path | None:
-    return folder if all((folder / name).is_file() for name in FILES) else None
-
-
-def _in_cache(model: str, revision: str) -> Path | None:
-    """The snapshot in the local hub cache that has all files."""
-    from huggingface_hub import try_to_load_from_cache
-    from huggingface_hub.errors import HFValidationError
-
-    try:
-        paths = [try_to_load_from_cache(model, name, revision=revision) for name in FILES]
-    except HFValidationError as error:
-        raise UsageError(
-            f"ast_audioset: model {model!r}: no hub id, want owner/name; files of your own: set folder"
-        ) from error
-    folders = {Path(path).parent for path in paths if isinstance(path, str)}
-    whole = all(isinstance(path, str) for path in paths)
-    return folders.pop() if whole and len(folders) == 1 else None
-
-
-def _cache() -> str:
-    from huggingface_hub import constants
-
-    return str(constants.HF_HUB_CACHE)

@@ -24,9 +24,10 @@ class Asked:
     seconds: float | None = None
     seed: int | None = None
     negative_prompt: str | None = None
+    name: str = ""  # of its file, without suffix; '' = its number and prompt
 
 
-COLUMNS = ("prompt", "seconds", "seed", "negative_prompt")
+COLUMNS = ("prompt", "seconds", "seed", "negative_prompt", "name")
 
 
 def read(path: Path) -> list[Asked]:
@@ -63,11 +64,15 @@ def _table(path: Path, text: str) -> list[Asked]:
         if "prompt" not in columns or unknown:
             what = f"no column {unknown[0]!r} is known" if unknown else "the column prompt is missing"
             raise UsageError(f"prompts: {path}: {what}; columns are {', '.join(COLUMNS)}, each once")
-        return [_asked(f"prompts: {path}:{rows.line_num}", row) for row in rows]
+        asked = [_asked(f"prompts: {path}:{rows.line_num}", row) for row in rows]
     except csv.Error as error:
         raise UsageError(
             f"prompts: {path}:{rows.line_num}: {error}; close quotes, or save it again"
         ) from error
+    names = [each.name for each in asked if each.name]
+    if len(set(names)) < len(names):
+        raise UsageError(f"prompts: {path}: two lines have the same name; each sound needs its own")
+    return asked
 
 
 def _asked(where: str, row: dict[str, str | None]) -> Asked:
@@ -85,9 +90,13 @@ def _asked(where: str, row: dict[str, str | None]) -> Asked:
         raise UsageError(f"{where}: seed {seed}; give a number from 0 to 2^63 - 1")
     if seconds is not None and not math.isfinite(seconds):
         raise UsageError(f"{where}: seconds {seconds}; give a number")
+    name = said.get("name", "")
+    if name != Path(name).name or name.startswith("."):
+        raise UsageError(f"{where}: name {name!r} is no file's; leave out slashes and a dot in front")
     return Asked(
         prompt=said["prompt"],
         seconds=seconds,
         seed=seed,
         negative_prompt=said.get("negative_prompt") or None,
+        name=name,
     )

@@ -57,7 +57,7 @@ def read(path: str | Path, sample_rate: int, num_channels: int = 2) -> AudioIn:
     )
 
 
-class _Pcm:
+class PcmBlocks:
     """Keeps the PCM of a decoding."""
 
     def __init__(self) -> None:
@@ -74,7 +74,7 @@ def _other(path: str | Path) -> npt.NDArray[np.float32]:
     """What libsndfile does not know, decoded as for a dataset: 44.1 kHz stereo of 16 bits."""
     try:
         with Path(path).open("rb") as file:
-            _, sink = convert.normalise(file, AudioConfig(), _Pcm)
+            _, sink = convert.normalise(file, AudioConfig(), PcmBlocks)
     except AudioRejected as rejected:
         raise UsageError(
             f"{path}: cannot be decoded ({rejected}); give WAV, FLAC, OGG, MP3 or another audio file"

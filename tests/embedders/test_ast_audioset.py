@@ -4,53 +4,31 @@ from __future__ import annotations
 
 import json
 import pickle
-import warnings
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from transformers import ASTConfig, ASTFeatureExtractor, ASTForAudioClassification
+from transformers import ASTForAudioClassification
 
 from sao_data import plugins
 from sao_data.embedders import ast_audioset
 from sao_data.embedders.ast_audioset import FILES, Config, build
 from sao_data.errors import UsageError
 from sao_data.screening.classes import columns_of, music_classes
+from tests import tiny_embedders
 from tests.made import Floats, noise
+from tests.tiny_embedders import ast_extractor as extractor
 
-NUM_CLASSES = 527
-FRAMES = 128  # 1.28 s: as the published model, only shorter
+NUM_CLASSES, FRAMES = tiny_embedders.AST_CLASSES, tiny_embedders.AST_FRAMES
 
 
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two layers of 16, 527 classes with the real music names at their real places."""
-    folder = tmp_path_factory.mktemp("ast")
-    names = {number: f"Class {number}" for number in range(NUM_CLASSES)}
     found = music_classes()
-    names |= {item.index: item.name for item in (*found.music, *found.singing)}
-    torch.manual_seed(0)
-    torch.set_num_threads(1)
-    shape = ASTConfig(
-        hidden_size=16,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        intermediate_size=32,
-        max_length=FRAMES,
-        id2label=names,
-        label2id={name: number for number, name in names.items()},
-    )
-    ASTForAudioClassification(shape).save_pretrained(folder)
-    extractor(FRAMES).save_pretrained(folder)
-    return folder
-
-
-def extractor(num_frames: int) -> ASTFeatureExtractor:
-    """Some mel filters are empty, as in the published one; the tagger is silent about it."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)
-        return ASTFeatureExtractor(max_length=num_frames)
+    names = {item.index: item.name for item in (*found.music, *found.singing)}
+    return tiny_embedders.ast(tmp_path_factory.mktemp("ast"), names)
 
 
 def windows(num: int) -> Floats:
@@ -81,6 +59,19 @@ def test_it_is_the_model_of_transformers(weights: Path) -> None:
         features = extractor(FRAMES)(list(audio), sampling_rate=16_000, return_tensors="pt")
         expected = torch.sigmoid(model(**features).logits).numpy()
     np.testing.assert_allclose(build(Config(folder=str(weights))).tag(audio), expected, atol=1e-6)
+
+
+def test_a_clip_is_embedded_in_windows_half_a_window_apart(weights: Path) -> None:
+    """And the last layer makes of them the logits that tags are the sigmoid of."""
+    tagger = build(Config(folder=str(weights)))
+    length = FRAMES * 160
+    clip = noise(3, 2.5 * length / 16_000, 16_000).T  # starts at 0, 1/2, 1 and 3/2 windows
+    found = tagger.embed(clip)
+    assert found.shape == (4, tagger.num_dimensions) == (4, 16)
+    mono = clip.mean(axis=0)
+    tags = tagger.tag(np.stack([mono[n * length // 2 :][:length] for n in range(4)]))
+    np.testing.assert_allclose(1 / (1 + np.exp(-tagger.logits(found))), tags, atol=1e-6)
+    assert tagger.embed(clip[:, : length // 3]).shape == (1, 16)
 
 
 def test_batches_change_nothing(weights: Path) -> None:
