@@ -46,12 +46,12 @@ from audio_made import RATE, sound, write_minutes
 
 from sao_data.audio import AudioConfig, sandbox_worker
 from sao_data.audio.chromaprint import Fingerprinter, encode
+from sao_data.audio.downmix import mix_of
 from sao_data.audio.held import Held
 from sao_data.audio.kernels.weighting import HOP
 from sao_data.audio.loudness_meter import ROOM, LoudnessHops, Meter
 from sao_data.audio.measuring.source_meter import SourceMeter
 from sao_data.audio.segments import Cut
-from sao_data.audio.downmix import mix_of
 from sao_data.audio.stereo import Pcm, Stereo
 from sao_data.storage import shards
 

@@ -10,10 +10,10 @@ import pytest
 
 from sao_data.audio import flac
 from sao_data.audio.containers.guarded import Guarded, Written
+from sao_data.audio.downmix import mix_of
 from sao_data.audio.kernels.compiled import compiled
 from sao_data.audio.kernels.samples import RUN, add_up, crowd, find_extremes, take, to_pcm
 from sao_data.audio.kernels.shapes import times
-from sao_data.audio.downmix import mix_of
 from sao_data.audio.stereo import Stereo
 from tests.made import RATE, noise
 from tests.made import to_pcm as rounded
