@@ -31,8 +31,13 @@ Floats = npt.NDArray[np.float32]
 class Reconstructor(Protocol):
     """Takes a sound and gives what is left of it."""
 
-    name: str
-    identity: str  # of weights or command: the same gives the same
+    @property
+    def name(self) -> str:
+        """What its column is called."""
+
+    @property
+    def identity(self) -> str:
+        """Of weights or command: the same gives the same."""
 
     def rebuild(self, audio_CT: Floats) -> Floats:
         """As many samples as came in, stereo at 44.1 kHz."""

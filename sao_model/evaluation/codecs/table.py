@@ -64,7 +64,7 @@ MEANINGS = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Scored:
+class ScoredSound:
     """A row of scores.jsonl."""
 
     file: str  # relative to the folder of sounds
@@ -116,7 +116,7 @@ def measure(
         raise MatchedNothing(f"{folder}: no sounds below it ({', '.join(SUFFIXES)})")
     out.mkdir(parents=True, exist_ok=True)
     kept = _kept(files, folder, keep)
-    rows: list[Scored] = []
+    rows: list[ScoredSound] = []
     left_out: dict[str, str] = {}
     known = {(row.sha256, row.identity, row.seconds): row for row in _read(out / SCORES)}
     shown.start("measure", len(files) * len(codecs))
@@ -179,7 +179,7 @@ def _original(path: Path, seconds: float) -> tuple[Floats | None, str, str]:
 
 def _scored(
     name: str, sha256: str, seconds: float, codec: Reconstructor, original: Floats, rebuilt: Floats
-) -> Scored:
+) -> ScoredSound:
     pair = (torch.from_numpy(rebuilt)[None], torch.from_numpy(original)[None])
     found = {key: float(value) for key, value in reconstruction.distances(*pair, SAMPLE_RATE).items()}
     scores = Scores(
@@ -187,12 +187,12 @@ def _scored(
         loudness=reconstruction.loudness_error(rebuilt, original),
         width=reconstruction.width_error(rebuilt, original),
     )
-    return Scored(
+    return ScoredSound(
         file=name, sha256=sha256, seconds=seconds, codec=codec.name, identity=codec.identity, scores=scores
     )
 
 
-def _cells(rows: Sequence[Scored], names: Sequence[str]) -> Iterator[Cell]:
+def _cells(rows: Sequence[ScoredSound], names: Sequence[str]) -> Iterator[Cell]:
     kinds = sorted({_kind(row.file) for row in rows} - {""})
     for kind in (ALL, *kinds):
         for name in names:
@@ -240,14 +240,14 @@ def _appended(path: Path) -> TextIO:
     return file
 
 
-def _read(path: Path) -> Iterator[Scored]:
+def _read(path: Path) -> Iterator[ScoredSound]:
     """Rows that are whole: the last one may have been cut off by a kill."""
     if not path.is_file():
         return
     for line in path.read_text(encoding="utf-8").splitlines():
         try:
             row = json.loads(line)
-            yield Scored(**row | {"scores": Scores(**row["scores"])})
+            yield ScoredSound(**row | {"scores": Scores(**row["scores"])})
         except (ValueError, TypeError, KeyError):
             continue
 
