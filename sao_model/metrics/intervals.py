@@ -13,11 +13,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from scipy.special import stdtrit
 
 Doubles = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.int64]
 
 NUM_RESAMPLES = 1_000
+_FEWEST = 20  # values that are resampled; of fewer the mean has Student's interval
 _PERCENTILES = (2.5, 97.5)
 
 
@@ -39,6 +41,9 @@ def of_mean(values_N: npt.ArrayLike, *, num_resamples: int = NUM_RESAMPLES, seed
     mean, num = float(values.mean()), len(values)
     if num < 2:
         return Estimate(value=mean, low=np.nan, high=np.nan, num=num)
+    if num < _FEWEST:  # so few may all be drawn as one, and deviate by nothing
+        error = values.std(ddof=1) / np.sqrt(num) * stdtrit(num - 1, _PERCENTILES[1] / 100)
+        return Estimate(value=mean, low=float(mean - error), high=float(mean + error), num=num)
     random = np.random.default_rng(seed)
     resampled = np.stack([values[_drawn(random, num)] for _ in range(num_resamples)])
     errors = resampled.std(axis=1, ddof=1)

@@ -158,4 +158,6 @@ def test_pairs_tell_a_difference_that_sets_hide_and_equal_values_have_no_width()
     found = intervals.of_difference(prompts, prompts + 0.5)
     assert (found.value, found.low, found.high) == pytest.approx((0.5, 0.5, 0.5))
     assert intervals.of_mean([2.0, 2.0, 2.0]).low == 2.0
+    few = intervals.of_mean([0.0, 0.0, 0.0, 0.0, 5.0])  # mean 1, standard error 1, t of 4 degrees 2.776
+    assert (few.value, few.low, few.high) == pytest.approx((1, 1 - 2.776, 1 + 2.776), abs=1e-3)
     assert math.isnan(intervals.of_mean([2.0]).low)
