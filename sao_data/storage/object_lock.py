@@ -118,20 +118,24 @@ class Lease:
         finally:
             self._store.delete(probe)
 
+    def renew(self) -> None:
+        """Keep the lock young, or find that it is another's."""
+        begun = time.monotonic()
+        try:
+            theirs = self._store.read(layout.LOCK)
+            if theirs == self._mine:
+                self._store.write(layout.LOCK, self._mine)
+                self._renewed = begun
+            else:
+                self._lost = f"{_said(theirs)} holds it"
+        except FileNotFoundError:
+            self._lost = "somebody deleted it"
+        except (OSError, SaoError) as error:  # `check` ends it when this lasts
+            log.warning("%s: the lock could not be renewed: %s", self._store.url, error)
+
     def _renew(self) -> None:
         while not self._end.wait(RENEW_SECONDS) and not self._lost:
-            begun = time.monotonic()
-            try:
-                theirs = self._store.read(layout.LOCK)
-                if theirs == self._mine:
-                    self._store.write(layout.LOCK, self._mine)
-                    self._renewed = begun
-                else:
-                    self._lost = f"{_said(theirs)} holds it"
-            except FileNotFoundError:
-                self._lost = "somebody deleted it"
-            except (OSError, SaoError) as error:  # `check` ends it when this lasts
-                log.warning("%s: the lock could not be renewed: %s", self._store.url, error)
+            self.renew()
 
     def _give_back(self) -> None:
         with contextlib.suppress(FileNotFoundError):
