@@ -6,12 +6,13 @@ import csv
 import io
 import json
 import math
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from sao_model.evaluation.results import publish
 
 PAGE, TABLE, FACTS = "index.html", "table.csv", "finding.json"
 _WIDTH, _HEIGHT, _LEFT, _BOTTOM = 640, 280, 64, 40  # of the picture, and of the room for its axes
@@ -52,12 +53,12 @@ def write(out: Path, finding: CheckFinding) -> Path:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(finding.columns)
     writer.writerows(finding.rows)
-    _publish(out / TABLE, text.getvalue())
-    _publish(out / FACTS, json.dumps(asdict(finding), indent=1, sort_keys=True) + "\n")
+    publish(out / TABLE, text.getvalue())
+    publish(out / FACTS, json.dumps(asdict(finding), indent=1, sort_keys=True) + "\n")
     loader = PackageLoader("sao_model.evaluation")
     pages = Environment(loader=loader, autoescape=True, undefined=StrictUndefined)
     page = pages.get_template("finding.html.j2").render(finding=finding, picture=_picture(finding.curves))
-    _publish(out / PAGE, page)
+    publish(out / PAGE, page)
     return out / PAGE
 
 
@@ -115,11 +116,3 @@ def _path(points: Sequence[tuple[float, float]]) -> str:
 
 def _number(value: float) -> str:
     return f"{value + 0.0:.6g}"
-
-
-def _publish(path: Path, text: str) -> None:
-    temporary = path.with_name(f".tmp-{path.name}")
-    temporary.write_text(text, encoding="utf-8")
-    with temporary.open("rb") as file:
-        os.fsync(file.fileno())
-    os.replace(temporary, path)

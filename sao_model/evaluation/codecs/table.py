@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
@@ -22,6 +21,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from sao_data.errors import MatchedNothing, UsageError
 from sao_data.records import SAMPLE_RATE
 from sao_model.evaluation.codecs.reconstructors import Floats, Reconstructor
+from sao_model.evaluation.results import publish
 from sao_model.metrics import intervals, reconstruction
 from sao_model.metrics.intervals import Estimate
 from sao_model.sounds import reading, writing
@@ -145,8 +145,8 @@ def measure(
         first = next(iter(left_out.items()))
         raise MatchedNothing(f"{folder}: no sound could be measured; {first[0]}: {first[1]}")
     table = CodecTable(cells=tuple(_cells(rows, [codec.name for codec in codecs])), left_out=left_out)
-    _publish(out / TABLE, json.dumps(_plain(table, codecs, seconds), indent=1, sort_keys=True) + "\n")
-    _publish(out / PAGE, _page(table, codecs, [p.relative_to(folder).as_posix() for p in kept], out))
+    publish(out / TABLE, json.dumps(_plain(table, codecs, seconds), indent=1, sort_keys=True) + "\n")
+    publish(out / PAGE, _page(table, codecs, [p.relative_to(folder).as_posix() for p in kept], out))
     return table
 
 
@@ -299,11 +299,3 @@ def _short(estimate: Estimate) -> str:
     if math.isnan(estimate.low):
         return f"{estimate.value:.2f}"
     return f"{estimate.value:.2f} ({estimate.low:.2f}–{estimate.high:.2f})"
-
-
-def _publish(path: Path, text: str) -> None:
-    temporary = path.with_name(f".tmp-{path.name}")
-    temporary.write_text(text, encoding="utf-8")
-    with temporary.open("rb") as file:
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
