@@ -12,6 +12,7 @@ the same name in the records. A field without a meaning is an error.
 from __future__ import annotations
 
 import dataclasses
+import importlib
 import itertools
 import json
 import re
@@ -322,6 +323,18 @@ def protocols() -> str:
     return _table(("protocol", "what", "prompts", "recordings", "cut to"), rows)
 
 
+def check_fields() -> str:
+    """Every field of every check of a model."""
+    from sao_model.verbs import evaluate
+
+    parts = []
+    for name in evaluate.CHECKS:
+        cls = importlib.import_module(f"sao_model.evaluation.checks.{name}").Config
+        hints = typing.get_type_hints(cls)
+        parts += [f"#### `{name}`", _settings(cls, [key for key in hints if key != "clap"])]
+    return "\n\n".join(parts)
+
+
 def encoding_fields() -> str:
     """Every field of an encode."""
     from sao_model.encoding import settings
@@ -352,6 +365,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "protocols": protocols,
     "protocol": protocol_fields,
     "generation": generation_fields,
+    "checks": check_fields,
     "models": model_presets,
     "model-sizes": model_sizes,
 }

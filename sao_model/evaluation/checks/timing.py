@@ -19,6 +19,7 @@ from sao_model.evaluation.checks.finding import CheckCurve, CheckFinding
 from sao_model.metrics import intervals
 from sao_model.model import StableAudioModel
 from sao_model.request import Sampling, Sound
+from sao_model.training.loop import RunProgress
 
 BLOCK_SECONDS = 0.05
 RANGE_DB = 40.0
@@ -30,8 +31,19 @@ PROMPTS = ("a dog barks", "rain on a tin roof", "a drum loop at 120 bpm", "a slo
 class Config:
     """Which lengths are asked for, of what."""
 
-    shares: tuple[float, ...] = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)  # of the window
-    prompts: tuple[str, ...] = PROMPTS
+    shares: tuple[float, ...] = (
+        0.1,
+        0.2,
+        0.3,
+        0.4,
+        0.5,
+        0.6,
+        0.7,
+        0.8,
+        0.9,
+        1.0,
+    )  # lengths, as shares of the window
+    prompts: tuple[str, ...] = PROMPTS  # of the sounds
     num_seeds: int = 2  # sounds of each prompt and length
 
     def __post_init__(self) -> None:
@@ -50,16 +62,21 @@ class Ended:
     trailing_db: float  # level behind the end asked for, against before it; nan: nothing is behind
 
 
-def run(model: StableAudioModel, config: Config, how: Sampling, made_with: dict[str, str]) -> CheckFinding:
+def run(
+    model: StableAudioModel, config: Config, how: Sampling, made_with: dict[str, str], shown: RunProgress
+) -> CheckFinding:
     """Make the sounds and look where they end."""
     window = model.config.num_frames / model.config.sample_rate
     lengths = [round(share * window, 2) for share in sorted(set(config.shares))]
     found = []
+    shown.start("sounds", len(lengths) * len(config.prompts) * config.num_seeds, "sounds")
     for seconds in lengths:
         for number, prompt in enumerate(config.prompts):
             for seed in range(config.num_seeds):
                 sound = Sound(prompt=prompt, seconds=seconds, seed=1_000 * number + seed)
                 found.append(ended(_window(model, sound, how), model.config.sample_rate, seconds))
+                shown.advance(1)
+    shown.finish()
     return _finding(found, lengths, config, {**made_with, "window": f"{window:.2f} s"})
 
 
