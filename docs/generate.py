@@ -221,6 +221,7 @@ def trainings() -> str:
     alone: list[tuple[str, str, type, str, object]] = [
         ("train_dit", "adapter", train_dit.Config, "adapter", dit.adapter),
         ("train_dit", "preflight", train_dit.Config, "preflight", dit.preflight),
+        ("train_dit", "scores", train_dit.Config, "scores", dit.scores),
         ("train_vae", "losses", train_vae.Config, "losses", vae.losses),
         ("train_vae", "adversary", train_vae.Config, "adversary", vae.adversary),
         ("train_vae", "adversary.discriminator", other, "discriminator", vae.adversary.discriminator),

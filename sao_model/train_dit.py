@@ -39,7 +39,7 @@ from sao_model.training import (
     state,
     validation,
 )
-from sao_model.training.dit import inputs, start
+from sao_model.training.dit import inputs, scores, start
 from sao_model.training.dit.velocity import Velocity
 from sao_model.training.state import Learner
 
@@ -68,6 +68,7 @@ class Config:
     preflight: preflight.Config = field(default_factory=preflight.Config)
     validation: validation.Config = field(default_factory=validation.Config)
     demos: demos.Config = field(default_factory=demos.Config)
+    scores: scores.Config = field(default_factory=scores.Config)
     release: Release = field(default_factory=Release)
 
 
@@ -87,6 +88,7 @@ def train(
             preflight.check_latents(dataset.said.channels, config.preflight)
         elif not begun.found:
             preflight.check_codec(model.codec, held, config.preflight, begun.accelerator)
+        scorer = scores.Scorer(config.scores, held, here)
         if here.validates_first():
             _validate(begun, held, config, here, 0)
         for step in here.steps():
@@ -115,6 +117,7 @@ def train(
             # evaluate
             if here.due(step, config.pace.validate_every):
                 _validate(begun, held, config, here, step)
+            scorer.tell(model, average, step)
             here.show(step)
     return here.finish()
 

@@ -81,7 +81,7 @@ class MissingEmbedder:
 def at_hand(config: Config) -> tuple[list[NamedEmbedder], list[MissingEmbedder]]:
     """Those asked for, which must be there; or of the usual ones those that are."""
     if config.embedders:
-        return [_ready(name, config) for name in config.embedders], []
+        return asked_for(config.embedders, config), []
     found, missing = [], []
     for name in USUAL:
         try:
@@ -93,6 +93,11 @@ def at_hand(config: Config) -> tuple[list[NamedEmbedder], list[MissingEmbedder]]
     return found, missing
 
 
+def asked_for(names: Sequence[str], config: object) -> list[NamedEmbedder]:
+    """These, which must be there; the settings of each are `config`'s field of its name."""
+    return [_ready(name, config) for name in names]
+
+
 def check_same(one: Identity, other: Identity, what: str) -> None:
     """UsageError, naming both, where numbers of two embedders would be compared."""
     if one != other:
@@ -102,7 +107,7 @@ def check_same(one: Identity, other: Identity, what: str) -> None:
         )
 
 
-def _ready(name: str, config: Config) -> NamedEmbedder:
+def _ready(name: str, config: object) -> NamedEmbedder:
     module = plugins.load("embedders", name, where="embedders")
     settings = getattr(config, name, None)
     embedder = module.build(module.Config() if settings is None else settings)

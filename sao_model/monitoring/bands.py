@@ -29,7 +29,17 @@ _LEFT_OUT = re.compile(r"rate$|_share$|^samples_per_second$")
 _DEVIATIONS, _RELATIVE = 4.0, 0.02
 _AROUND = 3  # steps on either side whose deviations are pooled
 # Settings that do not decide the curves: those that state.py lets a run change, and the seed.
-FREE = ("pace", "release", "accumulate", "checkpointing", "validation", "demos", "trackers", "preflight")
+FREE = (
+    "pace",
+    "release",
+    "accumulate",
+    "checkpointing",
+    "validation",
+    "demos",
+    "scores",
+    "trackers",
+    "preflight",
+)
 SEED = "seed"
 FREE_OF_STREAM = ("num_threads", "num_prefetch", "verify", "num_retries", "retry_seconds")
 

@@ -39,6 +39,8 @@ _MEANINGS = {
     "judges": "hinge loss of the discriminators: 2 = they cannot tell",
     "stft": "STFT distance",
     "mel": "mel distance",
+    "kad_mel_stats": "distance of generated sounds to recordings, by level and colour: lower is nearer",
+    "clap": "how well generated sounds fit their prompts: higher is better",
     "si_sdr": "signal-to-distortion ratio in dB: higher is better",
 }
 _WEIGHTS = {"original": "original", "ema": "averaged weights (EMA)", "raw": "weights as trained (raw)"}
@@ -168,7 +170,8 @@ def _shares(found: RunLog) -> list[tuple[str, float]]:
 
 def _checkpoints(folder: Path, found: RunLog) -> list[dict[str, Any]]:
     """Whole checkpoints, newest first."""
-    losses = {line["step"]: line["loss"] for line in found.validations if line.get("weights") == "ema"}
+    said = [line for line in found.validations if line.get("weights") == "ema" and "loss" in line]
+    losses = {line["step"]: line["loss"] for line in said}
     rows = []
     for path in reversed(run.checkpoints(folder)):
         step = run.step_of(path)

@@ -69,10 +69,10 @@ def generate(model: StableAudioModel, average: Ema, config: Config, here: Loop, 
     with here.timed("sounds"):
         for which, applied in (("ema", average.applied()), ("raw", contextlib.nullcontext())):
             with applied, here.accelerator.autocast():
-                whole = _whole(model)
+                complete = whole(model)
                 for n in range(rank, len(config.prompts), world):
                     sound = Sound(prompt=config.prompts[n], seconds=seconds, seed=config.seed + n)
-                    (made_CT,) = whole.generate([sound], how)
+                    (made_CT,) = complete.generate([sound], how)
                     _write(folder / f"{which}-{n:02d}.flac", made_CT, model.config.sample_rate)
         here.accelerator.wait_for_everyone()
     facts = [
@@ -106,18 +106,18 @@ def reconstruct(codec: Codec, average: Ema, held: Windows, config: Config, here:
     _list(folder, facts, here)
 
 
-def _whole(model: StableAudioModel) -> StableAudioModel:
+def whole(model: StableAudioModel) -> StableAudioModel:
     """The model; where its weights are divided among processes, a copy that has all: only a whole forward
     pass puts divided ones together, and a sampler calls parts of it."""
     named = dict(model.dit.named_parameters())
     if not any(map(sharding.is_divided, named.values())):
         return model
-    whole = snapshot.empty(model.config)
-    whole.codec, whole.text = model.codec, model.text
+    complete = snapshot.empty(model.config)
+    complete.codec, complete.text = model.codec, model.text
     for name in ("dit", "conditioners"):
         parts = model.get_submodule(name).named_parameters()
-        weights.put(whole.get_submodule(name), {n: sharding.whole(p) for n, p in parts})
-    return whole
+        weights.put(complete.get_submodule(name), {n: sharding.whole(p) for n, p in parts})
+    return complete
 
 
 def _folder(here: Loop, step: int) -> Path:

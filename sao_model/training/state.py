@@ -27,7 +27,17 @@ from sao_model.training.ema import Ema
 EXTRA = "training"  # training.safetensors
 _READING = ("num_threads", "num_prefetch", "verify", "num_retries", "retry_seconds")
 # Settings that may change in the middle of a run: how long, how often, what is shown, how work is divided.
-_FREE = ("pace", "release", "accumulate", "checkpointing", "validation", "demos", "trackers", "preflight")
+_FREE = (
+    "pace",
+    "release",
+    "accumulate",
+    "checkpointing",
+    "validation",
+    "demos",
+    "scores",
+    "trackers",
+    "preflight",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

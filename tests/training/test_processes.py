@@ -61,6 +61,9 @@ check = false
 [validation]
 num_windows = 4
 series = ["train"]
+[scores]
+every = 3
+steps = 2
 """
 OTHERS = {
     "step",
