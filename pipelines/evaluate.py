@@ -16,6 +16,7 @@ EPILOG = """examples:
   pipelines/evaluate.py --protocol own_validation --sounds FOLDER --reference FOLDER --out evaluation
 the paper's, with captions and recordings that you have:
   pipelines/evaluate.py --protocol audiocaps --set captions=test.csv --model CKPT --reference FOLDER --out OUT
+embedded on a Ray cluster: ray job submit --working-dir . -- python pipelines/evaluate.py --executor ray …
 the same over several GPUs; the same command goes on after a stop:
   accelerate launch --multi_gpu --num_processes 4 pipelines/evaluate.py …
 Embedders whose weights are on this machine are used, the others are named with the command that gets them.
@@ -26,6 +27,7 @@ def main() -> int:
     """Parse, load, wire."""
     args = parse_arguments()
     from sao_data.commands import common, progress
+    from sao_data.execution import executor
     from sao_model.evaluation import protocol, settings
 
     config = settings.read(args.config or "", args.set)
@@ -35,8 +37,8 @@ def main() -> int:
 
     given = {name: getattr(args, name) or "" for name in ("model", "sounds", "reference", "data")}
     job = run.EvaluationJob(protocol=chosen, config=config, out=out, **given)
-    with closing(progress.make()) as shown:
-        facts = run.evaluate(job, shown)
+    with closing(progress.make()) as shown, closing(executor.make(args.executor)) as runner:
+        facts = run.evaluate(job, shown, runner.map)
     if facts is None:
         return 0  # this process only helped to generate
     for each in (*facts.not_measured, *facts.not_comparable):
@@ -58,6 +60,7 @@ def parse_arguments() -> argparse.Namespace:
     add("--reference", metavar="FOLDER", help="recordings to compare with")
     add("--data", metavar="DIR", help="dataset directory or URL, for a protocol over one's own series")
     add("--out", metavar="OUT", required=True, help="folder of the evaluation")
+    add("--executor", choices=("local", "ray"), default="local", help="where sounds are embedded")
     add("--config", metavar="FILE", help="TOML with fields of the evaluation")
     add("--set", metavar="KEY=VALUE", action="append", default=[], help="override a field")
     return parser.parse_args()

@@ -63,7 +63,7 @@ class AstAudioset:
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle as the config alone: on another node the files may lie elsewhere."""
-        return build, (self._config,)
+        return _shared, (self._config,)
 
     @functools.cached_property
     def labels(self) -> tuple[str, ...]:
@@ -166,3 +166,9 @@ def build(config: Config) -> AstAudioset:
     if config.batch_size < 1:
         raise UsageError(f"ast_audioset: batch_size {config.batch_size}: want 1 or more")
     return AstAudioset(config)
+
+
+@functools.lru_cache(maxsize=2)
+def _shared(config: Config) -> AstAudioset:
+    """One a process for all units that bring it along: its weights are loaded once."""
+    return build(config)

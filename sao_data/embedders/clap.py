@@ -66,7 +66,7 @@ class Clap:
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle as the config alone: on another node the files may lie elsewhere."""
-        return build, (self._config,)
+        return _shared, (self._config,)
 
     @property
     def model(self) -> str:
@@ -158,3 +158,9 @@ def build(config: Config) -> Clap:
     if config.batch_size < 1:
         raise UsageError(f"clap: batch_size {config.batch_size}: want 1 or more")
     return Clap(config)
+
+
+@functools.lru_cache(maxsize=2)
+def _shared(config: Config) -> Clap:
+    """One a process for all units that bring it along: its weights are loaded once."""
+    return build(config)

@@ -7,15 +7,22 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
 from sao_data import config as settings
+from sao_data.errors import UsageError
 from sao_model.evaluation import embeddings, sounds
-from sao_model.evaluation.embedding import NamedEmbedder, TaggingEmbedder, TextEmbedder
+from sao_model.evaluation.embedding import (
+    MapUnits,
+    NamedEmbedder,
+    TaggingEmbedder,
+    TextEmbedder,
+    in_this_process,
+)
 from sao_model.evaluation.protocol import EvaluationProtocol
 from sao_model.evaluation.sounds import LeftOutSound, ReadSound, SoundItem
 from sao_model.metrics.embedded import EmbeddedSet, Floats, Identity
@@ -71,6 +78,11 @@ class Cache:
             return None
         return found if found.ndim == 2 and found.shape[1] == dimensions and len(found) else None
 
+    def keep(self, new: Mapping[Path, Floats]) -> None:
+        """Put what was made in its places."""
+        for place, windows in new.items():
+            embeddings.publish(place, {"windows": windows}, is_cache=True)
+
 
 def embed(
     items: Sequence[SoundItem],
@@ -81,48 +93,86 @@ def embed(
     *,
     what: str,
     seconds: float,
+    map_units: MapUnits = in_this_process,
 ) -> EmbeddedSounds:
     """Read every sound once, and embed it by each embedder that has not heard it."""
-    found, windows = EmbeddedSounds(), {each.identity.name: list[Floats]() for each in embedders}
+    unit = EmbedSound(tuple(embedders), cache, seconds, protocol.least_seconds)
+    done: dict[int, EmbeddedClip] = {}
     progress.start(f"reading and embedding: {what}", len(items), "sounds")
-    for item in items:
-        read = sounds.read(item, seconds, protocol.least_seconds)
+    for each in map_units(unit, list(enumerate(items))):
+        cache.keep(each.new)
+        done[each.number] = each
         progress.advance(1)
-        if isinstance(read, LeftOutSound):
-            found.left_out.append(read)
-            continue
-        for each in embedders:
-            embedded, is_new = _one(read, each, cache)
-            windows[each.identity.name].append(embedded)
-            found.num_embedded += is_new
-        found.clips.append(
-            EvaluatedClip(
-                key=item.key,
-                prompt=item.prompt,
-                group=item.group,
-                seconds=read.seconds,
-                sha256=read.sha256,
-                path=item.path,
-            )
-        )
     progress.finish()
+    found = EmbeddedSounds()
+    windows: dict[str, list[Floats]] = {each.identity.name: [] for each in embedders}
+    for number, item in enumerate(items):
+        each = done[number]
+        if isinstance(each.read, LeftOutSound):
+            found.left_out.append(each.read)
+            continue
+        for name in windows:
+            windows[name].append(each.windows[name])
+        found.num_embedded += len(each.new)
+        found.clips.append(replace(each.read, path=item.path))
     if found.clips:
-        for each in embedders:
-            name = each.identity.name
-            found.sets[name] = _set(each, found.clips, windows[name], cache, with_texts=what == "measured")
+        for one in embedders:
+            name = one.identity.name
+            found.sets[name] = _set(one, found.clips, windows[name], cache, with_texts=what == "measured")
     return found
 
 
-def _one(read: ReadSound, each: NamedEmbedder, cache: Cache) -> tuple[Floats, bool]:
-    path = cache.place(each.identity, read.sha256)
-    there = cache.find(path, each.identity.num_dimensions)
-    if there is not None:
-        return there, False
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EmbeddedClip:
+    """What a unit gives back of one sound."""
+
+    number: int
+    read: EvaluatedClip | LeftOutSound
+    windows: dict[str, Floats]  # by the embedder's name
+    new: dict[Path, Floats]  # those of them that were not in the cache, by their place there
+
+
+@dataclass(frozen=True, slots=True)
+class EmbedSound:
+    """Runs on a worker: one sound read, and embedded by those that have not heard it. It writes nothing."""
+
+    embedders: tuple[NamedEmbedder, ...]
+    cache: Cache
+    seconds: float
+    least_seconds: float
+
+    def __call__(self, job: tuple[int, SoundItem]) -> EmbeddedClip:
+        number, item = job
+        if item.path and not item.path.exists():
+            raise UsageError(
+                f"cannot see {item.path}; give folders that every node mounts, or --executor local"
+            )
+        read = sounds.read(item, self.seconds, self.least_seconds)
+        if isinstance(read, LeftOutSound):
+            return EmbeddedClip(number=number, read=read, windows={}, new={})
+        windows, new = {}, {}
+        for each in self.embedders:
+            place = self.cache.place(each.identity, read.sha256)
+            there = self.cache.find(place, each.identity.num_dimensions)
+            if there is None:
+                new[place] = there = _embedded(read, each)
+            windows[each.identity.name] = there
+        clip = EvaluatedClip(
+            key=item.key,
+            prompt=item.prompt,
+            group=item.group,
+            seconds=read.seconds,
+            sha256=read.sha256,
+            path=None,
+        )
+        return EmbeddedClip(number=number, read=clip, windows=windows, new=new)
+
+
+def _embedded(read: ReadSound, each: NamedEmbedder) -> Floats:
     made = np.asarray(each.embedder.embed(read.at(each.embedder.sample_rate)), np.float32)
     assert made.ndim == 2 and made.shape[1] == each.identity.num_dimensions, made.shape  # noqa: PT018
     assert np.isfinite(made).all(), (each.identity.name, read.item.key)
-    embeddings.publish(path, {"windows": made}, is_cache=True)
-    return made, True
+    return made
 
 
 def _set(

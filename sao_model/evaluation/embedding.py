@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, cast, runtime_checkable
+from typing import Any, Protocol, TypeVar, cast, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +15,9 @@ from sao_model.evaluation.settings import Config
 from sao_model.metrics.embedded import Identity
 
 Floats = npt.NDArray[np.float32]
+
+A = TypeVar("A")
+R = TypeVar("R")
 
 USUAL = ("clap", "ast_audioset", "mel_stats")
 
@@ -76,6 +79,17 @@ class MissingEmbedder:
 
     name: str
     why: str
+
+
+class MapUnits(Protocol):
+    """Runs a unit over items somewhere (the `map` of an executor); results come in any order."""
+
+    def __call__(self, unit: Callable[[A], R], items: Sequence[A], *, num_gpus: int = 0) -> Iterator[R]: ...
+
+
+def in_this_process(unit: Callable[[A], R], items: Sequence[A], *, num_gpus: int = 0) -> Iterator[R]:
+    """One after the other."""
+    return map(unit, items)
 
 
 def at_hand(config: Config) -> tuple[list[NamedEmbedder], list[MissingEmbedder]]:

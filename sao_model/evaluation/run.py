@@ -20,7 +20,7 @@ from sao_model.evaluation import (
     sounds,
 )
 from sao_model.evaluation.embed import Cache, EmbeddedSounds
-from sao_model.evaluation.embedding import NamedEmbedder, at_hand
+from sao_model.evaluation.embedding import MapUnits, NamedEmbedder, at_hand, in_this_process
 from sao_model.evaluation.matching import MatchedSounds
 from sao_model.evaluation.protocol import EvaluationProtocol, Prompt
 from sao_model.evaluation.results import EvaluationFacts, ProtocolFacts
@@ -49,8 +49,10 @@ class _Sides:
     reference_notes: tuple[str, ...]
 
 
-def evaluate(job: EvaluationJob, progress: RunProgress) -> EvaluationFacts | None:
-    """Publish job.out; None in a process that only helped to generate."""
+def evaluate(
+    job: EvaluationJob, progress: RunProgress, map_units: MapUnits = in_this_process
+) -> EvaluationFacts | None:
+    """Publish job.out, sounds embedded by `map_units`; None in a process that only helped to generate."""
     _check(job)
     embedders, missing = at_hand(job.config)
     every = _prompts(job)
@@ -59,7 +61,7 @@ def evaluate(job: EvaluationJob, progress: RunProgress) -> EvaluationFacts | Non
     making = job.config.generating
     if job.model and not generated.generate(job.model, prompts, making, job.out, progress, seconds=seconds):
         return None
-    sides = _sides(job, prompts, embedders, progress, seconds=seconds)
+    sides = _sides(job, prompts, embedders, progress, map_units, seconds=seconds)
     scored = scoring.score(
         sides.measured.sets,
         sides.reference.sets,
@@ -112,6 +114,7 @@ def _sides(
     prompts: list[Prompt],
     embedders: Sequence[NamedEmbedder],
     progress: RunProgress,
+    map_units: MapUnits,
     *,
     seconds: float,
 ) -> _Sides:
@@ -119,7 +122,16 @@ def _sides(
     ours, theirs = _measured(job, prompts), _reference(job, prompts)
     cache = Cache(Path(job.config.cache) if job.config.cache else job.out / "embeddings")
     found = {
-        what: embed.embed(matched.items, embedders, job.protocol, cache, progress, what=what, seconds=seconds)
+        what: embed.embed(
+            matched.items,
+            embedders,
+            job.protocol,
+            cache,
+            progress,
+            what=what,
+            seconds=seconds,
+            map_units=map_units,
+        )
         for what, matched in (("reference", theirs), ("measured", ours))
     }
     measured, reference = found["measured"], found["reference"]
