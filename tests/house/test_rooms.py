@@ -35,6 +35,7 @@ ORDER = [
     ["loading"],
     ["latents"],
     ["revision"],
+    ["showing"],
     ["ingest"],
     ["commands"],
     ["__main__"],

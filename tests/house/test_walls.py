@@ -110,7 +110,7 @@ def _only_builds(node: ast.FunctionDef) -> bool:
 def test_every_verb_is_one_file_in_the_entry_points() -> None:
     points = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["entry-points"]["sao.verbs"]
     folders = ("sao_data/commands/verbs", "sao_model/verbs")
-    files = {named(path) for folder in folders for path in (ROOT / folder).glob("[a-z]*.py")}
+    files = {named(path) for folder in folders for path in (ROOT / folder).rglob("[a-z]*.py")}
     assert set(points.values()) == files
     # import_.py: a module cannot be called like a keyword
     called = {name: name.replace("-", "_") + "_" * keyword.iskeyword(name) for name in points}

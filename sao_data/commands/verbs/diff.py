@@ -48,6 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--fail-on", metavar="KIND[,KIND…]", default="", help="exit 1 if there is a change of these kinds")
     add("--examples", metavar="N", type=int, default=5, help="ids shown of each kind (default: 5)")
     add("--json", action="store_true", help="write one JSON object instead of text")
+    add("--page", metavar="FILE", help="write it as a page, too, e.g. difference.html")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -61,6 +62,8 @@ def run(args: argparse.Namespace) -> int:
     a, b = open_dataset(args.a), open_dataset(args.b)
     found = compare(a, b, by=args.by, num_examples=args.examples)
     failing = found.failing(wanted)
+    if args.page:
+        _write_page(args.page, found, args.by)
     if args.json:
         sys.stdout.write(json.dumps(_plain(found, args.by, failing), indent=2, sort_keys=True) + "\n")
     else:
@@ -69,6 +72,18 @@ def run(args: argparse.Namespace) -> int:
         if failing:
             sys.stdout.write(f"failed: there are changes of the kind {', '.join(failing)}\n")
     return 1 if failing else 0
+
+
+def _write_page(where: str, found: Difference, by: str | None) -> None:
+    from sao_data.commands.common import note
+    from sao_data.showing import diff_page
+    from sao_data.storage.backend import open_storage
+
+    folder, slash, name = where.rpartition("/")
+    if not name:
+        raise UsageError(f"--page {where}: want a file, e.g. {where}difference.html")
+    open_storage(folder or slash or ".").write(name, diff_page.page(found, by))
+    note(f"written to {where}")
 
 
 def _kinds(text: str) -> list[str]:
