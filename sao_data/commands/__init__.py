@@ -3,5 +3,5 @@
 Each verb is one file in `verbs/`, found through the entry points `sao.verbs`.
 
 Imports: the vocabulary, audio, licences, storage, execution, fetch, sources, rights, attribution,
-dataset, loading, latents, revision, ingest.
+dataset, loading, latents, revision, showing, ingest.
 """
