@@ -20,7 +20,7 @@ def main() -> int:
     from sao_data.commands.arguments import Parser
     from sao_data.dataset import report
     from sao_data.dataset.reader import open_dataset
-    from sao_data.loading import training_data
+    from sao_data.loading.heard import works
     from sao_data.storage.backend import open_storage
 
     parser = Parser(description=__doc__)
@@ -31,8 +31,8 @@ def main() -> int:
     out = common.output(args.out, "report", ROOT)
     dataset, where = open_dataset(args.data), open_storage(out)
     if args.checkpoint:
-        heard = training_data.seen_samples(dataset, Path(args.checkpoint))
-        info = report.write(dataset, where, heard.samples, heard.remarks(Path(args.checkpoint).name))
+        heard = works.seen_samples(dataset, Path(args.checkpoint))
+        info = report.write(dataset, where, heard, heard.remarks(Path(args.checkpoint).name))
     else:
         info = report.write(dataset, where)
     sys.stdout.write(

@@ -17,7 +17,7 @@ from sao_data.dataset.reader import Dataset
 from sao_data.dataset.summary import Summary
 from sao_data.execution.executor import LocalExecutor
 from sao_data.ingest import run
-from sao_data.loading import training_data
+from sao_data.loading.heard import works
 from sao_data.storage.backend import Storage
 
 BY = "https://creativecommons.org/licenses/by/4.0/"
@@ -91,17 +91,18 @@ def build(chosen: manifest.Manifest, out: Path, executor: LocalExecutor | None =
 
 
 def tree(out: Path, *, work: bool = False) -> dict[str, str]:
-    """sha256 of every file that a reader of the dataset can see (and of work/, if asked for)."""
+    """sha256 of every file of a version that a reader can see (and of work/, if asked for); of earlier
+    versions, which a fresh build has never had, nothing."""
     files = (p for p in sorted(out.rglob("*")) if p.is_file())
     named = ((p.relative_to(out).as_posix(), p) for p in files)
     return {
         name: hashlib.sha256(path.read_bytes()).hexdigest()
         for name, path in named
-        if name != "lock" and (work or not name.startswith("work/"))
+        if name != "lock" and not name.startswith("history/") and (work or not name.startswith("work/"))
     }
 
 
 def report_on(dataset: Dataset, out: Storage, checkpoint: Path) -> DatasetInfo:
     """The report on what a checkpoint has seen, as pipelines/report.py writes it."""
-    heard = training_data.seen_samples(dataset, checkpoint)
-    return report.write(dataset, out, heard.samples, heard.remarks(checkpoint.name))
+    heard = works.seen_samples(dataset, checkpoint)
+    return report.write(dataset, out, heard, heard.remarks(checkpoint.name))

@@ -17,6 +17,7 @@ from sao_data.attribution.info import DatasetInfo, info_from
 from sao_data.attribution.policy_text import evaluation_lines, policy_lines, release_lines, screening_lines
 from sao_data.attribution.report import files
 from sao_data.dataset import reader
+from sao_data.dataset.history import past
 from sao_data.errors import Locked
 from sao_data.licences import Policy, Release
 from sao_data.licences.table import table
@@ -65,10 +66,12 @@ def commit(storage: Storage, contents: Contents) -> tuple[DatasetInfo, bool]:
     written |= contents.fingerprints | dict(report_files(info, rows, found))
     if contents.audit:
         written[layout.SCREENING] = tables.to_bytes(AuditRow, contents.audit)
+    past.supersede(storage, packed, rows)
     changed = [_put(storage, name, data) for name, data in written.items()]
     digests |= {name: _sha256(data) for name, data in written.items()}
     _remove_stale(storage, digests)
     changed.append(_publish(storage, _dataset_json(contents, info, digests)))
+    storage.delete(layout.SUPERSEDED)
     return info, any(changed)
 
 

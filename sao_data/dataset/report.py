@@ -5,15 +5,41 @@ from __future__ import annotations
 import dataclasses
 from collections import Counter
 from collections.abc import Collection, Iterable
+from typing import Protocol
 
 from sao_data.attribution.info import DatasetInfo
 from sao_data.attribution.report import files
 from sao_data.dataset.commit import info_of
 from sao_data.dataset.reader import Dataset
 from sao_data.errors import UsageError
-from sao_data.records import SAMPLE_RATE, CatalogueRow, SampleRow, Shard
+from sao_data.records import SAMPLE_RATE, CatalogueRow, Shard
 from sao_data.storage import documents, layout
 from sao_data.storage.backend import Storage, write_if_changed
+
+
+class HeardClip(Protocol):
+    """A sample that was heard."""
+
+    @property
+    def recording_id(self) -> str: ...
+    @property
+    def shard(self) -> str: ...
+    @property
+    def num_frames(self) -> int: ...
+
+
+class HeardWorks(Protocol):
+    """What a checkpoint has heard of a dataset (loading/heard/works.py)."""
+
+    @property
+    def samples(self) -> Collection[HeardClip]: ...
+    @property
+    def past(self) -> Collection[CatalogueRow]:
+        """Works that are not in this version, as they were."""
+
+    @property
+    def past_shards(self) -> Collection[Shard]:
+        """Shards that are no longer as they were."""
 
 
 def check_out(out: Storage, dataset: Dataset) -> None:
@@ -40,22 +66,27 @@ def _name_of_report(out: Storage) -> str:
 def write(
     dataset: Dataset,
     out: Storage,
-    seen: Collection[SampleRow] | None = None,
+    heard: HeardWorks | None = None,
     warnings: tuple[str, ...] = (),
 ) -> DatasetInfo:
-    """Write the report's files to `out`; return what it says in numbers. `seen`: report on these samples only
-    (those that a checkpoint has seen); `warnings`: what the report has to say of itself."""
+    """Write the report's files to `out`; return what it says in numbers. `heard`: report on what a checkpoint
+    has heard only; `warnings`: what the report has to say of itself."""
     check_out(out, dataset)
     rows, shards = list(dataset.catalogue()), dataset.shards()
-    if seen is not None:
-        rows, shards = _only_seen(rows, seen), _seen_shards(dataset, seen)
+    if heard is not None:
+        gone = {row.id: row for row in heard.past}
+        rows = [*(row for row in rows if row.id not in gone), *gone.values()]
+        rows, shards = (
+            _only_seen(rows, heard.samples),
+            _seen_shards([*shards, *heard.past_shards], heard.samples),
+        )
     info = info_of(dataset.facts["manifest"], rows, shards, dataset.facts["root_digest"], warnings)
     for name, data in files(info, rows):
         write_if_changed(out, name, data)
     return info
 
 
-def _only_seen(rows: list[CatalogueRow], seen: Collection[SampleRow]) -> list[CatalogueRow]:
+def _only_seen(rows: list[CatalogueRow], seen: Collection[HeardClip]) -> list[CatalogueRow]:
     """The catalogue as these weights know it: what they never saw counts as left out by training."""
     frames, clips, shards = Counter[str](), Counter[str](), dict[str, set[str]]()
     for sample in seen:
@@ -77,7 +108,10 @@ def _as_seen(row: CatalogueRow, num_frames: int, num_clips: int, shards: Iterabl
     )
 
 
-def _seen_shards(dataset: Dataset, seen: Collection[SampleRow]) -> list[Shard]:
-    """Shards with the number of seen samples in them."""
-    nums = Counter(sample.shard for sample in seen)
-    return [dataclasses.replace(s, num_samples=nums[s.name]) for s in dataset.shards() if nums[s.name]]
+def _seen_shards(shards: Iterable[Shard], seen: Collection[HeardClip]) -> list[Shard]:
+    """Shards with the number of seen samples in them, those of one name as one: the newest."""
+    nums, named = (
+        Counter(sample.shard for sample in seen),
+        {shard.name: shard for shard in reversed([*shards])},
+    )
+    return [dataclasses.replace(named[name], num_samples=nums[name]) for name in sorted(named) if nums[name]]

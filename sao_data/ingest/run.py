@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from sao_data.dataset import owner
+from sao_data.dataset.history import past
 from sao_data.dataset.publish import Finished, publish
 from sao_data.dataset.summary import Summary
 from sao_data.errors import Later, MatchedNothing, SourceChanged, TooManyRejects
@@ -44,7 +45,6 @@ from sao_data.rights.takedowns import Tombstones
 from sao_data.screening import AuditRow, check_ready
 from sao_data.stages import listing
 from sao_data.stages.base import run_stage
-from sao_data.storage import layout
 from sao_data.storage.backend import Storage, open_storage
 
 log = logging.getLogger(__name__)
@@ -272,7 +272,7 @@ def _prepare_all(
 def _pack_all(units: list[Unit], storage: Storage, executor: Executor, progress: Progress) -> None:
     todo = to_pack(units, storage)
     if todo:
-        storage.delete(layout.DATASET)  # from here on the shards are not what it says
+        past.withdraw(storage)  # from here on the shards are not what dataset.json says
     _map(executor, pack, todo, units, "pack", progress)
 
 

@@ -10,15 +10,14 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from sao_data.dataset.reader import Dataset
-from sao_data.errors import IntegrityError, SaoError, UsageError
+from sao_data.errors import IntegrityError, UsageError
 from sao_data.forms import Count, Sha256, ShardName
 from sao_data.loading.sampler import Indices
 from sao_data.records import SampleRow, Shard
@@ -125,57 +124,6 @@ def _seen_shard(shard: Shard, draws: Indices) -> SeenShard:
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SeenSamples:
-    """What a checkpoint has seen of one version of a dataset."""
-
-    samples: tuple[SampleRow, ...]
-    step: int
-    elsewhere: tuple[str, ...]  # other datasets that it, or a part of it, was trained on
-    not_covered: tuple[str, ...] = ()  # parts trained before that do not say on what
-
-    def remarks(self, checkpoint: str) -> tuple[str, ...]:
-        """What a report on these samples has to say of itself."""
-        first = f"Only the works that the checkpoint {checkpoint} had seen by step {self.step:,}."
-        more = (f"A part of it was trained on {other}: see the report of that." for other in self.elsewhere)
-        unknown = (
-            f"Its {part} was trained before, by others or without a record: what that heard is not covered."
-            for part in self.not_covered
-        )
-        return (first, *more, *unknown)
-
-
-def seen_samples(dataset: Dataset, checkpoint: Path) -> SeenSamples:
-    """The samples of this dataset that a checkpoint, or a run's latest one, has seen; UsageError if it was
-    trained on other versions only."""
-    path = _latest(checkpoint)
-    data = read(path)
-    histories = list(_histories(data))
-    root = dataset.facts["root_digest"]
-    elsewhere = tuple(
-        sorted({f"{h['dataset']} {h['root_digest'][:12]}" for h in histories if h["root_digest"] != root})
-    )
-    here = [h for h in histories if h["root_digest"] == root]
-    if not here:
-        given = f"{dataset.facts['name']} {dataset.facts['version']}"
-        raise UsageError(
-            f"{path}: trained on {', '.join(elsewhere)}, this is {given}; give --data that version"
-        )
-    entries = [entry for history in here for entry in history["shards"]]
-    rows = in_order(dataset.samples())
-    seen: dict[str, SampleRow] = {}
-    for entry in entries:
-        samples = rows.get(str(entry["name"]), [])
-        places = places_seen(entry, range(len(samples)), path)
-        seen |= {samples[place].key: samples[place] for place in places}
-    return SeenSamples(
-        samples=tuple(seen.values()),
-        step=data["step"],
-        elsewhere=elsewhere,
-        not_covered=tuple(dict.fromkeys(unrecorded(data))),
-    )
-
-
 def unrecorded(data: Mapping[str, Any], of: str = "") -> Iterator[str]:
     """Parts trained before of which nobody says what they have heard ("vae: text_encoder (t5-base)"). What is
     known stands at the first of the parts that come from one place; one that is fetched by name has none."""
@@ -187,36 +135,6 @@ def unrecorded(data: Mapping[str, Any], of: str = "") -> Iterator[str]:
             yield from unrecorded(part["training_data"], f"{of}{part['part']}: ")
         elif not is_known:
             yield f"{of}{part['part']}" + (f" ({part['name']})" if part.get("name") else "")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Exposure:
-    """A checkpoint that saw some of the samples asked about, or may have."""
-
-    path: str
-    step: int
-    num_seen: int  # of the samples asked about
-    doubt: str = ""  # why it cannot be told, or not of all; '' = told for certain
-
-
-def exposures(dataset: Dataset, ids: Collection[str], folders: Iterable[Path]) -> list[Exposure]:
-    """Checkpoints below the folders that saw a sample of these recordings, or of which it cannot be told."""
-    where = places_of(dataset, ids)
-    sha256 = {shard.name: shard.sha256 for shard in dataset.shards()}
-    found = []
-    for folder in folders:
-        if not folder.exists():
-            raise UsageError(f"--checkpoints {folder}: not there; give a folder with trainings below it")
-        paths = [folder] if folder.is_file() else sorted(folder.rglob(FILE))
-        found += [_exposure(dataset, path, where, sha256) for path in paths]
-    return [item for item in found if item.num_seen or item.doubt]
-
-
-def places_of(dataset: Dataset, ids: Collection[str]) -> dict[str, list[int]]:
-    """By shard, the places of these recordings' samples."""
-    rows = in_order(dataset.samples())
-    places = {shard: [n for n, row in enumerate(rows[shard]) if row.recording_id in ids] for shard in rows}
-    return {shard: found for shard, found in places.items() if found}
 
 
 def in_order(samples: Iterable[SampleRow]) -> dict[str, list[SampleRow]]:
@@ -240,37 +158,15 @@ def places_seen(entry: Mapping[str, Any], places: Iterable[int], path: Path) -> 
     return [place for place in asked if bitmap[place // 8] >> place % 8 & 1]
 
 
-def _exposure(
-    dataset: Dataset, path: Path, where: Mapping[str, list[int]], sha256: Mapping[str, str]
-) -> Exposure:
-    try:
-        data = read(path)
-        seen: set[tuple[str, int]] = set()
-        doubts: set[str] = set()
-        for history in _histories(data):
-            for entry in history["shards"]:
-                shard = str(entry["name"])
-                if shard in where and entry["sha256"] == sha256[shard]:
-                    seen |= {(shard, place) for place in places_seen(entry, where[shard], path)}
-                elif shard in where and history["dataset"] == dataset.facts["name"] and entry["draws"]:
-                    version = str(history["version"])
-                    doubts.add(f"it saw {shard} as in version {version}: ask with that version's directory")
-    except (OSError, SaoError) as error:
-        return Exposure(path=str(path), step=0, num_seen=0, doubt=str(error))
-    return Exposure(
-        path=str(path.parent), step=data["step"], num_seen=len(seen), doubt="; ".join(sorted(doubts))
-    )
-
-
-def _histories(data: dict[str, Any]) -> Iterator[dict[str, Any]]:
+def histories(data: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """A training's own history, and those of what it started from."""
     yield data
     for part in data.get("pretrained", []):
         if inner := part.get("training_data"):
-            yield from _histories(inner)
+            yield from histories(inner)
 
 
-def _latest(checkpoint: Path) -> Path:
+def latest(checkpoint: Path) -> Path:
     """training_data.json of a checkpoint folder, or of a run's latest checkpoint."""
     if not checkpoint.is_dir():
         return checkpoint

@@ -19,6 +19,7 @@ from sao_data import config
 from sao_data.dataset import catalogue, measured
 from sao_data.dataset.checks import sample_check, shard_check
 from sao_data.dataset.commit import Contents, commit
+from sao_data.dataset.history import past
 from sao_data.dataset.publish import answered, open_questions
 from sao_data.dataset.reader import Dataset
 from sao_data.errors import IntegrityError
@@ -100,6 +101,7 @@ def resume(storage: Storage) -> Rewritten | None:
 
 
 def _finish(storage: Storage, job: Job) -> Rewritten:
+    _keep_history(storage, job)
     storage.delete(layout.DATASET)  # from here on what dataset.json says is no longer true
     packed, samples = _rewrite_shards(storage, job)
     sent = audit.read(storage)
@@ -137,6 +139,22 @@ def _finish(storage: Storage, job: Job) -> Rewritten:
         written=tuple(name for name in job.shards if name in packed),
         deleted=tuple(name for name in job.shards if name not in packed),
     )
+
+
+def _keep_history(storage: Storage, job: Job) -> None:
+    """What checkpoints have heard of the version that ends here; nothing of those who go, or go by another
+    name, but that they were there."""
+    if storage.exists(layout.DATASET):
+        past.keep(
+            storage,
+            str(job.facts["version"]),
+            shards=tables.iterate(storage, layout.SHARDS, Shard),
+            samples=tables.iterate(storage, layout.SAMPLES, SampleRow),
+            rows=(),  # all others stay
+            going=frozenset(job.shards),
+            staying=frozenset(),
+        )
+    past.forget(storage, job.changes.keys())
 
 
 def _measures(storage: Storage, job: Job) -> list[MeasuredClip] | None:

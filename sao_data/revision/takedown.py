@@ -68,7 +68,7 @@ class TakedownEffect:
 
     rows: tuple[CatalogueRow, ...]  # works meant that are still there, kept or merely listed
     by_author: frozenset[str]  # of these and of those gone before, the ones meant for their author
-    num_done: int  # works meant that were taken down before
+    done: frozenset[str]  # works meant that were taken down before
     shards: tuple[str, ...]
     copies: tuple[Copy, ...]
 
@@ -87,19 +87,19 @@ def examine(dataset: Dataset, request: Request) -> TakedownEffect:
     found = selection.select(map(selection.of_row, dataset.catalogue()), request.wanted)
     _add_all_by(found, map(_person, dataset.catalogue()))
     before = _taken_before(storage, found, request, known)
-    rows, done = [], len(before - found.ids)
+    rows, done = [], set(before - found.ids)
     blank = as_taken_down(dataset)
     for row in dataset.catalogue():
         if row.id in found.ids:
             if row.id in known.ids and blank.of(row) == row:
-                done += 1
+                done.add(row.id)
             else:
                 rows.append(row)
     _check_reason(request, ((row.author, row.author_id) for row in rows))
     return TakedownEffect(
         rows=tuple(rows),
         by_author=frozenset(found.by_author),
-        num_done=done,
+        done=frozenset(done),
         shards=tuple(sorted({shard for row in rows for shard in row.shards})),
         copies=tuple(_copies(dataset, {row.id: row for row in rows})),
     )

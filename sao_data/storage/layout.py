@@ -31,6 +31,7 @@ TAKEDOWNS = "takedowns.jsonl"
 CREDITS = "credits.jsonl"
 TERMS = "terms.json"  # terms of use that were accepted
 ENCODINGS = "encodings"  # a file for each folder of latents made from the dataset: where that lies
+HISTORY = "history"  # what earlier versions held, for checkpoints that heard them; not under the root digest
 RECHECK = "recheck.csv"  # what the sources said otherwise when they were last asked
 
 # unfinished work; the folder may be deleted
@@ -42,4 +43,5 @@ SOURCES = f"{WORK}/sources"  # what remote sources remember of their listings
 REQUESTS = f"{WORK}/takedowns"  # hashes of requests that were carried out: their names are known no more
 EVALUATION = f"{WORK}/decontaminate"  # what the audio of evaluation lists sounds like
 SPOOL = f"{WORK}/spool"  # audio that a run is working on; gone when the next begins
+SUPERSEDED = f"{WORK}/superseded.json"  # which version a run has withdrawn; gone when the next is there
 JOURNAL = f"{WORK}/rewrite.json"  # there while the dataset is being changed in place

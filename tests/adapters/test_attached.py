@@ -16,6 +16,7 @@ import torch
 from sao_data.dataset.reader import Dataset
 from sao_data.errors import IntegrityError, SaoError, UsageError
 from sao_data.loading import training_data
+from sao_data.loading.heard import works
 from sao_data.storage import checksums
 from sao_data.storage.backend import open_storage
 from sao_model import StableAudio, checkpoint, declared, generation, making, opened, preset, run
@@ -121,7 +122,7 @@ def test_what_an_adapter_is_and_has_heard(
     assert "at strength 0.5" in shown
     assert "dora, rank 4, alpha 8, on 14 layers of mini" in shown
     info = report_on(tones, open_storage(str(tmp_path / "report")), folder)
-    assert info.kept == len({row.recording_id for row in training_data.seen_samples(tones, folder).samples})
+    assert info.kept == len({row.recording_id for row in works.seen_samples(tones, folder).samples})
     known = heard.heard(base, adapters=[("dora", folder)])
     assert [each.what for each in known.trainings] == ["the model", "its vae", "the adapter dora"]
 
@@ -133,7 +134,7 @@ def test_parts_that_nobody_speaks_for_are_said_not_to_be_covered(tones: Dataset,
     record["pretrained"][0]["training_data"] = None
     parts = ["dit", "conditioners", "text_encoder", "vae"]
     assert list(training_data.unrecorded(record)) == parts
-    seen = training_data.SeenSamples(samples=(), step=4, elsewhere=(), not_covered=("dit",))
+    seen = works.SeenSamples(samples=(), step=4, elsewhere=(), not_covered=("dit",))
     assert "what that heard is not covered" in seen.remarks("lora")[1]
 
 

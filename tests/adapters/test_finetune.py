@@ -12,7 +12,7 @@ import pytest
 from sao_data.config import parse
 from sao_data.dataset.reader import Dataset, open_dataset
 from sao_data.errors import UsageError
-from sao_data.loading import training_data
+from sao_data.loading.heard import works
 from sao_model import checkpoint, generation, preset, run, train_dit
 from sao_model.adapters import folders
 from sao_model.model import build
@@ -63,7 +63,7 @@ def test_it_leaves_a_dataset_an_adapter_and_sounds(tuned: Path, base: Path) -> N
     assert (left.id, left.reason) == ("folder:short-wav", "too_short")
     assert {row.author for row in rows.values() if row.kept} == {"A. Person"}
     assert folders.describe(last).model == checkpoint.describe(base).config.name
-    assert len(training_data.seen_samples(dataset, out / "run").samples) == 6
+    assert len(works.seen_samples(dataset, out / "run").samples) == 6
     assert json.loads((last / run.DATA).read_text())["latents"]["encoding"]  # encoded once, not at every step
     sounds = out / "sounds" / "step-00000002"
     assert (sounds / "index.html").is_file()

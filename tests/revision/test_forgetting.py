@@ -15,6 +15,8 @@ import pytest
 from sao_data import stages
 from sao_data.dataset import measured
 from sao_data.dataset.commit import commit
+from sao_data.dataset.history import past
+from sao_data.dataset.reader import open_dataset
 from sao_data.ids import bucket_of
 from sao_data.revision import recheck, rewrite
 from sao_data.revision.rewrite_shard import rewrite_shard
@@ -45,6 +47,7 @@ TAKEN_OUT_BY: dict[str, Callable[..., object]] = {
     "CROISSANT": commit,
     "REVIEWS": reviews.write,
     "RECHECK": recheck.forget,
+    "HISTORY": past.forget,
     "WORK": amend.forget,
     "ORIGINALS": originals.forget,
     "READINGS": refresh.forget,
@@ -52,7 +55,7 @@ TAKEN_OUT_BY: dict[str, Callable[..., object]] = {
     "SOURCES": freesound_api.forget,  # each remote source has its own
     "JOURNAL": rewrite.rewrite,
 }
-NAMES_NO_WORK = {"OWNER", "LOCK", "TERMS", "REQUESTS", "SPOOL", "ENCODINGS", "EVALUATION"}
+NAMES_NO_WORK = {"SUPERSEDED", "OWNER", "LOCK", "TERMS", "REQUESTS", "SPOOL", "ENCODINGS", "EVALUATION"}
 NAMES_WORKS_FOR_GOOD = {"TAKEDOWNS", "CREDITS"}  # by id and hash, so that the request holds in later runs
 
 ID, TITLE = "freesound:6", "Sound 6"
@@ -92,6 +95,10 @@ def full(tmp_path_factory: pytest.TempPathFactory) -> Path:
     sounds = [sound(n) for n in range(1, 10)]
     build(load(write_sounds(tmp / "in", sounds), "[work]\nkeep = true"), tmp / "out")
     storage, bucket = LocalStorage(tmp / "out"), bucket_of(ID, 4)
+    made = open_dataset(str(tmp / "out"))
+    lost = {shard.name for shard in made.shards()}
+    tables_of = {"shards": made.shards(), "samples": made.samples(), "rows": made.catalogue()}
+    past.keep(storage, "0123456789ab", **tables_of, going=lost, staying=())  # as if all had been relisted
     reviews.write(storage, [reviews.OpenQuestion(id=ID, question="licence_unclear", note="Sound 6 by ada")])
     head, line = b"id,kind,before,after,restricts,then", b"freesound:6,renamed,ada,adah,no,keep"
     storage.write(layout.RECHECK, head + b"\r\n" + line + b"\r\n")

@@ -29,7 +29,7 @@ from sao_data.storage import layout
 
 if TYPE_CHECKING:
     from sao_data.dataset.reader import Dataset
-    from sao_data.loading.training_data import Exposure
+    from sao_data.loading.heard.exposed import Exposure
     from sao_data.records import CatalogueRow
     from sao_data.revision.rewrite import Rewritten
     from sao_data.revision.takedown import Copy, Request, TakedownEffect
@@ -92,7 +92,9 @@ def _take(storage: Storage, request: Request, folders: list[Path], *, apply: boo
         return
     effect = takedown.examine(dataset, request)
     if not effect.rows:
-        _say(f"already done: {count(effect.num_done, 'work')} taken down before; nothing was changed")
+        _say(f"already done: {count(len(effect.done), 'work')} taken down before; nothing was changed")
+        if folders:
+            _show_checkpoints(dataset, effect, folders)
         if apply:
             latents_reached.follow(storage)  # a run that was killed, or a folder that was away
         return
@@ -135,7 +137,7 @@ def _show(dataset: Dataset, effect: TakedownEffect) -> None:
     rows = effect.rows
     kept = [row for row in rows if row.kept]
     _say(f"{dataset.facts['name']} {dataset.facts['version']} at {dataset.storage.url}")
-    before = f", {effect.num_done:,} taken down before" if effect.num_done else ""
+    before = f", {len(effect.done):,} taken down before" if effect.done else ""
     _say(f"works        {len(kept):,} kept, {len(rows) - len(kept):,} merely listed{before}")
     seconds = sum(row.seconds or 0.0 for row in kept)
     _say(f"audio        {seconds:,.1f} s in {sum(row.num_clips for row in kept):,} samples")
@@ -154,18 +156,17 @@ def _work(row: CatalogueRow) -> str:
 
 
 def _show_checkpoints(dataset: Dataset, effect: TakedownEffect, folders: list[Path]) -> list[Exposure]:
-    from sao_data.loading import training_data
+    from sao_data.loading.heard.exposed import exposures
 
     if not folders:
         _say("checkpoints  not looked for; give --checkpoints and a folder with trainings below it")
         return []
-    exposed = training_data.exposures(dataset, {row.id for row in effect.rows}, folders)
-    num = sum(row.num_clips for row in effect.rows)
-    _say(f"checkpoints  {len(exposed):,} saw them, or may have")
-    for item in exposed:
+    found = exposures(dataset, {row.id for row in effect.rows} | effect.done, folders)
+    _say(f"checkpoints  {len(found):,} saw them, or may have")
+    for item in found:
         doubt = f" ({item.doubt})" if item.doubt else ""
-        _say(f"  {item.path}, step {item.step:,}: {item.num_seen:,} of {num:,} samples{doubt}")
-    return exposed
+        _say(f"  {item.path}, step {item.step:,}: {item.num_seen:,} of their samples{doubt}")
+    return found
 
 
 def _show_copies(storage: Storage, request: Request, copies: Sequence[Copy]) -> None:

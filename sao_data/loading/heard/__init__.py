@@ -1,0 +1,1 @@
+"""What checkpoints have heard: works of a checkpoint, checkpoints of a work."""
