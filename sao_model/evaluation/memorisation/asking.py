@@ -64,7 +64,7 @@ def ask(
                 by_sound[n] += found
         progress.advance(1)
     progress.finish()
-    if not views and not any(agreeing) and not library.rows:
+    if not views and not agreeing:
         raise MatchedNothing(f"{dataset.storage.url}: no clip to compare with")
     for n, clip in sorted(agreeing):
         if clip not in {work.row for work in by_sound[n]}:
@@ -111,6 +111,9 @@ def _hear(
             continue
         made = {each.identity.name: hearing.embedded(read.pcm_TC, settings, each) for each in embedders}
         starts = next(iter(made.values()))[1]
+        if not len(starts):  # sound only behind the last window
+            left_out.append(LeftOutSound(key=item.key, reason="silent", detail="in every window"))
+            continue
         heard.append(
             HeardSound(
                 item=item,

@@ -15,7 +15,7 @@ class NearWork:
     """A work that a sound is near to."""
 
     embedder: str  # or "fingerprint", where only that found it
-    similarity: float | None  # cosine; None: only the fingerprint found it
+    similarity: float | None  # 1 equal; None: only the fingerprint found it
     id: str
     clip: str  # key of the sample
     title: str
@@ -50,7 +50,7 @@ class EmbedderBaseline:
 
     embedder: str
     num_windows: int  # of the sounds it is for
-    is_scaled: bool  # centred and scaled before the cosine
+    is_scaled: bool  # 1 - squared distance, scaled by the data; else the cosine
     own: OwnBaseline
 
 

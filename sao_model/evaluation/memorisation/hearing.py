@@ -21,6 +21,7 @@ from sao_model.evaluation.memorisation.settings import MemorisationSettings
 Floats = npt.NDArray[np.float32]
 Pcm = npt.NDArray[np.int16]
 
+VERSION = 1  # of how windows are cut and levelled; another one, and everything is heard again
 _LEVEL = 0.1  # RMS that every window is brought to (-20 dBFS): a copy that is turned down is a copy
 _SILENT = 1e-3  # peak, -60 dBFS, below which there is nothing in a window
 _PIECE, _PIECE_HOP = 120, 110  # seconds, of a fingerprint and from one to the next
@@ -38,8 +39,8 @@ def windows(pcm_TC: Pcm, settings: MemorisationSettings) -> Iterator[tuple[float
     """(start in seconds, (C, T) at 44.1 kHz, all equally loud) of each window that is not silent."""
     size, hop = (round(each * SAMPLE_RATE) for each in (settings.window_seconds, settings.hop_seconds))
     for start in range(0, len(pcm_TC), hop):
-        if start and len(pcm_TC) - start < size / 2:
-            return
+        if start and start + size - hop >= len(pcm_TC):
+            return  # the window before reached the end
         part_TC = pcm_TC[start : start + size].astype(np.float32) / np.float32(32_768)
         if np.abs(part_TC).max(initial=0) >= _SILENT:
             level = float(np.sqrt(np.square(part_TC).mean()))

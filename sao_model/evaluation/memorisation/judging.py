@@ -20,6 +20,8 @@ from sao_data.records import CatalogueRow
 
 Floats = npt.NDArray[np.float32]
 
+DIGITS = 5  # of a similarity: what follows depends on how the data lie in blocks
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OwnBaseline:
@@ -38,8 +40,8 @@ def baseline(similarities: Floats, quantile: float) -> OwnBaseline:
     return OwnBaseline(
         num=len(there),
         quantile=quantile,
-        threshold=float(there[place - 1]) if place <= len(there) else None,
-        median=float(np.median(there)) if len(there) else None,
+        threshold=round(float(there[place - 1]), DIGITS) if place <= len(there) else None,
+        median=round(float(np.median(there)), DIGITS) if len(there) else None,
     )
 
 

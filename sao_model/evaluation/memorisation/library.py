@@ -68,7 +68,7 @@ class PackFolder:
     def read(self, path: Path, names: Sequence[str]) -> dict[str, npt.NDArray[Any]] | None:
         """These arrays of a pack; None, said, if it is damaged."""
         try:
-            with np.load(path, allow_pickle=False) as file:
+            with path.open("rb") as held, np.load(held, allow_pickle=False) as file:
                 return {name: file[name] for name in names}
         except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile) as error:
             log.warning("%s: damaged (%s); its clips are heard again", path, error)
@@ -111,7 +111,7 @@ class Library:
         self.rows: list[SampleRow] = list({row.sha256: row for row in reversed(rows)}.values())[::-1]
         self.num_equal = len(rows) - len(self.rows)  # clips whose audio another clip has, byte by byte
         self._number = {row.sha256: n for n, row in enumerate(self.rows)}
-        base, cut = cache / "memorisation", (settings.window_seconds, settings.hop_seconds)
+        base, cut = cache / "memorisation", (hearing.VERSION, settings.window_seconds, settings.hop_seconds)
         self._folders = {
             each.identity.name: PackFolder(
                 base / f"{each.identity.name}-{settings_file.digest(each.identity, cut)[:16]}"

@@ -1,14 +1,16 @@
-"""The nearest clips of a library by cosine, in bounded memory: blocks of float32 products, the best merged.
+"""The nearest clips of a library, in bounded memory: blocks of float32 products, the best of all merged.
 
-Embeddings of length one (CLAP) are compared as they are. Others are first centred and scaled, dimension by
-dimension, by the library's own mean and spread: their zero and units say nothing.
+Embeddings of length one (CLAP) are compared by their cosine. The zero and units of others say nothing:
+each dimension is centred and scaled by the library's own mean and spread, and the similarity is 1 - d²/2D:
+1 equal, 0 as far as two windows of the library on average, less for what lies outside of it all. (A cosine
+there calls noise, far from every melody, near to those in its direction.)
 
-    Q sounds asked, of V windows in all   S clips of a pack   D dimensions   K kept
+    Q sounds asked, of V windows in all   S clips of a pack   D dimensions   E those compared   K kept
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,17 +27,32 @@ _UNIT = 1e-3  # by which lengths may differ from one
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SpaceScale:
-    """How an embedder's numbers become directions."""
+    """How an embedder's numbers are compared."""
 
     mean: Floats  # (D,)
     spread: Floats  # (D,)
     is_unit: bool  # they are directions already
     num_windows: int
 
-    def __call__(self, windows_WD: Floats) -> Floats:
-        """(W, D), each of length one."""
-        moved = windows_WD if self.is_unit else (windows_WD - self.mean) / self.spread
-        return np.asarray(moved / np.maximum(np.linalg.norm(moved, axis=1, keepdims=True), 1e-9), np.float32)
+    def asked(self, windows_WD: Floats) -> Floats:
+        """(W, E), whose product with `held` is the similarity."""
+        return self._directions(windows_WD) if self.is_unit else self._points(windows_WD, own_last=True)
+
+    def held(self, windows_WD: Floats) -> Floats:
+        """(W, E) of the library's windows."""
+        return self._directions(windows_WD) if self.is_unit else self._points(windows_WD, own_last=False)
+
+    def _directions(self, windows_WD: Floats) -> Floats:
+        lengths = np.maximum(np.linalg.norm(windows_WD, axis=1, keepdims=True), 1e-9)
+        return np.asarray(windows_WD / lengths, np.float32)
+
+    def _points(self, windows_WD: Floats, *, own_last: bool) -> Floats:
+        """With two more numbers, (1, 1 - |a|²/2D) of one side against (-|b|²/2D, 1) of the other."""
+        scale = self.spread * np.float32(len(self.spread) ** 0.5)
+        moved = (windows_WD - self.mean) / scale
+        half = (np.square(moved).sum(axis=1, keepdims=True) / 2).astype(np.float32)
+        more = (np.ones_like(half), 1 - half) if own_last else (-half, np.ones_like(half))
+        return np.concatenate([moved, *more], axis=1).astype(np.float32)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,15 +80,15 @@ def scale(packs: Iterable[LibraryPack], dimensions: int) -> SpaceScale:
 
 
 def search(
-    asked_VD: Floats,
+    asked_VE: Floats,
     lengths: Indices,
     packs: Iterable[LibraryPack],
-    scaled: Callable[[Floats], Floats],
+    scaled: SpaceScale,
     num: int,
     excluded: tuple[Indices, Indices] | None = None,
 ) -> Nearest:
     """The `num` nearest clips of each sound, by its and their nearest windows. `lengths`: windows of each
-    sound, 1 or more; `asked_VD` of length one. `excluded`: a group of each sound and of each clip of the
+    sound, 1 or more; `asked_VE` from `scaled`. `excluded`: a group of each sound and of each clip of the
     library; those of one group are not compared."""
     similarity = np.full((len(lengths), num), -np.inf, np.float32)
     rows = np.full((len(lengths), num), -1, np.int64)
@@ -80,10 +97,10 @@ def search(
     for pack in packs:
         if not len(pack.rows):
             continue
-        theirs = scaled(pack.windows)
+        theirs_WE = scaled.held(pack.windows)
         starts = np.concatenate([[0], np.cumsum(pack.lengths)[:-1]])
         for first, last in bounds:
-            by_clip = np.maximum.reduceat(asked_VD[edges[first] : edges[last]] @ theirs.T, starts, axis=1)
+            by_clip = np.maximum.reduceat(asked_VE[edges[first] : edges[last]] @ theirs_WE.T, starts, axis=1)
             found = np.maximum.reduceat(by_clip, edges[first:last] - edges[first], axis=0)
             if excluded is not None:
                 found[excluded[0][first:last, None] == excluded[1][pack.rows]] = -np.inf

@@ -65,7 +65,7 @@ def space(
     of_rows = np.array([numbers.get(groups.get(row.recording_id, ""), -1) for row in library.rows], np.int64)
     lengths = np.array([len(each) for each in windows], np.int64)
     found = nearest.search(
-        scaled(np.concatenate(windows)),
+        scaled.asked(np.concatenate(windows)),
         np.ones(int(lengths.sum()), np.int64),
         library.packs(name),
         scaled,
@@ -104,7 +104,7 @@ def near(
 ) -> list[list[NearWork]]:
     """The nearest works of each sound, each work once, with the windows that are nearest."""
     name = space.embedder.identity.name
-    asked = [space.scaled(each.windows[name]) for each in heard]
+    asked = [space.scaled.asked(each.windows[name]) for each in heard]
     lengths = np.array([len(each) for each in asked], np.int64)
     found = nearest.search(
         np.concatenate(asked), lengths, library.packs(name), space.scaled, top * _SPARE, None
@@ -148,7 +148,7 @@ def _places(
         for place, row in enumerate(pack.rows.tolist()):
             inside = slice(edges[place], edges[place + 1])
             for n in wanted.get(row, ()):
-                products = asked[n] @ space.scaled(pack.windows[inside]).T
+                products = asked[n] @ space.scaled.held(pack.windows[inside]).T
                 ours, theirs = np.unravel_index(int(products.argmax()), products.shape)
                 found[n, row] = int(ours), float(pack.starts[inside][theirs])
     return found
@@ -167,7 +167,7 @@ def work(
     work = works[sample.recording_id]
     return NearWork(
         embedder=embedder,
-        similarity=None if similarity is None else round(similarity, 6),
+        similarity=None if similarity is None else round(similarity, judging.DIGITS),
         id=work.id,
         clip=sample.key,
         title=work.title,
