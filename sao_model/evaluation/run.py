@@ -72,7 +72,7 @@ def evaluate(job: EvaluationJob, progress: RunProgress) -> EvaluationFacts | Non
     )
     facts = _facts(job, prompts, sides, scored, seconds)
     if job.config.memorisation.enabled:
-        facts = replace(facts, memorisation=_neighbours(job, embedders, progress))
+        facts = replace(facts, memorisation=_neighbours(job, prompts, embedders, progress))
     results.write(job.out, facts, sides.measured, sides.reference.sets, scored.by_clip)
     page.write(job.out, facts, sides.measured, sides.reference, scored.by_clip, job.config.num_players)
     return facts
@@ -144,13 +144,17 @@ def _sides(
     return _Sides(measured=measured, reference=reference, notes=ours.notes, reference_notes=theirs.notes)
 
 
-def _neighbours(job: EvaluationJob, embedders: Sequence[NamedEmbedder], progress: RunProgress) -> str:
+def _neighbours(
+    job: EvaluationJob,
+    prompts: list[Prompt],
+    embedders: Sequence[NamedEmbedder],
+    progress: RunProgress,
+) -> str:
     """Publish whose works the sounds are near to; the summary."""
-    dataset, settings = open_dataset(job.data), job.config.memorisation
-    folder = job.out / generated.SOUNDS if job.model else Path(job.sounds)
+    dataset, wanted = open_dataset(job.data), job.config.memorisation
     cache = Path(job.config.cache) if job.config.cache else job.out / "embeddings"
-    found = asking.ask(sounds.of_folder(folder), dataset, embedders, settings, cache, progress)
-    writing.write(job.out, found, dataset, settings)
+    found = asking.ask(_measured(job, prompts).items, dataset, embedders, wanted, cache, progress)
+    writing.write(job.out, found, dataset, wanted)
     return found.summary
 
 

@@ -6,7 +6,7 @@ dataset's works, of as many windows, are to the works of others.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from sao_data.dataset.reader import Dataset
@@ -54,23 +54,10 @@ def ask(
     progress.start("comparing", len(embedders) + 1, "passes")
     agreeing, groups = _agreeing(heard, library, works, sample)
     progress.advance(1)
-    by_sound: list[list[NearWork]] = [[] for _ in heard]
-    views = []
-    for each in embedders:
-        view = spaces.space(each, library, heard, sample, groups, settings)
-        if view is not None:
-            views.append(view)
-            for n, found in enumerate(spaces.near(view, library, heard, works, agreeing, top)):
-                by_sound[n] += found
-        progress.advance(1)
+    by_sound, views = _by_sound(heard, library, embedders, sample, groups, works, agreeing, top, progress)
     progress.finish()
     if not views and not agreeing:
         raise MatchedNothing(f"{dataset.storage.url}: no clip to compare with")
-    for n, clip in sorted(agreeing):
-        if clip not in {work.row for work in by_sound[n]}:
-            by_sound[n].append(
-                spaces.work(library, works, clip, BY_PRINT, None, (0.0, 0.0), agreeing[n, clip])
-            )
     asked = tuple(_judged(each, found, views) for each, found in zip(heard, by_sound, strict=True))
     return MemorisationFound(
         dataset=str(dataset.facts["name"]),
@@ -79,20 +66,48 @@ def ask(
         num_equal=library.num_equal,
         num_heard=library.num_heard,
         embedders=tuple(each.identity for each in embedders),
-        baselines=tuple(
-            EmbedderBaseline(
-                embedder=space.embedder.identity.name,
-                num_windows=num,
-                is_scaled=not space.scaled.is_unit,
-                own=own,
-            )
-            for space in views
-            for num, own in sorted(space.baselines.items())
-        ),
+        baselines=tuple(_baselines(views)),
         asked=asked,
         left_out=tuple(left_out),
         unheard=tuple(library.left_out),
     )
+
+
+def _by_sound(
+    heard: Sequence[HeardSound],
+    library: Library,
+    embedders: Sequence[NamedEmbedder],
+    sample: dict[int, str],
+    groups: dict[str, str],
+    works: dict[str, CatalogueRow],
+    agreeing: dict[tuple[int, int], str],
+    top: int,
+    progress: RunProgress,
+) -> tuple[list[list[NearWork]], list[LibrarySpace]]:
+    """What each sound is near to, by every embedder, then by fingerprint alone; and the embedders' views."""
+    found: list[list[NearWork]] = [[] for _ in heard]
+    views = []
+    for each in embedders:
+        view = spaces.space(each, library, heard, sample, groups, library.settings)
+        if view is not None:
+            views.append(view)
+            for near, more in zip(
+                found, spaces.near(view, library, heard, works, agreeing, top), strict=True
+            ):
+                near += more
+        progress.advance(1)
+    for n, clip in sorted(agreeing):
+        if clip not in {work.row for work in found[n]}:
+            how = agreeing[n, clip]
+            found[n].append(spaces.work(library, works, clip, BY_PRINT, None, (0.0, 0.0), how))
+    return found, views
+
+
+def _baselines(views: Sequence[LibrarySpace]) -> Iterator[EmbedderBaseline]:
+    for view in views:
+        for num, own in sorted(view.baselines.items()):
+            name = view.embedder.identity.name
+            yield EmbedderBaseline(embedder=name, num_windows=num, is_scaled=not view.scaled.is_unit, own=own)
 
 
 def _hear(
