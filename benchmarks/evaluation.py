@@ -2,6 +2,7 @@
 """What an evaluation costs, and whether its distances know worse sounds from better ones.
 
 benchmarks/evaluation.py                   cost: made audio, small random embedders
+benchmarks/evaluation.py --windows N       cost of the search for nearest works alone, among N made windows
 benchmarks/evaluation.py FOLDER [SVG]      the second, on real recordings: two halves of them, then one half
                                            under growing noise, low-pass and MP3
 """
@@ -22,7 +23,7 @@ import resource
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -34,6 +35,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # run from a check
 
 from sao_model.evaluation import embed, protocol, run, settings, sounds
 from sao_model.evaluation.embedding import at_hand
+from sao_model.evaluation.memorisation import library, nearest
 from sao_model.evaluation.sounds import ReadSound, SoundItem
 from sao_model.metrics import kernel
 from sao_model.metrics.embedded import EmbeddedSet, ScoreRow
@@ -64,8 +66,11 @@ def main() -> int:
         sys.stdout.write(__doc__ or "")
         return 2
     where = f"{datetime.date.today()}, {_cpu()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}"
+    if sys.argv[1:2] == ["--windows"]:
+        sys.stdout.write(f"{nearest_cost(int(sys.argv[2]))}\n{where}\n")
+        return 0
     if len(sys.argv) == 1:
-        sys.stdout.write(f"{kernel_cost()}{whole_cost()}\n{where}\n")
+        sys.stdout.write(f"{nearest_cost()}{kernel_cost()}{whole_cost()}\n{where}\n")
         return 0
     with tempfile.TemporaryDirectory() as folder:
         found = degraded(Path(sys.argv[1]), Path(folder))
@@ -85,6 +90,42 @@ def kernel_cost(num: int = 10_000, dimensions: int = 512) -> str:
         f"kernel distance, {num:,} x {num:,} x {dimensions}: {time.perf_counter() - began:.1f} s, "
         f"{_peak() - before:.0f} MiB more than its input; a whole kernel matrix would have "
         f"{num * num * 8 / 2**20:.0f}\n"
+    )
+
+
+def nearest_cost(num: int = 100_000, dimensions: int = 512, num_asked: int = 50, sample: int = 1_000) -> str:
+    """Time and memory of the nearest works of some sounds, and of the own baseline, from packs on disk."""
+    random = np.random.default_rng(0)
+    with tempfile.TemporaryDirectory() as place:
+        folder = library.PackFolder(Path(place))
+        for n in range(num // 2):  # clips of two windows
+            made = random.standard_normal((2, dimensions)).astype(np.float32)
+            made /= np.linalg.norm(made, axis=1, keepdims=True)
+            folder.add(
+                f"{n:064d}", {"lengths": np.array([2]), "starts": np.array([0.0, 5.0]), "windows": made}
+            )
+        folder.flush()
+
+        def packs() -> Iterator[library.LibraryPack]:
+            for path in folder.packs:
+                held = folder.read(path, ("sha256", "lengths", "starts", "windows"))
+                assert held is not None
+                rows = held["sha256"].astype(np.int64)
+                yield library.LibraryPack(
+                    rows=rows, lengths=held["lengths"], starts=held["starts"], windows=held["windows"]
+                )
+
+        before, began = _peak(), time.perf_counter()
+        scaled = nearest.scale(packs(), dimensions)
+        first = time.perf_counter() - began
+        for asked, kept in ((num_asked, 20), (sample, 1)):
+            windows = random.standard_normal((asked, dimensions)).astype(np.float32)
+            nearest.search(scaled.asked(windows), np.ones(asked, np.int64), packs(), scaled, kept)
+    return (
+        f"nearest works, {num:,} windows x {dimensions}: {num_asked} asked and {sample:,} of the data's own "
+        f"in {time.perf_counter() - began:.1f} s ({first:.1f} s of it for mean and spread), "
+        f"{_peak() - before:.0f} MiB more than writing the packs took, {_peak():.0f} MiB in all; all windows "
+        f"would have {num * dimensions * 4 / 2**20:.0f}\n"
     )
 
 

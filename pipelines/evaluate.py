@@ -20,6 +20,7 @@ embedded on a Ray cluster: ray job submit --working-dir . -- python pipelines/ev
 the same over several GPUs; the same command goes on after a stop:
   accelerate launch --multi_gpu --num_processes 4 pipelines/evaluate.py …
 Embedders whose weights are on this machine are used, the others are named with the command that gets them.
+Whose work the sounds are near to: --set memorisation.enabled=true, with --data.
 Two evaluations side by side: sao evaluate compare A B. All of it: docs/evaluation.md."""
 
 
@@ -43,8 +44,8 @@ def main() -> int:
         return 0  # this process only helped to generate
     for each in (*facts.not_measured, *facts.not_comparable):
         common.note(f"not there: {each}")
-    for line in (*page.table(facts.scores), str(out / "index.html")):
-        sys.stdout.write(f"{line}\n")
+    for line in (*page.table(facts.scores), facts.memorisation, str(out / "index.html")):
+        sys.stdout.write(f"{line}\n" if line else "")
     return 0
 
 
@@ -58,7 +59,7 @@ def parse_arguments() -> argparse.Namespace:
     sounds.add_argument("--model", metavar="CKPT", help="checkpoint or run: generate first")
     sounds.add_argument("--sounds", metavar="FOLDER", help="sounds that are there already")
     add("--reference", metavar="FOLDER", help="recordings to compare with")
-    add("--data", metavar="DIR", help="dataset directory or URL, for a protocol over one's own series")
+    add("--data", metavar="DIR", help="dataset directory or URL: of own_validation, memorisation")
     add("--out", metavar="OUT", required=True, help="folder of the evaluation")
     add("--executor", choices=("local", "ray"), default="local", help="where sounds are embedded")
     add("--config", metavar="FILE", help="TOML with fields of the evaluation")

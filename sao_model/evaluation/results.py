@@ -73,6 +73,7 @@ class EvaluationFacts:
     not_measured: tuple[str, ...]
     not_comparable: tuple[str, ...]
     sampled: Mapping[str, str | int | float]  # how --model made the sounds; {} = they were there
+    memorisation: str = ""  # a sentence; all of it is in memorisation.json; '' = not asked
 
 
 def facts_of(found: EmbeddedSounds, what: str, notes: Sequence[str]) -> SetFacts:

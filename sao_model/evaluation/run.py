@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sao_data.dataset.reader import open_dataset
@@ -22,6 +22,7 @@ from sao_model.evaluation import (
 from sao_model.evaluation.embed import Cache, EmbeddedSounds
 from sao_model.evaluation.embedding import MapUnits, NamedEmbedder, at_hand, in_this_process
 from sao_model.evaluation.matching import MatchedSounds
+from sao_model.evaluation.memorisation import asking, writing
 from sao_model.evaluation.protocol import EvaluationProtocol, Prompt
 from sao_model.evaluation.results import EvaluationFacts, ProtocolFacts
 from sao_model.evaluation.settings import Config
@@ -72,6 +73,8 @@ def evaluate(
         and seconds >= job.protocol.seconds,  # a model's window may be shorter
     )
     facts = _facts(job, prompts, sides, scored, seconds)
+    if job.config.memorisation.enabled:
+        facts = replace(facts, memorisation=_neighbours(job, prompts, embedders, progress))
     results.write(job.out, facts, sides.measured, sides.reference.sets, scored.by_clip)
     page.write(job.out, facts, sides.measured, sides.reference, scored.by_clip, job.config.num_players)
     return facts
@@ -81,7 +84,10 @@ def _check(job: EvaluationJob) -> None:
     """UsageError for what is wrong whatever the sounds are."""
     if bool(job.model) == bool(job.sounds):
         raise UsageError("give one of --model CKPT (generate, then score) and --sounds FOLDER (score)")
-    if job.protocol.source == "captions" and job.data:
+    asks_whose = job.config.memorisation.enabled
+    if asks_whose and not job.data:
+        raise UsageError("memorisation: near to whose works? Give --data DIR, the dataset trained on")
+    if job.protocol.source == "captions" and job.data and not asks_whose:
         raise UsageError(f"--data: the prompts of {job.protocol.name} are no dataset's; leave it out")
     if job.protocol.source == "dataset" and not (job.data or job.reference):
         raise UsageError(
@@ -148,6 +154,20 @@ def _sides(
         clips = {clip.key: clip.group for clip in found[side].clips}
         scoring.with_precomputed(found[side].sets, [embeddings.read(each) for each in given], clips, side)
     return _Sides(measured=measured, reference=reference, notes=ours.notes, reference_notes=theirs.notes)
+
+
+def _neighbours(
+    job: EvaluationJob,
+    prompts: list[Prompt],
+    embedders: Sequence[NamedEmbedder],
+    progress: RunProgress,
+) -> str:
+    """Publish whose works the sounds are near to; the summary."""
+    dataset, wanted = open_dataset(job.data), job.config.memorisation
+    cache = Path(job.config.cache) if job.config.cache else job.out / "embeddings"
+    found = asking.ask(_measured(job, prompts).items, dataset, embedders, wanted, cache, progress)
+    writing.write(job.out, found, dataset, wanted)
+    return found.summary
 
 
 def _measured(job: EvaluationJob, prompts: list[Prompt]) -> MatchedSounds:

@@ -9,6 +9,7 @@ from typing import Any, Literal
 from sao_data.config import Location, apply_set, parse, read_toml, resolve_locations
 from sao_data.embedders import ast_audioset, clap, mel_stats
 from sao_data.errors import UsageError
+from sao_model.evaluation.memorisation.settings import MemorisationSettings
 from sao_model.request import Sampling
 
 
@@ -44,6 +45,7 @@ class Config:
     num_resamples: int = 100  # for intervals of distances between sets
     num_players: int = 24  # sounds on the page
     generating: GeneratingSettings = field(default_factory=GeneratingSettings)
+    memorisation: MemorisationSettings = field(default_factory=MemorisationSettings)
     clap: clap.Config = field(default_factory=clap.Config)
     ast_audioset: ast_audioset.Config = field(default_factory=ast_audioset.Config)
     mel_stats: mel_stats.Config = field(default_factory=mel_stats.Config)

@@ -101,6 +101,11 @@ def of_folder(folder: Path, prompts_file: str = "") -> list[SoundItem]:
     return items
 
 
+def of_file(path: Path) -> SoundItem:
+    """One audio file, by its name."""
+    return SoundItem(key=path.name, prompt=_prompt_beside(path), group="", open=_opener(path), path=path)
+
+
 def of_series(dataset: Dataset, series: str) -> list[SoundItem]:
     """The samples of a series of a dataset, by key, less what was taken down."""
     kept = {shard.name for shard in dataset.shards() if shard.series == series}

@@ -45,7 +45,9 @@ VOCABULARY = set(ORDER[0]) | {"manifest"}
 MOST_FILES = 15
 
 # What the model may know of the data.
-FOR_MODELS = VOCABULARY | {"storage", "licences", "audio", "embedders", "loading", "dataset", "latents"}
+FOR_MODELS = VOCABULARY | {
+    "storage", "licences", "audio", "embedders", "matching", "loading", "dataset", "latents",
+}  # fmt: skip
 
 
 def test_rooms_import_only_from_rooms_below_them() -> None:
