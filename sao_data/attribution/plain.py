@@ -94,6 +94,7 @@ _REASONS = {
     "same_file_as_denied": "the same file as a recording that is not allowed",
     "duplicate_audio": "the same audio as another recording",
     "not_seen": "in the dataset, but not seen by this checkpoint",
+    "in_other_shards": "in the dataset, but not in this shard",
     "missing_file": "the source has no file for it",
     "too_short": "shorter than the minimum length",
     "too_long": "longer than the maximum length",

@@ -38,6 +38,10 @@ class HeardWorks(Protocol):
         """Works that are not in this version, as they were."""
 
     @property
+    def reason(self) -> str:
+        """Why all other works are left out of the report."""
+
+    @property
     def past_shards(self) -> Collection[Shard]:
         """Shards that are no longer as they were."""
 
@@ -77,7 +81,7 @@ def write(
         gone = {row.id: row for row in heard.past}
         rows = [*(row for row in rows if row.id not in gone), *gone.values()]
         rows, shards = (
-            _only_seen(rows, heard.samples),
+            _only_seen(rows, heard.samples, heard.reason),
             _seen_shards([*shards, *heard.past_shards], heard.samples),
         )
     info = info_of(dataset.facts["manifest"], rows, shards, dataset.facts["root_digest"], warnings)
@@ -86,7 +90,7 @@ def write(
     return info
 
 
-def _only_seen(rows: list[CatalogueRow], seen: Collection[HeardClip]) -> list[CatalogueRow]:
+def _only_seen(rows: list[CatalogueRow], seen: Collection[HeardClip], reason: str) -> list[CatalogueRow]:
     """The catalogue as these weights know it: what they never saw counts as left out by training."""
     frames, clips, shards = Counter[str](), Counter[str](), dict[str, set[str]]()
     for sample in seen:
@@ -94,17 +98,19 @@ def _only_seen(rows: list[CatalogueRow], seen: Collection[HeardClip]) -> list[Ca
         clips[sample.recording_id] += 1
         shards.setdefault(sample.recording_id, set()).add(sample.shard)
     return [
-        _as_seen(row, frames[row.id], clips[row.id], shards.get(row.id, ())) if row.kept else row
+        _as_seen(row, frames[row.id], clips[row.id], shards.get(row.id, ()), reason) if row.kept else row
         for row in rows
     ]
 
 
-def _as_seen(row: CatalogueRow, num_frames: int, num_clips: int, shards: Iterable[str]) -> CatalogueRow:
+def _as_seen(
+    row: CatalogueRow, num_frames: int, num_clips: int, shards: Iterable[str], reason: str
+) -> CatalogueRow:
     if num_clips:
         seconds = round(num_frames / SAMPLE_RATE, 3)
         return dataclasses.replace(row, num_clips=num_clips, seconds=seconds, shards=tuple(sorted(shards)))
     return dataclasses.replace(
-        row, kept=False, stage="train", reason="not_seen", num_clips=0, seconds=None, shards=()
+        row, kept=False, stage="train", reason=reason, num_clips=0, seconds=None, shards=()
     )
 
 

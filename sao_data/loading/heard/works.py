@@ -11,7 +11,7 @@ from sao_data.dataset.history import past
 from sao_data.dataset.reader import Dataset
 from sao_data.errors import UsageError
 from sao_data.loading import training_data
-from sao_data.records import CatalogueRow, Shard
+from sao_data.records import CatalogueRow, SampleRow, Shard
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,7 +20,13 @@ class SeenClip:
 
     recording_id: str
     shard: str
+    place: int  # in the shard, by offset
     num_frames: int
+
+
+def clip(row: SampleRow, place: int) -> SeenClip:
+    """A sample at its place in a shard."""
+    return SeenClip(recording_id=row.recording_id, shard=row.shard, place=place, num_frames=row.num_frames)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +39,7 @@ class SeenSamples:
     not_covered: tuple[str, ...] = ()  # parts trained before that do not say on what
     past: tuple[CatalogueRow, ...] = ()  # works seen that are not in this version, as they were
     past_shards: tuple[Shard, ...] = ()  # shards seen that are no longer as they were
+    reason: str = "not_seen"  # why all other works are left out of the report
     num_forgotten: int = 0  # works seen of which nothing is kept: they were taken down
 
     def remarks(self, checkpoint: str) -> tuple[str, ...]:
@@ -78,7 +85,7 @@ def seen_samples(dataset: Dataset, checkpoint: Path) -> SeenSamples:
         for entry in trained["shards"]:
             if known.has(entry):
                 found, forgotten = known.seen(entry, path)
-                seen |= {(clip.shard, str(entry["sha256"]), place): clip for place, clip in found.items()}
+                seen |= {(each.shard, str(entry["sha256"]), n): each for n, each in found.items()}
                 hashes |= forgotten
     if not is_here:
         given = f"{dataset.facts['name']} {dataset.facts['version']}"
@@ -121,8 +128,7 @@ class _Known:
         if key in self._now:
             rows = self._rows.get(name, [])
             return {
-                n: SeenClip(recording_id=rows[n].recording_id, shard=name, num_frames=rows[n].num_frames)
-                for n in training_data.places_seen(entry, range(len(rows)), path)
+                n: clip(rows[n], n) for n in training_data.places_seen(entry, range(len(rows)), path)
             }, set()
         places = {each.place: each for each in self.past.places[key]}
         found, forgotten = {}, set()
@@ -130,7 +136,8 @@ class _Known:
             work = places[n].work
             recording_id = self._ids.get(work) or (self.gone[work].id if work in self.gone else "")
             if recording_id:
-                found[n] = SeenClip(recording_id=recording_id, shard=name, num_frames=places[n].num_frames)
+                num = places[n].num_frames
+                found[n] = SeenClip(recording_id=recording_id, shard=name, place=n, num_frames=num)
             else:
                 forgotten.add(work)
         return found, forgotten
