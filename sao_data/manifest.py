@@ -135,6 +135,7 @@ def _build(table: config.Table, *, where: str) -> Manifest:
         raise UsageError(f"{where}: no [[source]]; a dataset needs at least one")
     manifest = config.parse(_Plain, simple, where=where)
     _check(manifest, where)
+    _check_measured(built["filter"], manifest.audio, where)
     values = {name: getattr(manifest, name) for name in _Plain.__dataclass_fields__}
     return Manifest(**values, **built)
 
@@ -153,6 +154,16 @@ def _check(manifest: _Plain, where: str) -> None:
     if not 0.0 <= manifest.limits.max_reject_share <= 1.0:
         raise UsageError(f"{where}: limits.max_reject_share {manifest.limits.max_reject_share}: want 0 to 1")
     _check_blocks(manifest.policy, where)
+
+
+def _check_measured(filters: tuple[Plugin, ...], audio: AudioConfig, where: str) -> None:
+    """A filter over what is not measured would keep everything, unseen."""
+    for number, item in enumerate(filters):
+        if getattr(plugins.load("filters", item.plugin), "NEEDS_SPEECH", False) and not audio.speech:
+            raise UsageError(
+                f"{where}: filter.{number}: {item.plugin} looks at the share of speech, which is not "
+                "measured; set audio.speech=true (it needs the extra `speech`)"
+            )
 
 
 def _check_blocks(policy: Policy, where: str) -> None:

@@ -226,6 +226,7 @@ def _checked_sources(plan: Plan) -> tuple[Source, ...]:
     sources = plan.sources()
     for source in sources:
         source.check()
+    plan.manifest.audio.check()
     decontamination.check(plan.manifest.decontaminate)
     return sources
 
