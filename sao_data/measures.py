@@ -65,6 +65,7 @@ class MeasuredClip:
     source_rate: Count  # Hz, of the file
     source_channels: Count  # of the file
     language: str  # of title and description, as in the sample's JSON; '' = not known
+    machine_caption_by: str = field(default="", metadata=WHEN_SET)  # the model; '' = has no such caption
     year: str  # of the work, as the source states it
     tags: tuple[str, ...]  # caption field
     lufs: float | None
