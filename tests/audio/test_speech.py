@@ -58,20 +58,20 @@ def test_a_sentence_is_speech_loud_or_quiet_and_under_noise(voice) -> None:
 
 @needs_voice
 def test_half_of_it_is_half_and_no_block_size_changes_it() -> None:
-    said = spoken()
-    both = np.concatenate([said, silence(len(said) / RATE)])
+    said = spoken()[: 2 * RATE]
+    both = np.concatenate([said, silence(2)])
     found = share(both)
     assert 0.35 <= found <= 0.5
-    assert {share(both, size) for size in (1_009, 44_100, len(both))} == {found}
+    assert {share(both, size) for size in (1_009, len(both))} == {found}
 
 
 @needs_voice
 def test_the_sandbox_measures_each_clip_and_twice_the_same(tmp_path: Path) -> None:
-    said = spoken()[: 4 * RATE]
+    said = spoken()[: 2 * RATE]
     path = tmp_path / "a.wav"
-    path.write_bytes(wav_bytes(np.concatenate([said, tone(300, seconds=4)])))
+    path.write_bytes(wav_bytes(np.concatenate([said, tone(300, seconds=2)])))
     (tmp_path / "spool").mkdir()
-    with Sandbox(AudioConfig(speech=True), Cut(max_seconds=4)) as box:
+    with Sandbox(AudioConfig(speech=True), Cut(max_seconds=2)) as box:
         first, second = ([c.measures for c in box.normalise(path, tmp_path / "spool").clips] for _ in "12")
         whole = box.probe(path).measures.speech_share
     assert first == second
