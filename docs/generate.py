@@ -62,6 +62,7 @@ _PLUGINS = (
     ("sources", "[[source]]", "plugin"),
     ("filters", "[[filter]]", "plugin"),
     ("captions", "[caption]", "plugin"),
+    ("captioners", "[captioner]", "plugin"),
     ("embedders", "[screening]", "tagger"),
 )
 _ARROW = (("list<element: ", "list<"), ("list<item: ", "list<"), ("double", "float64"))
@@ -125,7 +126,7 @@ def manifest_fields() -> str:
     """Every key and table of a manifest but the plugins."""
     hints = typing.get_type_hints(manifest.Manifest)
     nested = {key: hint for key, hint in hints.items() if _is_table(hint)}
-    lists = ("source", "filter", "decontaminate")
+    lists = ("source", "filter", "decontaminate", "captioner")  # and the plugins
     simple = [key for key in hints if key not in nested and key not in lists]
     parts = ["### Top level", _settings(manifest.Manifest, simple)]
     for key, cls in nested.items():

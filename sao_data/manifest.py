@@ -21,7 +21,7 @@ from sao_data.storage.series import Split
 
 _DECLARE = ("folder", "catalogue")  # sources whose rows may leave out what the manifest says for all of them
 _LISTS = "decontaminate"
-_PLUGIN_TABLES = {"source": "sources", "filter": "filters", "caption": "captions"}
+_PLUGIN_TABLES = {"source": "sources", "filter": "filters", "caption": "captions", "captioner": "captioners"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +81,7 @@ class Manifest(_Plain):
     source: tuple[Plugin, ...] = ()
     filter: tuple[Plugin, ...] = ()
     caption: Plugin = field(default_factory=lambda: _plugin("captions", {"plugin": "metadata"}, "caption"))
+    captioner: Plugin | None = field(default=None, metadata=config.WHEN_SET)  # None: no machine is asked
 
     def described(self) -> dict[str, Any]:
         """The manifest as dataset.json keeps it: no locations, nothing that only steers the work."""
@@ -96,6 +97,7 @@ def load(path: Path, assignments: list[str] | None = None, *, cwd: Path | None =
     for kind_key in ("source", "filter"):
         for item in _items(table, kind_key, str(path)):
             _resolve(kind_key, item, given, str(path))
+    _resolve_captioner(table, given, str(path))
     _resolve_lists(table, given, str(path))
     _spell_out(table)
     config.resolve_locations(Screening, _screening(table, str(path)), given)
@@ -127,14 +129,16 @@ def _build(table: config.Table, *, where: str) -> Manifest:
         config.parse(EvaluationList, item, where=f"{where}: {_LISTS}.{n}")
         for n, item in enumerate(_items(table, _LISTS, where))
     )
-    if "caption" in table:
-        built["caption"] = _plugin(
-            "captions", _table(table["caption"], f"{where}: caption"), f"{where}: caption"
-        )
+    for key in ("caption", "captioner"):
+        if key in table:
+            built[key] = _plugin(
+                _PLUGIN_TABLES[key], _table(table[key], f"{where}: {key}"), f"{where}: {key}"
+            )
     if not built["source"]:
         raise UsageError(f"{where}: no [[source]]; a dataset needs at least one")
     manifest = config.parse(_Plain, simple, where=where)
     _check(manifest, where)
+    _check_measured(built["filter"], manifest.audio, where)
     values = {name: getattr(manifest, name) for name in _Plain.__dataclass_fields__}
     return Manifest(**values, **built)
 
@@ -153,6 +157,16 @@ def _check(manifest: _Plain, where: str) -> None:
     if not 0.0 <= manifest.limits.max_reject_share <= 1.0:
         raise UsageError(f"{where}: limits.max_reject_share {manifest.limits.max_reject_share}: want 0 to 1")
     _check_blocks(manifest.policy, where)
+
+
+def _check_measured(filters: tuple[Plugin, ...], audio: AudioConfig, where: str) -> None:
+    """A filter over what is not measured would keep everything, unseen."""
+    for number, item in enumerate(filters):
+        if getattr(plugins.load("filters", item.plugin), "NEEDS_SPEECH", False) and not audio.speech:
+            raise UsageError(
+                f"{where}: filter.{number}: {item.plugin} looks at the share of speech, which is not "
+                "measured; set audio.speech=true (it needs the extra `speech`)"
+            )
 
 
 def _check_blocks(policy: Policy, where: str) -> None:
@@ -222,6 +236,11 @@ def _resolve(key: str, item: config.Table, base: Path, where: str) -> None:
         config.resolve_locations(module.Config, item, base)
 
 
+def _resolve_captioner(table: config.Table, base: Path, where: str) -> None:
+    if "captioner" in table:
+        _resolve("captioner", _table(table["captioner"], f"{where}: captioner"), base, where)
+
+
 def _resolve_lists(table: config.Table, base: Path, where: str) -> None:
     for item in _items(table, _LISTS, where):
         config.resolve_locations(EvaluationList, item, base)
@@ -240,6 +259,7 @@ def _screening(table: config.Table, where: str) -> config.Table:
 def _resolve_set(table: config.Table, cwd: Path, where: str) -> None:
     """What --set left relative was written on the command line: relative to the working directory."""
     config.resolve_locations(Screening, _screening(table, where), cwd)
+    _resolve_captioner(table, cwd, where)
     _resolve_lists(table, cwd, where)
     for key in ("source", "filter"):
         for item in _items(table, key, where):

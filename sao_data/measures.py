@@ -6,8 +6,9 @@ Numbers are rounded before any threshold is applied (0.01 dB, 0.001 share): no v
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from sao_data.config import WHEN_SET
 from sao_data.forms import Count, RecordingId
 
 
@@ -41,6 +42,7 @@ class Measures:
     peak_dbfs: float | None  # sample peak; None: digital silence
     true_peak_dbfs: float | None  # between samples too (BS.1770-4, annex 2); None: sample peak below -3 dBFS
     silence_share: float  # share of 10 ms blocks whose peak is below -60 dBFS
+    speech_share: float | None = None  # share of 32 ms windows with speech; None: audio.speech is off
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +65,7 @@ class MeasuredClip:
     source_rate: Count  # Hz, of the file
     source_channels: Count  # of the file
     language: str  # of title and description, as in the sample's JSON; '' = not known
+    machine_caption_by: str = field(default="", metadata=WHEN_SET)  # the model; '' = has no such caption
     year: str  # of the work, as the source states it
     tags: tuple[str, ...]  # caption field
     lufs: float | None
@@ -70,6 +73,7 @@ class MeasuredClip:
     peak_dbfs: float | None
     true_peak_dbfs: float | None
     silence_share: float
+    speech_share: float | None = field(default=None, metadata=WHEN_SET)
     bits: int
     clipped_share: float
     dc: tuple[float, ...]

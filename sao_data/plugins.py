@@ -17,7 +17,7 @@ from typing import BinaryIO, Literal, Protocol
 from sao_data.errors import UsageError
 from sao_data.records import CaptionField, Clip, Offer, Recording, Rejection
 
-KINDS = ("sources", "filters", "captions", "embedders")
+KINDS = ("sources", "filters", "captions", "embedders", "captioners")
 
 
 class DamagedFile(Exception):

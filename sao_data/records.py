@@ -198,6 +198,8 @@ class Sample:
     license_url: str  #: canonical URL of the licence
     license_version: str  #: '' = the source states none
     lufs: str  #: integrated loudness, LUFS; '' if silent or shorter than 0.4 s
+    machine_caption: str = ""  #: what a model says is heard, not the author's words; '' = none was asked
+    machine_caption_by: str = ""  #: made by a machine: the model, its revision, the sha256 of its weights
     num_frames: Count  #: frames in this clip at 44,100 Hz
     original_sha256: str  #: of the file as received
     original_type: str  #: container/codec of the file as received

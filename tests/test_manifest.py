@@ -101,6 +101,7 @@ def test_the_two_lists_of_fields_agree() -> None:
         "source",
         "filter",
         "caption",
+        "captioner",
         "decontaminate",
     }
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from sao_data.audio.downmix import Downmix, UnknownLayout
+from sao_data.config import WHEN_SET
 from sao_data.errors import UsageError
 
 
@@ -28,9 +29,22 @@ class AudioConfig:
     overshoot: Literal["gain", "clip"] = "gain"  # what rises above full scale: all turned down, or cut off
     downmix: Downmix = "bs775"  # of more than two channels; "front" keeps left and right, as the paper's code
     unknown_layout: UnknownLayout = "front"  # of more than two that nothing names: the first two, or none
+    speech: bool = field(default=False, metadata=WHEN_SET)  # measure its share (extra `speech`)
     max_memory_bytes: int = 1 << 30  # address space that a decode may add to the idle child's
     max_cpu_seconds: int = 900  # a file; four hours of audio take about 80, so beyond this a decoder loops
     max_stall_seconds: int = 600  # without CPU time used: the machine's fault, no fact about the file
+
+    @property
+    def allowed_cpu_seconds(self) -> float:
+        """CPU time that a file may take; listening for speech takes 0.03 to 0.1 s a second."""
+        return self.max_cpu_seconds + (self.max_seconds / 10 if self.speech else 0)
+
+    def check(self) -> None:
+        """UsageError, with the fix, where this machine lacks what is to be measured with."""
+        from sao_data.audio.measuring import speech
+
+        if self.speech:
+            speech.check()
 
     def __post_init__(self) -> None:
         if not 0 <= self.flac_compression <= 1:

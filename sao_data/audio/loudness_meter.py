@@ -16,6 +16,7 @@ import pyloudnorm
 
 from sao_data.audio.held import Held
 from sao_data.audio.kernels.weighting import HOP, NUM_LANES, count_silent, is_dual, weigh
+from sao_data.audio.measuring.speech import SpeechMeter
 from sao_data.audio.measuring.true_peak import AROUND, TruePeak
 from sao_data.measures import Measures
 from sao_data.records import NUM_CHANNELS, SAMPLE_RATE
@@ -39,7 +40,8 @@ Doubles = npt.NDArray[np.float64]
 class Meter:
     """Measures one stretch of audio: `feed` it in blocks of any size, then `finish` once."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, speech: bool = False) -> None:
+        self._speech = SpeechMeter() if speech else None
         self._held = Held(HOP, _UNIT)
         self._loudness = LoudnessHops()
         self._true_peak = TruePeak()
@@ -49,6 +51,8 @@ class Meter:
         """Take the next (frames, 2) samples."""
         for unit in self._held.push(pcm):
             self._measure(unit, _UNIT)
+        if self._speech:
+            self._speech.feed(pcm)
 
     def finish(self) -> Measures:
         """The measures of everything fed, rounded as records.Measures says."""
@@ -62,6 +66,7 @@ class Meter:
             peak_dbfs=_decibel(20 * math.log10(peak / 32_768)) if peak else None,
             true_peak_dbfs=self._true_peak.decibels(),
             silence_share=round(num_silent / num_blocks, 3) if num_blocks else 0.0,
+            speech_share=self._speech.finish() if self._speech else None,
         )
 
     def _measure(self, unit: Pcm, num_frames: int) -> None:

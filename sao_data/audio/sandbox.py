@@ -160,7 +160,7 @@ class Sandbox:
         child = self._running()
         try:
             _send(child, job)
-            answer = self._receive(child, self._audio.max_cpu_seconds)
+            answer = self._receive(child, self._audio.allowed_cpu_seconds)
         except BaseException:  # whatever happened, this child is in an unknown state
             self._stop()
             raise
@@ -197,7 +197,9 @@ class Sandbox:
             raise SandboxLost(f"the audio child ended with status {status} before it was ready (see stderr)")
         return child
 
-    def _receive(self, child: subprocess.Popen[bytes], max_cpu_seconds: int | None) -> dict[str, Any] | None:
+    def _receive(
+        self, child: subprocess.Popen[bytes], max_cpu_seconds: float | None
+    ) -> dict[str, Any] | None:
         """The next line from the child as JSON; None if it ended instead."""
         assert child.stdout is not None
         start = last = _cpu_seconds(child.pid)
@@ -214,7 +216,7 @@ class Sandbox:
             # Counted in polls, not by the clock: a suspended machine is not a stalled child.
             stalled, last = (stalled + _POLL_SECONDS if used <= last else 0.0), used
             if max_cpu_seconds is not None and used - start > max_cpu_seconds:
-                raise AudioRejected("decoder_timeout", f"more than {max_cpu_seconds} s of CPU time")
+                raise AudioRejected("decoder_timeout", f"more than {max_cpu_seconds:.0f} s of CPU time")
             if stalled > self._audio.max_stall_seconds:
                 raise SandboxLost(
                     f"the audio child used no CPU for {stalled:.0f} s; is the disk or machine stuck?"

@@ -20,6 +20,7 @@ from typing import Any, BinaryIO
 from sao_data.audio import AudioConfig, AudioRejected, changes, chromaprint, convert, sinks
 from sao_data.audio.containers import embedded
 from sao_data.audio.containers.guarded import Guarded
+from sao_data.audio.measuring import speech
 from sao_data.audio.sandbox import Normalised, Probe
 from sao_data.audio.segments import Cut
 from sao_data.embedded_tag import EmbeddedTag
@@ -37,6 +38,8 @@ def main() -> None:
     os.dup2(devnull, 1)  # decoders print; that must not pass for an answer
     settings = json.loads(sys.stdin.readline())
     config, cut = AudioConfig(**settings["audio"]), Cut(**settings["cut"])
+    if config.speech:
+        speech.SpeechMeter()  # loads the library: its memory is the idle child's
     _limit_memory(config.max_memory_bytes)
     gc.freeze()  # what has been imported stays: nobody needs to look through it again and again
     _say(answers, {"ready": True})
@@ -71,10 +74,10 @@ def answer(job: dict[str, str], config: AudioConfig, cut: Cut) -> dict[str, Any]
 def _do(job: dict[str, str], config: AudioConfig, cut: Cut) -> Normalised | Probe:
     with _opened(Path(job["path"])) as file:
         if job["job"] == "probe":
-            return _probe(*convert.normalise(file, config, sinks.MeterSink))
+            return _probe(*convert.normalise(file, config, lambda: sinks.MeterSink(speech=config.speech)))
         folder = Path(job["spool"])
         source, clips = convert.normalise(
-            file, config, lambda: sinks.ClipSink(folder, cut, config.flac_compression)
+            file, config, lambda: sinks.ClipSink(folder, cut, config.flac_compression, speech=config.speech)
         )
         clips.finish()
         tags = _tags(Guarded(file), source.container)

@@ -26,8 +26,8 @@ _ZEROS = np.zeros((SAMPLE_RATE, NUM_CHANNELS), np.int16)
 class MeterSink:
     """Measures a whole recording and keeps no audio."""
 
-    def __init__(self) -> None:
-        self.meter = Meter()
+    def __init__(self, *, speech: bool = False) -> None:
+        self.meter = Meter(speech=speech)
 
     def write(self, pcm: Pcm) -> None:
         """Measure the next frames."""
@@ -40,10 +40,11 @@ class MeterSink:
 class ClipSink:
     """Cuts a recording into FLAC clips in a folder."""
 
-    def __init__(self, folder: Path, cut: Cut, compression: float) -> None:
+    def __init__(self, folder: Path, cut: Cut, compression: float, *, speech: bool = False) -> None:
         self._folder = folder
         self._cut = cut
         self._compression = compression
+        self._speech = speech
         self.clips: list[StoredClip] = []
         self.num_frames = 0
         self.num_trimmed = 0
@@ -93,7 +94,9 @@ class ClipSink:
         self.hasher.add(pcm)
         while len(pcm):
             if self._encoder is None:
-                self._encoder = _Encoder(self._folder, len(self.clips), self.num_frames, self._compression)
+                meter = Meter(speech=self._speech)
+                at = (len(self.clips), self.num_frames)
+                self._encoder = _Encoder(self._folder, *at, self._compression, meter)
             room = self._cut.max_frames - self._encoder.num_frames
             self._encoder.write(pcm[:room])
             self.num_frames += min(room, len(pcm))
@@ -110,11 +113,11 @@ class ClipSink:
 class _Encoder:
     """One clip being written."""
 
-    def __init__(self, folder: Path, number: int, start_frame: int, compression: float) -> None:
+    def __init__(self, folder: Path, number: int, start_frame: int, compression: float, meter: Meter) -> None:
         self.num_frames = 0
         self._number = number
         self._start_frame = start_frame
-        self._meter = Meter()
+        self._meter = meter
         self._path = folder / CLIP_NAMES.format(number)
         self._file = BufferedRandom(FileIO(self._path, "w+"), _BUFFER)
         self._guarded = Written(self._file)

@@ -18,7 +18,7 @@ from sao_data.records import Caption, CaptionField, Clip, Objection, Recording, 
 from sao_data.stages.base import Bucket, clip_key
 from sao_data.stages.caption import caption_fields
 from sao_data.stages.listing import LIST, Listed
-from sao_data.stages.pack import is_dropped
+from sao_data.stages.pack import described, is_dropped
 
 _CURATE = "curate"
 _KEPT = Rejection(id="", stage="", reason="")
@@ -31,12 +31,14 @@ def measured_clips(
     packed = {row.key for row in bucket.rows("pack", SampleRow)}
     rejected = {item.id: item for item in bucket.rejections(_CURATE)}
     dropped = {item.recording_id: item for item in objections if is_dropped(item)}
-    said = _Captions(bucket, builder)
+    said, heard = _Captions(bucket, builder), described(bucket)
     for clip in bucket.rows("normalise", Clip):
         key, why = clip_key(clip), _KEPT
         if sample_key(clip.recording_id, clip.number) not in packed:
             why = rejected.get(key) or _rejection(dropped[clip.recording_id])
-        yield _row(clip, why, said.of(clip), said.recordings[clip.recording_id])
+        row = _row(clip, why, said.of(clip), said.recordings[clip.recording_id])
+        words = heard.get((clip.recording_id, clip.number))
+        yield dataclasses.replace(row, machine_caption_by=words.by) if words else row
 
 
 def without(rows: Iterable[MeasuredClip], removed: Collection[str]) -> list[MeasuredClip]:

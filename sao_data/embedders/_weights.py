@@ -22,6 +22,7 @@ class WeightFiles:
     folder: str  # '' = the hub cache
     revision: str
     instead: str  # what works without them
+    fetches_all: bool = False  # the command that gets them names no files: how many there are is the model's
 
     @functools.cached_property
     def place(self) -> Path:
@@ -32,12 +33,17 @@ class WeightFiles:
             raise UsageError(f"{self.plugin}: {where}: want {', '.join(self.files)} there; {self.fix}")
         return found
 
+    def is_here(self) -> bool:
+        """Are all files there?"""
+        return (self._in_folder(Path(self.folder)) if self.folder else self._in_cache()) is not None
+
     @property
     def fetch(self) -> str:
         """The command that gets them."""
         target = f" --local-dir {self.folder}" if self.folder else ""
         revision = f" --revision {self.revision}" if self.revision != "main" else ""
-        return f"hf download {self.model} {' '.join(self.files)}{revision}{target}"
+        files = "" if self.fetches_all else f" {' '.join(self.files)}"
+        return f"hf download {self.model}{files}{revision}{target}"
 
     @property
     def fix(self) -> str:
@@ -85,9 +91,8 @@ class WeightFiles:
         except safetensors.SafetensorError as error:
             raise UsageError(f"{self.plugin}: {path}: damaged or no weights ({error}); {self.fix}") from error
 
-    def load(self, cls: Any, device: str) -> Any:
-        """The model of transformers, in float32, whole: it would go on with random numbers where any are
-        missing."""
+    def load(self, cls: Any, device: str, *, dtype: str = "float32") -> Any:
+        """The model of transformers, whole: it would go on with random numbers where any are missing."""
         import torch
         from transformers.utils import logging
 
@@ -96,7 +101,7 @@ class WeightFiles:
             self.place,
             local_files_only=True,
             use_safetensors=True,
-            dtype=torch.float32,
+            dtype=getattr(torch, dtype),
             output_loading_info=True,
         )
         if info["missing_keys"]:

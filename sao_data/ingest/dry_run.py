@@ -25,6 +25,7 @@ from sao_data.screening import Screening
 from sao_data.screening.music import build_tagger
 from sao_data.stages import listing
 from sao_data.stages.decide import final
+from sao_data.stages.heard.describe import build_captioner
 from sao_data.stages.judge import judge
 from sao_data.storage.backend import Storage
 
@@ -94,15 +95,21 @@ def forecast(
 
 
 def _without_weights(plan: Plan) -> tuple[Plan, tuple[str, ...]]:
-    """A plan that can be made here: where the tagger's weights are not, one without screening, and a word."""
-    if not plan.manifest.screening.needs_tagger:
-        return plan, ()
-    try:
-        build_tagger(plan.manifest.screening).check()
-    except UsageError as error:
-        manifest = dataclasses.replace(plan.manifest, screening=Screening(provider="off"))
-        return dataclasses.replace(plan, manifest=manifest), (f"A run would stop here: {error}",)
-    return plan, ()
+    """A plan that can be made here: one without tagger or captioner if its weights are not, and a word."""
+    manifest, lacking = plan.manifest, []
+    if manifest.screening.needs_tagger:
+        try:
+            build_tagger(manifest.screening).check()
+        except UsageError as error:
+            manifest = dataclasses.replace(manifest, screening=Screening(provider="off"))
+            lacking.append(f"A run would stop here: {error}")
+    if manifest.captioner:
+        try:
+            build_captioner(manifest.captioner).check()
+        except UsageError as error:
+            manifest = dataclasses.replace(manifest, captioner=None)
+            lacking.append(f"A run would stop here: {error}")
+    return dataclasses.replace(plan, manifest=manifest), tuple(lacking)
 
 
 def _foreseen(manifest: Manifest, here: Size, foreseen: Sequence[SourceForecast]) -> Iterator[str]:

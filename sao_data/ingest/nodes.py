@@ -32,3 +32,4 @@ class _CheckInputs:
             )
         for source in self.plan.sources():
             source.check()
+        self.plan.manifest.audio.check()

@@ -19,6 +19,7 @@ from sao_data.stages.caption import WriteCaptions
 from sao_data.stages.curate import Curate
 from sao_data.stages.decide import Decide, by_id, final
 from sao_data.stages.fetch import Fetch
+from sao_data.stages.heard.describe import Describe
 from sao_data.stages.judge import JUDGE, Judge
 from sao_data.stages.normalise import Normalise
 from sao_data.stages.pack import Pack
@@ -78,6 +79,8 @@ class Unit:
             Curate(filters=manifest.filter, caption=manifest.caption),
             WriteCaptions(builder=manifest.caption),
         ]
+        if manifest.captioner:
+            stages.append(Describe(captioner=manifest.captioner, normalise=normalise))
         if manifest.screening.needs_tagger:
             stages.append(Screen(screening=manifest.screening, normalise=normalise))
         return stages

@@ -45,6 +45,7 @@ from sao_data.rights.takedowns import Tombstones
 from sao_data.screening import AuditRow, check_ready
 from sao_data.stages import listing
 from sao_data.stages.base import run_stage
+from sao_data.stages.heard.describe import build_captioner
 from sao_data.storage.backend import Storage, open_storage
 
 log = logging.getLogger(__name__)
@@ -104,6 +105,8 @@ def ingest(
     plan = Plan(url=url, manifest=manifest)
     sources = _checked_sources(plan)
     check_ready(manifest.screening)
+    if manifest.captioner:
+        build_captioner(manifest.captioner).check()
     storage = open_storage(url)
     owner.check(storage, manifest)
     with storage.lock():
@@ -226,6 +229,7 @@ def _checked_sources(plan: Plan) -> tuple[Source, ...]:
     sources = plan.sources()
     for source in sources:
         source.check()
+    plan.manifest.audio.check()
     decontamination.check(plan.manifest.decontaminate)
     return sources
 

@@ -69,6 +69,8 @@ class RecordingPrompts:
     key: str  # of its first clip
     language: str
     language_by: str
+    machine_caption: str  # not drawn here; '' = has none
+    machine_caption_by: str
     fields: tuple[ShownField, ...]
     left_out: tuple[ShownRemoval, ...]
     draws: tuple[ShownDraw, ...]
@@ -84,6 +86,7 @@ class DatasetPrompts:
     num_too_long: int = 0  # of these, longer than T5 reads
     fields: dict[str, int] = field(default_factory=dict)  # samples that have it
     languages: dict[str, int] = field(default_factory=dict)  # samples; '' = not known
+    machine_captions: dict[str, int] = field(default_factory=dict)  # samples that have one, by model
     rules: dict[str, int] = field(default_factory=dict)  # recordings of which the rule took something
     examples: dict[str, list[ShownRemoval]] = field(default_factory=dict)
     longest: list[tuple[int, str, str]] = field(default_factory=list)  # (tokens, recording id, prompt)
@@ -115,6 +118,8 @@ def of_recording(
         key=clip.key,
         language=sample.language,
         language_by=sample.language_by,
+        machine_caption=sample.machine_caption,
+        machine_caption_by=sample.machine_caption_by,
         fields=tuple(
             ShownField(name=name, values=values, provenance=told.get(name, "not known"))
             for name, values in words.drawable
@@ -138,6 +143,7 @@ def of_dataset(dataset: Dataset, counter: TokenCounter, settings: PromptConfig) 
         found.num_samples += 1
         _count(found.fields, (name for name, _ in words.drawable))
         _count(found.languages, [sample.language])
+        _count(found.machine_captions, [sample.machine_caption_by] if sample.machine_caption else [])
         drawn = [choose_of(words, _rng(seed, row.key), settings).text for seed in range(_NUM_EACH)]
         for text, length in zip(drawn, counter.count(drawn), strict=True):
             found.num_drawn += 1

@@ -10,6 +10,8 @@ joined by commas; half of the music prompts carry the names of the fields:
 `names = "drop"` leaves out artist, album and title of music, and tags that are the author's name: prompts
 then ask for no person's and no work's own sound. Titles of sounds say what is heard, and stay.
 
+What a captioner wrote (docs/captions.md) is one more field with `machine_captions = true`, and else none.
+
 The paper leaves open: how large the subset is (here any size from one field to all, equally likely), how
 often the case changes (here a quarter upper, a quarter lower, half as written) and whether sounds name their
 fields (here never). Titles and names are verbatim in a sample, since they are credited; here they
@@ -30,6 +32,8 @@ from sao_data.records import Sample
 
 SOUND_FIELDS = ("title", "description", "tags")
 MUSIC_FIELDS = ("year", "genres", "album", "title", "artist", "description", "tags")
+MACHINE = "machine_caption"  # drawn only where the config says so
+_TYPED = {MACHINE: "caption"}  # what a field is called in a prompt, if otherwise
 
 Drawable = tuple[tuple[str, tuple[str, ...]], ...]  # (field name, its values), none of them empty
 
@@ -45,6 +49,9 @@ class PromptConfig:
     names: Names = field(
         default="as-paper", metadata=WHEN_SET
     )  # of persons and works: "drop" leaves them out
+    machine_captions: bool = field(
+        default=False, metadata=WHEN_SET
+    )  # draw from what a captioner wrote as well; the paper has no such thing
 
     def __post_init__(self) -> None:
         for each in fields(self)[:3]:
@@ -104,7 +111,7 @@ def choose_of(words: Words, rng: np.random.Generator, config: PromptConfig) -> D
     parts = []
     for name, values in chosen:
         text = ", ".join(values[i] for i in rng.permutation(len(values)))
-        parts.append(f"{name}: {text}" if is_typed else text)
+        parts.append(f"{_TYPED.get(name, name)}: {text}" if is_typed else text)
     text, likely = _cased(", ".join(parts), rng, config)
     if words.is_music:
         likely *= config.typed if is_typed else 1.0 - config.typed
@@ -137,6 +144,9 @@ def drawable_fields(sample: Sample, config: PromptConfig) -> Drawable:
         names = tuple(name for name in names if not (is_music(sample) and name in NAMES))
         author = clean(sample.author).casefold()
         values["tags"] = tuple(tag for tag in values["tags"] if tag.casefold() != author)
+    if config.machine_captions:
+        values[MACHINE] = told([clean(sample.machine_caption, config.max_description).rstrip(" .")])
+        names = (*names, MACHINE)
     return tuple((name, values[name]) for name in names if values[name])
 
 

@@ -5,8 +5,9 @@ take. And in that course what is left when the mean of every band and the loudne
 off, against what would differ by chance: another hiss of the same colour. Where nothing is left (a steady
 tone) the spectrum alone decides, and must agree to a decibel.
 
-Found: other encodings, levels, bandwidths, silence before or after, cuts that leave half of the sound. Not
-found: other pitch or speed, mixes, a short excerpt of something long.
+Found: other encodings, levels, bandwidths, silence before or after, cuts that leave half of the sound, also
+where the loudest is gone with the beginning. Not found: other pitch or speed, mixes, a short excerpt of
+something long.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from sao_data.audio.measuring.spectral_hash import MOMENTS_PER_SECOND, SpectralHash
+from sao_data.audio.measuring.spectral_hash import COARSE, FLOOR, SpectralHash
 
 Doubles = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
@@ -27,15 +28,17 @@ Lines = npt.NDArray[np.int16]
 STEADY = 0.8  # dB; what fluctuates less has no course to compare …
 MAX_STEADY = 1.0  # … and must agree in its spectrum to this, dB
 MIN_SHARE = 0.5  # of the shorter, aligned
-MIN_MOMENTS = 8  # aligned, where there are so many
-
+MIN_MOMENTS = 8  # aligned, where there are so many; of 46 ms, as all numbers of moments here
 
 _COMPARED = 40  # dB below the loudest that are compared
 _LINES_COMPARED = 30
-_REACH = round(1.2 * MOMENTS_PER_SECOND)  # moments by which one may begin later
+_FAR_BELOW = 10  # dB
+_LEAST_RANGE = 20  # dB that must be known of both
+_REACH = 26  # moments by which one may begin later, 1.2 s
 _SHIFTS = (-4, -3, -2, -1, 1, 2, 3, 4)  # 24ths of an octave
-_NUM_TRIED = 3  # alignments, the best by six broad bands …
-_MAX_BROAD = 10.0  # … if they differ by no more there, dB
+_NUM_TRIED = 4  # alignments, the best by six broad bands …
+_MAX_BROAD = 14.0  # … if they differ by no more there, dB
+_NUM_REFINED = 2  # of these, tried between two moments as well
 
 
 class _Limits(NamedTuple):
@@ -49,6 +52,8 @@ class _Limits(NamedTuple):
 
 # A part of a sound has another mean spectrum; an overdriven copy has another course.
 _PART = _Limits(difference=4.5, of_chance=0.28, spectrum=8.5, rise=0.4)
+# Where the course agrees this well, a beginning that is gone may have had another spectrum.
+_REST = _Limits(difference=3.0, of_chance=0.15, spectrum=10.0, rise=1.0)
 _DISTORTED = _Limits(difference=7.7, of_chance=0.45, spectrum=3.2, rise=0.0)
 _WHOLE = 6  # moments: what is shifted by more is a part
 
@@ -63,25 +68,35 @@ class Fit(NamedTuple):
 
 def compare(a: SpectralHash, b: SpectralHash) -> Fit | None:
     """The best alignment of two sounds; None if they are not alike."""
-    one, other = a.moments.astype(np.float64), b.moments.astype(np.float64)
-    offsets = _offsets(one, other)
-    lines = _apart(*_heard_lines(a, b)) if offsets else np.inf
-    if lines > max(_PART.spectrum, _DISTORTED.spectrum):
+    step = max(a.step, b.step)
+    one, other = (made.moments[:: step // made.step].astype(np.float64) for made in (a, b))
+    finer = COARSE // step
+    lines = _apart(*_heard_lines(a, b))
+    if lines > _REST.spectrum:
         return None
     rise = _rise(*_heard_lines(a, b))
-    if all(lines > limits.spectrum or rise > limits.rise for limits in (_PART, _DISTORTED)):
+    if rise > _REST.rise:
         return None
-    variants = ((one, other), (_between(one), other), (one, _between(other)))
-    fits = [fit for offset in offsets for x, y in variants if (fit := _fit(x, y, offset))]
+    offsets = _offsets(one, other, finer)
+    fits = sorted(fit for offset in offsets if (fit := _fit(one, other, offset, finer)))
+    for x, y in ((_between(one), other), (one, _between(other))):
+        fits += [fit for near in fits[:_NUM_REFINED] if (fit := _fit(x, y, near[0].offset, finer))]
     if not fits:
         return None
     best, steady = min(fits)
     seen = _Limits(best.difference, 0.0 if steady else best.of_chance, lines, rise)
     if steady and lines > MAX_STEADY:
         return None
-    allowed = (_PART, _DISTORTED) if abs(best.offset) <= _WHOLE else (_PART,)
+    allowed = _limits(a, b, best, finer)
     is_copy = any(all(x <= y for x, y in zip(seen, limits, strict=True)) for limits in allowed)
     return best if is_copy else None
+
+
+def _limits(a: SpectralHash, b: SpectralHash, best: Fit, finer: int) -> tuple[_Limits, ...]:
+    """Those that a fit may keep to, any of them."""
+    if abs(best.offset) <= _WHOLE * finer:
+        return (_PART, _DISTORTED)
+    return (_PART,) if a.step == COARSE or b.step == COARSE else (_PART, _REST)
 
 
 def _heard_lines(a: SpectralHash, b: SpectralHash) -> tuple[Lines, Lines]:
@@ -108,13 +123,13 @@ def _between(levels: Doubles) -> Doubles:
     return (levels[1:] + levels[:-1]) / 2
 
 
-def _offsets(a: Doubles, b: Doubles) -> list[int]:
+def _offsets(a: Doubles, b: Doubles, finer: int) -> list[int]:
     """Alignments worth a look: not shifted, and the nearest by six broad bands; none if they are far."""
-    x, y = (np.minimum(c, _COMPARED).reshape(len(c), 6, -1).mean(axis=2) for c in (a, b))
-    offsets = np.arange(-_REACH, _REACH + 1)
+    x, y = (c.reshape(len(c), 6, -1).mean(axis=2) for c in (a, b))
+    offsets = np.arange(-_REACH * finer, _REACH * finer + 1)
     start_x, start_y = np.maximum(offsets, 0), np.maximum(-offsets, 0)
     num = np.minimum(len(x) - start_x, len(y) - start_y)
-    kept = num >= _fewest(a, b)
+    kept = num >= _fewest(a, b, finer)
     offsets, start_x, start_y, num = offsets[kept], start_x[kept], start_y[kept], num[kept]
     products = np.sum([np.correlate(x[:, n], y[:, n], "full") for n in range(6)], axis=0)
     squares = _sums(x**2, start_x, num) + _sums(y**2, start_y, num)
@@ -138,31 +153,44 @@ def _aligned(a: Doubles, b: Doubles, offset: int) -> tuple[Doubles, Doubles]:
     return a[start_a : start_a + num], b[start_b : start_b + num]
 
 
-def _fewest(a: Doubles, b: Doubles) -> float:
+def _fewest(a: Doubles, b: Doubles, finer: int) -> float:
     """Moments that must be aligned."""
     shorter = min(len(a), len(b))
-    return max(min(MIN_MOMENTS, shorter - 1), MIN_SHARE * shorter, 1)
+    return max(min(MIN_MOMENTS * finer, shorter - 1), MIN_SHARE * shorter, 1)
 
 
-def _fit(a: Doubles, b: Doubles, offset: int) -> tuple[Fit, bool] | None:
+def _fit(a: Doubles, b: Doubles, offset: int, finer: int) -> tuple[Fit, bool] | None:
     """How nearly two sounds agree under one alignment, and whether there is no course to agree in."""
     one, other = _aligned(a, b, offset)
-    if len(one) < _fewest(a, b):
+    if len(one) < _fewest(a, b, finer):
         return None
-    loud = (one < _COMPARED) | (other < _COMPARED)
+    if abs(offset) > _WHOLE * finer and len(one) > 2 * finer:  # frames that reach over a cut hear it
+        one, other = one[finer:], other[finer:]
+    one, other, most = _below_loudest(one, other)
+    loud = (one < most - 6) | (other < most - 6)
     num = int(loud.sum())
-    if not num:
+    if most < _LEAST_RANGE or not num:
         return None
-    one, other = np.minimum(one, _COMPARED + 6), np.minimum(other, _COMPARED + 6)
+    one, other = np.minimum(one, most), np.minimum(other, most)
     apart = one - other
     apart = np.where(loud, apart - apart[loud].mean(), 0.0)
+    difference = float(np.sqrt((apart**2).sum() / num))
+    if difference > _DISTORTED.difference:
+        return None  # whatever else it is
     x, y = _centred(one, loud), _centred(other, loud)
     by_chance = float((x**2).sum() + (y**2).sum())
     of_chance = float(((x - y) ** 2).sum()) / max(by_chance, 1e-9)
-    inner = slice(1, -2) if len(one) > MIN_MOMENTS else slice(None)  # a frame beyond the ends says less
+    # A frame beyond the ends says less.
+    inner = slice(finer, -2 * finer) if len(one) > MIN_MOMENTS * finer else slice(None)
     steady = max(_fluctuation(x[inner], loud[inner]), _fluctuation(y[inner], loud[inner])) < STEADY
-    difference = float(np.sqrt((apart**2).sum() / num))
     return Fit(difference, of_chance, offset), steady
+
+
+def _below_loudest(one: Doubles, other: Doubles) -> tuple[Doubles, Doubles, float]:
+    """Levels below the loudest of what is aligned, if that is far below the loudest of all, and how far down
+    both are known."""
+    x, y = (max(each.min() - _FAR_BELOW, 0.0) for each in (one, other))
+    return one - x, other - y, float(min(_COMPARED + 6, FLOOR - x, FLOOR - y))
 
 
 def _centred(levels: Doubles, loud: Flags) -> Doubles:

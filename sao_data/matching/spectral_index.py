@@ -13,8 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from sao_data.audio.measuring.spectral_hash import MOMENTS_PER_SECOND, NUM_BANDS, SpectralHash
+from sao_data.audio.measuring.spectral_hash import NUM_BANDS, SpectralHash
 from sao_data.matching.spectral_fit import Fit, compare
+from sao_data.records import SAMPLE_RATE
 
 Flags = npt.NDArray[np.bool_]
 Indices = npt.NDArray[np.int64]
@@ -25,8 +26,8 @@ Vectors = npt.NDArray[np.float32]
 NUM_NEAREST = 8  # that each sound is compared with, …
 NEAREST = 1.5  # … as far as they are so near
 NUM_NEAREST_PARTS = 3  # likewise, for what is left when its beginning is cut off …
-NEAREST_PART = 0.65  # … by the bands alone
-_SUFFIXES = (0.25, 0.5, 0.75, 1.0)  # seconds that may be cut off
+NEAREST_PART = 1.75  # … by the bands alone
+_SUFFIXES = (0.125, 0.25, 0.375, 0.5, 0.625, 0.75, 0.875, 1.0)  # seconds that may be cut off
 _BAND_FLOOR, _LINE_FLOOR = 25.0, 30.0  # dB below the loudest; less counts as that
 _BAND_SCALE, _LINE_SCALE = 4.0, 6.0
 _TIE = 3.0  # dB below the loudest pair of bands: this one counts as the loudest, too
@@ -102,10 +103,10 @@ def _near(
     ours = np.stack([_vector(made) for made in asked])
     yield from _nearest(np.arange(len(asked)), ours, theirs, NUM_NEAREST, NEAREST, is_same=is_same)
     for seconds in _SUFFIXES:
-        skipped = round(seconds * MOMENTS_PER_SECOND)
-        numbers = np.array([n for n, made in enumerate(asked) if len(made.moments) > skipped], np.int64)
+        skipped = [round(seconds * SAMPLE_RATE / 2 / made.step) for made in asked]
+        numbers = np.array([n for n, made in enumerate(asked) if len(made.moments) > skipped[n]], np.int64)
         if len(numbers):
-            parts = np.stack([_bands(asked[n], skipped) for n in numbers])
+            parts = np.stack([_bands(asked[n], skipped[n]) for n in numbers])
             bands = np.ascontiguousarray(theirs[:, :NUM_BANDS])
             yield from _nearest(numbers, parts, bands, NUM_NEAREST_PARTS, NEAREST_PART, is_same=is_same)
 

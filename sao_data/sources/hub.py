@@ -1,10 +1,13 @@
-"""An audio dataset of the Hugging Face Hub, or a local folder in one of its layouts, read by `datasets`.
+"""An audio dataset of the Hugging Face Hub, or a folder in one of its layouts, read by `datasets`.
 
 Files are taken as they are stored (nothing is decoded here, no code of the dataset runs) from the column
 `audio_column`: Parquet, AudioFolder and WebDataset layouts. Other columns are found by their usual names
 (`KNOWN_AS` in _common/reader.py) or named in `fields`: `fields = {author = "by"}`; all of them stay in the
 evidence. Ids: the id column; without one the first 20 hex digits of the file's sha256, since paths in such
 datasets are often not unique. An id that has the form `source:id` already is kept.
+
+A folder in an object store (`path = "s3://…"`) is copied once to every machine that takes part, as a dataset
+of the Hub is: the library maps files.
 
 Terms: the Hub's (https://huggingface.co/terms-of-service), and those of each dataset, which its card states.
 Many cards state one licence for all works, often that of the compilation: give it as `license` only if it is
@@ -45,7 +48,7 @@ class Config:
     """Which dataset, and what its columns are called."""
 
     dataset: str = ""  # on the Hub: "organisation/name"
-    path: Location = ""  # or here: a folder with Parquet files, or an AudioFolder
+    path: Location = ""  # or here: a folder with Parquet files, or an AudioFolder; s3://… as well
     config_name: str = ""  # '' = the dataset's only one
     split: str = "train"
     revision: str = ""  # branch, tag or commit; '' = what the branch main is now
@@ -53,7 +56,8 @@ class Config:
     fields: dict[str, str] = field(default_factory=dict)  # our name = "their column"; '' = nowhere
     license: str = ""  # of all works whose row states none, as the dataset's card has it
     name: str = "hub"  # prefix of the ids, so that two datasets can be told apart
-    cache: Location = ""  # where the library keeps what it prepared; '' = its own place (HF_HOME)
+    # where the library keeps what it prepared, and copies of s3://…; '' = its own place (HF_HOME)
+    cache: Location = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,6 +151,8 @@ def build(config: Config) -> Hub:
         raise UsageError(
             f'source hub: dataset {config.dataset!r}: want "organisation/name"; a folder goes into path'
         )
+    if "://" in config.cache:
+        raise UsageError(f"source hub: cache {config.cache}: the library maps files; want a folder here")
     if config.path and config.revision:
         raise UsageError("source hub: revision has no effect on a folder")
     return Hub(config=config)

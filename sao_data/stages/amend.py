@@ -20,6 +20,7 @@ from sao_data.stages.curate import Curate
 from sao_data.stages.decide import Decide
 from sao_data.stages.fetch import Fetch
 from sao_data.stages.flac_reuse import PACK, parts_on_disk
+from sao_data.stages.heard.describe import DESCRIBE, HeardWords
 from sao_data.stages.judge import JUDGE
 from sao_data.stages.listing import LIST, Listed, id_only
 from sao_data.stages.normalise import Normalise
@@ -28,7 +29,7 @@ from sao_data.storage import layout, tables
 from sao_data.storage.backend import Storage
 
 REMADE = (JUDGE, Decide.name, Curate.name, WriteCaptions.name)  # from tables, in no time
-KEPT = {Fetch.name: AudioFile, Normalise.name: Clip, SCREEN: Tagged}  # with their records
+KEPT = {Fetch.name: AudioFile, Normalise.name: Clip, SCREEN: Tagged, DESCRIBE: HeardWords}
 _HALF = 16  # hex digits of a part's digest that stand for its settings (base.py)
 
 

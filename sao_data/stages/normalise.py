@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from sao_data.audio import AudioConfig, AudioRejected
+from sao_data.audio.measuring import speech
 from sao_data.audio.sandbox import Normalised, Sandbox
 from sao_data.audio.segments import Cut
 from sao_data.plugins import DamagedFile, Source
@@ -41,13 +42,14 @@ class Normalise:
     cut: Cut
 
     name: ClassVar[str] = "normalise"
-    version: ClassVar[int] = 5
+    version: ClassVar[int] = 6
     row: ClassVar[type] = Clip
     inputs: ClassVar[tuple[str, ...]] = (LIST, "fetch")
     has_blob: ClassVar[bool] = True
 
     def settings(self) -> object:
-        return [self.audio, self.cut, {tool: _version(tool) for tool in _TOOLS}]
+        tools = (*_TOOLS, speech.PACKAGE) if self.audio.speech else _TOOLS
+        return [self.audio, self.cut, {tool: _version(tool) for tool in tools}]
 
     def run(self, bucket: Bucket, sink: RowSink) -> None:
         listed = {row.recording.id: row for row in bucket.rows(LIST, Listed)}

@@ -31,12 +31,13 @@ from sao_data.rights.credits import shown_author_id
 from sao_data.stages.base import Bucket, Part, Stage
 from sao_data.stages.decide import ALLOWED
 from sao_data.stages.flac_reuse import PACK, ClipAudio, parts_on_disk
+from sao_data.stages.heard.describe import DESCRIBE, HeardWords
 from sao_data.stages.listing import LIST, Listed
 from sao_data.storage import layout, shards, tables
 from sao_data.storage.backend import Storage
 from sao_data.storage.series import Split, series_of
 
-VERSION = 2
+VERSION = 3
 _INPUTS = (LIST, "decide", "curate", "caption")
 
 
@@ -52,7 +53,7 @@ class Pack:
 
     def part(self, bucket: Bucket) -> Part:
         """The part this packing publishes; its digest covers all that shows in the shards."""
-        inputs = [bucket.parts[name].digest for name in _INPUTS]
+        inputs = [bucket.parts[name].digest for name in (*_INPUTS, DESCRIBE) if name in bucket.parts]
         moved = [self.moved] if self.moved else []
         digest = config_digest(PACK, VERSION, self.dataset, self.split, self.dropped, inputs, *moved)
         return Part(stage=PACK, bucket=bucket.index, digest=digest)
@@ -85,6 +86,7 @@ class Pack:
         recordings = {row.recording.id: row.recording for row in bucket.rows(LIST, Listed)}
         decisions = {d.recording_id: d for d in bucket.rows("decide", Decision)}
         captions = {(c.recording_id, c.clip): c for c in bucket.rows("caption", Caption)}
+        heard = described(bucket)
         by_series: dict[str, list[Clip]] = defaultdict(list)
         for clip in self._clips(bucket):
             key = clip.recording_id
@@ -99,10 +101,16 @@ class Pack:
                 for clip in by_series[series]:
                     recording = recordings[clip.recording_id]
                     caption = captions[(clip.recording_id, clip.number)]
-                    sample = make_sample(
-                        self.dataset, series, recording, decisions[recording.id], clip, caption
-                    )
                     key = sample_key(clip.recording_id, clip.number)
+                    sample = make_sample(
+                        self.dataset,
+                        series,
+                        recording,
+                        decisions[recording.id],
+                        clip,
+                        caption,
+                        heard.get((clip.recording_id, clip.number)),
+                    )
                     writer.add(key, sample, flacs.get(clip), clip.seek_points)
                 packed.append(writer.finish())
             rows += writer.rows
@@ -128,8 +136,20 @@ def all_changes(recording: Recording, clip: Clip) -> tuple[str, ...]:
     return (*recording.earlier_changes, *clip.changes)
 
 
+def described(bucket: Bucket) -> dict[tuple[str, int], HeardWords]:
+    """What a machine wrote of each clip; nothing where none was asked."""
+    rows = bucket.rows(DESCRIBE, HeardWords) if DESCRIBE in bucket.parts else []
+    return {(row.recording_id, row.clip): row for row in rows}
+
+
 def make_sample(
-    dataset: str, series: str, recording: Recording, decision: Decision, clip: Clip, caption: Caption
+    dataset: str,
+    series: str,
+    recording: Recording,
+    decision: Decision,
+    clip: Clip,
+    caption: Caption,
+    heard: HeardWords | None = None,
 ) -> Sample:
     """Everything a shard says about one clip."""
     fields = {field.name: field.values for field in caption.fields}
@@ -157,6 +177,8 @@ def make_sample(
         license_url=decision.license_url,
         license_version=decision.version,
         lufs=lufs_text(clip.measures.lufs),
+        machine_caption=heard.text if heard else "",
+        machine_caption_by=heard.by if heard else "",
         num_frames=clip.num_frames,
         original_sha256=clip.audio.sha256,
         original_type="/".join(part for part in (clip.audio.container, clip.audio.codec) if part),

@@ -154,9 +154,9 @@ def _check_schema(cls: type, found: pa.Schema) -> None:
 
 
 def _added_later(cls: type) -> frozenset[str]:
-    """Texts that tables written by earlier versions do not have: '' there."""
+    """Texts, and what may be None, that tables written by earlier versions do not have: '' and None there."""
     marked = (field for field in dataclasses.fields(cls) if WHEN_SET.items() <= field.metadata.items())
-    return frozenset(field.name for field in marked if field.default == "")
+    return frozenset(field.name for field in marked if field.default in ("", None))
 
 
 def _check_column(hint: Any, column: pa.ChunkedArray, place: str) -> None:

@@ -19,6 +19,7 @@ from sao_data.filters import (
     max_seconds,
     min_seconds,
     silence,
+    speech,
     tags,
 )
 from sao_data.measures import Measures, SourceMeasures
@@ -38,6 +39,7 @@ def clip(
     lufs: float | None = -20.0,
     peak: float | None = -3.0,
     silent: float = 0.0,
+    spoken: float | None = None,
     **source: Any,
 ) -> Clip:
     return Clip(
@@ -48,7 +50,12 @@ def clip(
         recording_frames=num_frames,
         audio=AudioFile(recording_id="made:1", sha256="", num_bytes=1),
         measures=Measures(
-            lufs=lufs, loudness_range=None, peak_dbfs=peak, true_peak_dbfs=None, silence_share=silent
+            lufs=lufs,
+            loudness_range=None,
+            peak_dbfs=peak,
+            true_peak_dbfs=None,
+            silence_share=silent,
+            speech_share=spoken,
         ),
         source=dataclasses.replace(SOURCE, **source),
         changes=(),
@@ -99,6 +106,16 @@ def test_silent() -> None:
     assert check(clip(silent=1.0, peak=-71.5), RECORDING) == (
         "silent",
         "measured peak -71.50 < -60 dBFS throughout",
+    )
+
+
+def test_speech() -> None:
+    check = speech.build(speech.Config(max_share=0.2)).check
+    assert check(clip(spoken=0.2), RECORDING) is None
+    assert check(clip(spoken=None), RECORDING) is None  # a manifest with this filter has it measured
+    assert check(clip(spoken=0.85), RECORDING) == (
+        "speech",
+        "measured 0.850 > 0.2 of 32 ms windows with speech",
     )
 
 
@@ -202,7 +219,7 @@ def test_a_knob_says_what_its_filter_does(name: str) -> None:
     """At a threshold that is the measured value the clip is kept; just beyond it is not."""
     module = plugins.load("filters", name)
     for knob in module.KNOBS:
-        some = clip(silent=0.5, clipped_share=0.25, delay_ms=-2.0, balance_db=3.0)
+        some = clip(silent=0.5, spoken=0.4, clipped_share=0.25, delay_ms=-2.0, balance_db=3.0)
         value = knob.value(some, RECORDING)
         beyond = 0.01 * max(1, abs(value)) * (1 if knob.keeps == "at least" else -1)
         for threshold, is_kept in ((value, True), (value + beyond, False)):
@@ -222,6 +239,7 @@ def test_a_knob_says_what_its_filter_does(name: str) -> None:
         (language, {"keep": ()}),
         (language, {"keep": ("english",)}),
         (bandwidth, {"min_hz": 0}),
+        (speech, {"max_share": 1.5}),
         (channel_faults, {"max_imbalance_db": 0.0}),
         (channel_faults, {"min_correlation": -1.5}),
     ],

@@ -28,7 +28,7 @@ ORDER = [
     ["storage", "licences", "audio"],
     ["execution", "fetch"],
     ["sources", "filters", "embedders", "captions"],
-    ["matching", "rights", "screening"],
+    ["matching", "rights", "screening", "captioners"],
     ["manifest", "attribution"],
     ["stages"],
     ["dataset"],

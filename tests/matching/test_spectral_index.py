@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import random
 
@@ -9,7 +10,14 @@ import numpy as np
 import pytest
 import soundfile
 
-from sao_data.audio.measuring.spectral_hash import SpectralHasher, decode, encode, is_needed, spectral_hash
+from sao_data.audio.measuring.spectral_hash import (
+    COARSE,
+    SpectralHasher,
+    decode,
+    encode,
+    is_needed,
+    spectral_hash,
+)
 from sao_data.matching.alike import find_alike
 from sao_data.matching.spectral_fit import compare
 from sao_data.matching.spectral_index import find_matches, find_pairs
@@ -98,13 +106,30 @@ def test_the_hash_does_not_depend_on_the_blocks_nor_on_what_comes_late() -> None
     made = spectral_hash(hum(50, 12.0))
     assert made is not None
     assert encode(made) == text == encode(decode(text))
-    assert (made.spectrum.shape, made.moments.shape) == ((192,), (66, 24))
+    assert (made.spectrum.shape, made.moments.shape) == ((192,), (131, 24))
     assert pytest.approx(27.5 * 2 ** ((int(np.argmin(made.spectrum)) + 0.5) / 24), rel=0.015) == 50
+
+
+@pytest.mark.parametrize("name", ["note", "hiss", "loop", "hum", "kick"])
+def test_a_hash_of_an_earlier_version_is_read_and_compared(name: str) -> None:
+    """Take-downs keep them for good: every second moment, behind a dot."""
+    made = spectral_hash(SHORT[name])
+    assert made is not None
+    earlier = encode(dataclasses.replace(made, moments=made.moments[::2], step=COARSE))
+    assert earlier[192] == "."
+    old = decode(earlier)
+    assert encode(old) == earlier
+    for change in ("12 dB down", "MP3, 128 kbit/s"):
+        copy = spectral_hash(CHANGES[change](SHORT[name]))
+        assert copy is not None
+        assert [match.second for match in find_matches({"x": copy}, [(name, old)])] == [name]
+    others = [(n, h) for n, audio in SHORT.items() if n != name and (h := spectral_hash(audio))]
+    assert find_matches({"x": old}, others) == []
 
 
 def test_a_damaged_hash_is_refused() -> None:
     text = heard(note(220)).spectral_hash
-    for damaged in ("", text[:-1], text[1:], text.replace(".", ""), f"~{text[1:]}", f"é{text[1:]}"):
+    for damaged in ("", text[:-1], text[1:], text.replace(":", ""), f"~{text[1:]}", f"é{text[1:]}"):
         with pytest.raises(ValueError, match="spectral hash"):
             decode(damaged)
 
@@ -155,9 +180,10 @@ def test_changed_copies_of_real_recordings_are_found_and_no_others(seconds: int)
             sounds[path.stem] = np.repeat(audio[:, :1], 2, axis=1)
     originals = {key: heard(audio) for key, audio in sounds.items()}
     assert {(pair.first, pair.second) for pair in find_alike(originals)} <= TRUE_COPIES
-    for change, apply in CHANGES.items():
+    for change, apply in (CHANGES | LOST).items():
         found = found_in({key: heard(apply(audio)) for key, audio in sounds.items()}, originals)
         copies = {pair for pair in found if pair[0] == pair[1]}
         others = {(min(pair), max(pair)) for pair in found - copies}
         assert others <= TRUE_COPIES, change
-        assert len(copies) >= 0.98 * len(sounds), (change, len(copies), len(sounds))
+        wanted = 0.97 if (change, seconds) == ("first 0.5 s lost", 1) else 0.98
+        assert len(copies) >= wanted * len(sounds), (change, len(copies), len(sounds))

@@ -9,7 +9,7 @@ import pickle
 import sys
 import zipfile
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import pyarrow
 import pytest
@@ -24,8 +24,11 @@ from sao_data.ingest import run
 from sao_data.plugins import DamagedFile
 from sao_data.records import Offer, Recording, Rejection
 from sao_data.sources import hub
-from sao_data.sources._hub import files
+from sao_data.sources._hub import files, nearby
+from sao_data.storage import inputs
+from sao_data.storage.backend import open_storage
 from tests.datasets_made import BY, CC0, Quiet, tone_wav
+from tests.fakes.s3_server import S3
 
 ROW = {"id": "a1", "title": "Rain", "artist": "Ana", "license": BY}
 # datasets 5.2 leaves the metadata.csv of an AudioFolder open until it is collected
@@ -235,6 +238,7 @@ def test_a_copy_that_was_pickled_opens_the_same(tmp_path: Path) -> None:
         ({"dataset": "o/n", "fields": {"audio": "x"}}, "as audio_column"),
         ({"path": "x", "revision": "main"}, "no effect"),
         ({"path": "x", "name": "My"}, "lower-case"),
+        ({"path": "x", "cache": "s3://bucket/x"}, "want a folder here"),
     ],
 )
 def test_settings_that_make_no_sense_are_usage_errors(more: dict[str, Any], said: str) -> None:
@@ -290,6 +294,70 @@ def test_a_dataset_that_cannot_be_had_is_a_usage_error_with_the_way_round(
         source.open(Recording(id="hub:1", source="hub", audio_url="train/0"))
     assert source.notes() == ()
     assert "no named revision" in hub.build(hub.Config(dataset="org/name")).notes()[0]
+
+
+@leaves_a_file_open
+def test_a_folder_in_an_object_store_is_copied_once_and_again_when_it_changes(
+    tmp_path: Path, s3: S3, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[str] = []
+    own = inputs.open_file
+
+    def counted(location: str) -> BinaryIO:
+        opened.append(location)
+        return own(location)
+
+    monkeypatch.setattr(inputs, "open_file", counted)
+    url = s3.url
+    store = open_storage(url)
+    store.write("a.wav", b"RIFF a")
+    store.write("sub/b.wav", b"RIFF b")
+    store.write("metadata.csv", f"file_name,title,license\na.wav,A,{CC0}\nsub/b.wav,B,CC BY 4.0\n".encode())
+    far = hub.build(hub.Config(path=url, cache=str(tmp_path / "cache")))
+    far.check()
+    by_title = {one.title: one for one in listed(far)[0]}
+    assert [read(far, by_title[name]) for name in "AB"] == [b"RIFF a", b"RIFF b"]
+    paths = [json.loads(one.raw)["audio"]["path"] for one in far.offers() if isinstance(one, Offer)]
+    assert sorted(paths) == ["a.wav", "sub/b.wav"]  # not where the copy lies
+    assert sorted(opened) == [f"{url}/{name}" for name in ("a.wav", "metadata.csv", "sub/b.wav")]
+    store.write("a.wav", b"RIFF other")
+    (changed,) = (one for one in listed(far)[0] if one.title == "A")
+    assert read(far, changed) == b"RIFF other"
+    assert not list((tmp_path / "cache" / "sao-copies").glob("*-*"))  # nothing is left half made
+
+
+@leaves_a_file_open
+def test_a_copy_that_breaks_off_is_none(tmp_path: Path, s3: S3, monkeypatch: pytest.MonkeyPatch) -> None:
+    url = s3.url
+    store = open_storage(url)
+    for name in ("a.wav", "b.wav"):
+        store.write(name, b"RIFF")
+    store.write("metadata.csv", b"file_name,title\na.wav,A\nb.wav,B\n")
+    own = inputs.open_file
+
+    def broken(location: str) -> BinaryIO:
+        if location.endswith("b.wav"):
+            raise ConnectionError("reset by peer")
+        return own(location)
+
+    far = hub.build(hub.Config(path=url, cache=str(tmp_path / "cache")))
+    with monkeypatch.context() as patched:
+        patched.setattr(inputs, "open_file", broken)
+        with pytest.raises((UsageError, OSError), match="reset by peer"):
+            far.check()
+    assert len(listed(far)[0]) == 2
+
+
+@pytest.mark.parametrize("name", ["../x.wav", "a/../../x.wav", "/x.wav"])
+def test_an_object_whose_name_leads_out_of_a_folder_is_refused(
+    tmp_path: Path, s3: S3, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    url = s3.url
+    open_storage(url).write("a.wav", b"RIFF")
+    monkeypatch.setattr(inputs, "files_below", lambda _: [name])
+    with pytest.raises(UsageError, match="cannot be a file here"):
+        nearby.copied(url, str(tmp_path / "cache"))
+    assert not (tmp_path / "cache").exists()
 
 
 def test_a_dataset_is_built_from_it_and_verified(tmp_path: Path) -> None:

@@ -66,6 +66,7 @@ class Statistics:
     source_rates: tuple[WordCount, ...]  # Hz
     codecs: tuple[WordCount, ...]
     languages: tuple[WordCount, ...]
+    machine_captions: tuple[WordCount, ...]  # by the model that wrote them
     tags: tuple[WordCount, ...]  # the most used
     num_tags: int  # different ones
     years: tuple[WordCount, ...]  # in order; '' = none stated
@@ -90,12 +91,13 @@ def statistics_of(rows: Iterable[CatalogueRow], measured: Iterable[MeasuredClip]
         if row.kept:
             sources.add(row.id, (row.source,), round((row.seconds or 0.0) * SAMPLE_RATE))
     clips = sorted((row for row in measured or () if row.kept), key=lambda row: row.id)
-    found = {name: _Words() for name in ("rates", "codecs", "languages", "tags", "years")}
+    found = {name: _Words() for name in ("rates", "codecs", "languages", "machines", "tags", "years")}
     for clip in clips:
         said = {
             "rates": (f"{clip.source_rate}",),
             "codecs": ("/".join(part for part in (clip.container, clip.codec) if part),),
             "languages": (clip.language,),
+            "machines": (clip.machine_caption_by,) if clip.machine_caption_by else (),
             "tags": _tags(clip, people),
             "years": (clip.year if _YEAR.fullmatch(clip.year) else "",),
         }
@@ -110,6 +112,7 @@ def statistics_of(rows: Iterable[CatalogueRow], measured: Iterable[MeasuredClip]
         source_rates=found["rates"].counts(),
         codecs=found["codecs"].counts(),
         languages=found["languages"].counts(),
+        machine_captions=found["machines"].counts(),
         tags=tags[:MOST_TAGS],
         num_tags=len(tags),
         years=tuple(sorted(found["years"].counts(), key=lambda each: each.word)),

@@ -1,12 +1,13 @@
 """Spectral hashes: by what short and steady sounds are told, which have too little for Chromaprint.
 
-    text = spectrum (192 levels) "." moments (24 levels each)
+    text = spectrum (192 levels) ":" moments (24 levels each)
 
 A level is one character: 0 to 63 dB below the loudest. The spectrum, in 24ths of an octave over the whole
-stretch, tells one pitch from the next. The moments, 24 narrow bands every 46 ms, tell one recording from
+stretch, tells one pitch from the next. The moments, 24 narrow bands every 23 ms, tell one recording from
 another with the same spectrum: in them two hisses differ by chance. Both begin where the sound does, whatever
 silence stands before it. The plan of the moments is Haitsma and Kalker's (ISMIR 2002); levels instead of
-their bits say as well how much there is to compare.
+their bits say as well how much there is to compare. As theirs, frames overlap by far, so that two that do not
+begin together are still nearly the same. Earlier texts, with "." and every second moment, are read as well.
 """
 
 from __future__ import annotations
@@ -25,15 +26,16 @@ Levels = npt.NDArray[np.uint8]
 NUM_LINES, NUM_BANDS = 192, 24
 FLOOR = 63  # dB below the loudest
 MAX_SECONDS = 3  # of sound, that are hashed
-STEP = 1_024  # samples at 22,050 Hz from moment to moment
-MOMENTS_PER_SECOND = SAMPLE_RATE / 2 / STEP  # 21.5
+STEP, COARSE = 512, 1_024  # samples at 22,050 Hz from moment to moment; likewise in earlier texts
 
 _RATE = SAMPLE_RATE // 2
 _LOOKED_AT = 10 * SAMPLE_RATE  # frames in which the sound must begin
 _FRAME = 2_048  # samples under a moment, 93 ms
-_MAX_MOMENTS = round(MAX_SECONDS * MOMENTS_PER_SECOND)
+_BLOCK = 1_024  # samples in which it is looked whether there is sound
+_MAX_BLOCKS = round(MAX_SECONDS * SAMPLE_RATE / 2 / _BLOCK)
 _FAINT = 3e-5  # of full scale, 16 bits' last: below it there is nothing
-_SOUNDING = 10 ** (-30 / 20)  # of the loudest frame: where sound begins and ends
+_SOUNDING = 10 ** (-30 / 20)  # of the loudest frame: where sound begins …
+_ENDING = 10 ** (-55 / 20)  # … and where it ends
 _FIRST = 0.1  # of the largest sample: the first so large is where moments are counted from
 _LINES_PER_OCTAVE, _LOWEST_LINE = 24, 27.5  # A0 to A8
 _LOWEST_BAND, _HIGHEST_BAND = 100.0, 8_800.0  # Hz, centres
@@ -43,6 +45,7 @@ _WIDEST = 200.0  # Hz; what is wider fluctuates too little to tell one hiss from
 # less than its original, so both are hashed from some way above that.
 _FEW_WORDS, _FEW_TELLING, _SMALL_CHANCE = 24, 16, 0.1
 
+_STEPS = {b":": STEP, b".": COARSE}
 _ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 
 
@@ -52,6 +55,7 @@ class SpectralHash:
 
     spectrum: Levels  # (192,)
     moments: Levels  # (moments, 24)
+    step: int = STEP  # samples at 22,050 Hz from one to the next
 
 
 class SpectralHasher:
@@ -93,18 +97,22 @@ def spectral_hash(samples_TC: Floats) -> SpectralHash | None:
 def encode(made: SpectralHash) -> str:
     """The hash as text."""
     levels = np.frombuffer(_ALPHABET, np.uint8)
-    return f"{levels[made.spectrum].tobytes().decode()}.{levels[made.moments].tobytes().decode()}"
+    mark = ":" if made.step == STEP else "."
+    return f"{levels[made.spectrum].tobytes().decode()}{mark}{levels[made.moments].tobytes().decode()}"
 
 
 def decode(text: str) -> SpectralHash:
     """The hash from its text; ValueError with the reason if it is damaged."""
-    spectrum, dot, moments = text.encode(errors="replace").partition(b".")
-    if not dot or len(spectrum) != NUM_LINES or not moments or len(moments) % NUM_BANDS:
-        raise ValueError(f"spectral hash: want {NUM_LINES} characters, a dot and groups of {NUM_BANDS}")
+    data = text.encode(errors="replace")
+    spectrum, mark, moments = data[:NUM_LINES], data[NUM_LINES : NUM_LINES + 1], data[NUM_LINES + 1 :]
+    if mark not in _STEPS or len(spectrum) != NUM_LINES or not moments or len(moments) % NUM_BANDS:
+        raise ValueError(f"spectral hash: want {NUM_LINES} characters, a colon and groups of {NUM_BANDS}")
     levels = _LEVELS[np.frombuffer(spectrum + moments, np.uint8)]
     if levels.max() > FLOOR:
         raise ValueError("spectral hash: a character that is no level")
-    return SpectralHash(spectrum=levels[:NUM_LINES], moments=levels[NUM_LINES:].reshape(-1, NUM_BANDS))
+    return SpectralHash(
+        spectrum=levels[:NUM_LINES], moments=levels[NUM_LINES:].reshape(-1, NUM_BANDS), step=_STEPS[mark]
+    )
 
 
 def problem(text: str) -> str:
@@ -128,19 +136,20 @@ def _hash(mono: Floats) -> SpectralHash | None:
 
 def _sounding(mono: Floats) -> Floats:
     """What sounds of it, three seconds at most, from the first large sample of its first loud frame on."""
-    num = -(-len(mono) // STEP)
-    padded = np.zeros((num + 1) * STEP, np.float32)
+    num = -(-len(mono) // _BLOCK)
+    padded = np.zeros((num + 1) * _BLOCK, np.float32)
     padded[: len(mono)] = mono
-    blocks = padded.reshape(-1, STEP)
-    energy = np.einsum("bt,bt->b", blocks, blocks) / STEP
+    blocks = padded.reshape(-1, _BLOCK)
+    energy = np.einsum("bt,bt->b", blocks, blocks) / _BLOCK
     if not len(mono) or energy.max() < _FAINT**2:
         return np.empty(0, np.float32)
     loud = np.flatnonzero(energy >= _SOUNDING**2 * energy.max())
-    start = int(loud[0]) * STEP
-    end = min((int(loud[-1]) + 1) * STEP, start + (_MAX_MOMENTS + 1) * STEP)
+    start = int(loud[0]) * _BLOCK
+    last = np.flatnonzero(energy >= max(_ENDING**2 * energy.max(), _FAINT**2))[-1]
+    end = min((int(last) + 1) * _BLOCK, start + (_MAX_BLOCKS + 1) * _BLOCK)
     stretch = np.abs(padded[start:end])
-    first = int(np.argmax(stretch >= _FIRST * stretch[: 4 * STEP].max()))
-    return padded[start + first : min(end, start + first + _MAX_MOMENTS * STEP)]
+    first = int(np.argmax(stretch >= _FIRST * stretch[: 4 * _BLOCK].max()))
+    return padded[start + first : min(end, start + first + _MAX_BLOCKS * _BLOCK)]
 
 
 def _moments(stretch: Floats) -> Levels:

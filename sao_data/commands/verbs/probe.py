@@ -26,10 +26,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Probe every file: 0 if all could be read, whatever they turned out to be, else 2."""
+    from sao_data.audio import AudioConfig
+    from sao_data.audio.measuring import speech
     from sao_data.audio.sandbox import Sandbox
 
     status = 0
-    with Sandbox() as sandbox:
+    with Sandbox(AudioConfig(speech=speech.is_installed())) as sandbox:
         for name in args.files:
             try:
                 line = _line(sandbox, name)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from sao_data.loading.prompt_survey import DatasetPrompts, RecordingPrompts
     from sao_data.loading.t5_length import TokenCounter
 
+_NOT_DRAWN = "drawn only where stream.prompt.machine_captions says so"
 _SHOWN = 160  # characters of a long prompt
 HELP = "what training would draw from a dataset's words, and what was left out of them"
 
@@ -63,6 +64,9 @@ def _recording(shown: RecordingPrompts, counter: TokenCounter) -> Iterator[str]:
     yield f"language    {f'{shown.language}, told by {shown.language_by}' if shown.language else 'not known'}"
     for field in shown.fields:
         yield f"{field.name:12s}{', '.join(field.values)}  (from {field.provenance})"
+    if shown.machine_caption:
+        yield f"machine     {shown.machine_caption}  (made by a machine: {shown.machine_caption_by})"
+        yield f"            {_NOT_DRAWN}"
     if not shown.fields:
         yield "fields      none: its fixed prompt stands in"
     for item in shown.left_out:
@@ -82,6 +86,9 @@ def _dataset(survey: DatasetPrompts, counter: TokenCounter) -> Iterator[str]:
         yield f"field       {name:12s}{count:8d}  {count / num:6.1%}"
     for language, count in sorted(survey.languages.items(), key=lambda item: (-item[1], item[0])):
         yield f"language    {language or 'not known':12s}{count:8d}  {count / num:6.1%}"
+    for by, count in sorted(survey.machine_captions.items(), key=lambda item: (-item[1], item[0])):
+        yield f"machine     {count:20d}  {count / num:6.1%}  have a caption made by a machine: {by}"
+        yield f"            {_NOT_DRAWN}"
     for rule, count in sorted(survey.rules.items(), key=lambda item: (-item[1], item[0])):
         yield f"rule        {rule:16s}took something from {count} recordings"
         yield from (f"              {e.field} of {e.id}: {e.text!r}" for e in survey.examples[rule])

@@ -7,6 +7,7 @@ this machine; it is opened only within the dataset's own folder, or where the li
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import hashlib
 import importlib
 import io
@@ -23,6 +24,8 @@ from sao_data.errors import UsageError
 from sao_data.sources._common import rows
 from sao_data.sources._common.archive import Archive, DamagedFile
 from sao_data.sources._common.fields import Refused
+from sao_data.sources._hub import nearby
+from sao_data.storage import inputs
 
 _MEMBER = re.compile(r"zip://(.+)::(/.+)")  # how the library names a file within a zip
 _SNAPSHOT = re.compile(r"/snapshots/[0-9a-f]+/(.+)")  # …/datasets--org--name/snapshots/COMMIT/data/x.wav
@@ -68,11 +71,14 @@ class Loaded:
 
 def load(spec: Spec) -> Loaded:
     """Prepare and map the split. UsageError: not there, or not like this; other OSErrors are transient."""
-    if spec.path and not os.path.isdir(spec.path):
+    if spec.path and not inputs.is_folder(spec.path):
         raise UsageError(f"hub: {spec.path}: no such folder; set source.path (or --set source.N.path=…)")
     datasets = _library()
     datasets.disable_progress_bars()
     where = spec.path or spec.dataset
+    if inputs.is_url(spec.path):
+        cache = spec.cache or str(datasets.config.HF_DATASETS_CACHE)
+        spec = dataclasses.replace(spec, path=nearby.copied(spec.path, cache))
     try:
         with _undecoded():
             table: Any = datasets.load_dataset(
