@@ -127,11 +127,46 @@ def write(
             kept.append(row | {"note": item.note})
     for item in asked.values():
         kept.append({"id": item.id, "note": item.note, QUESTION: item.question})
+    _store(storage, columns, kept)
+
+
+def denials(data: bytes, *, where: str) -> dict[str, str]:
+    """Notes by id of the denials in a file with the columns of reviews.csv, as pages export it; UsageError
+    for what is none, or says anything else."""
+    found = {}
+    for number, row in _parsed(data, where)[1]:
+        if row["verdict"].strip() != "deny":
+            raise UsageError(
+                f"{where}: line {number}: verdict {row['verdict'][:80]!r}; want deny, or no such line"
+            )
+        found[row["id"].strip()] = row["note"]
+    return found
+
+
+def deny(storage: Storage, notes: Mapping[str, str]) -> int:
+    """Add a person's denials, each with its note; how many are new. UsageError for a work that is allowed."""
+    columns, numbered = _rows(storage)
+    rows = [row for _, row in numbered]
+    said = {(row["id"].strip(), row["verdict"].strip()) for row in rows if not row.get(QUESTION, "").strip()}
+    for key in sorted(notes):
+        if (key, "allow") in said:
+            raise UsageError(
+                f"{storage.url}/{layout.REVIEWS}: allows {key}; take that line out, or leave {key} alone"
+            )
+    new = [key for key in sorted(notes) if (key, "deny") not in said]
+    if new:
+        _store(
+            storage, columns, [*rows, *({"id": key, "verdict": "deny", "note": notes[key]} for key in new)]
+        )
+    return len(new)
+
+
+def _store(storage: Storage, columns: Sequence[str], rows: Iterable[dict[str, str]]) -> None:
     text = io.StringIO(newline="")
     names = columns if QUESTION in columns else [*columns, QUESTION]
     writer = csv.DictWriter(text, names, restval="", lineterminator="\n")
     writer.writeheader()
-    writer.writerows(sorted(kept, key=lambda row: (row["id"], row.get(QUESTION, ""))))
+    writer.writerows(sorted(rows, key=lambda row: (row["id"], row.get(QUESTION, ""))))
     write_if_changed(storage, layout.REVIEWS, text.getvalue().encode())
 
 
@@ -158,9 +193,13 @@ def _rows(storage: Storage) -> tuple[list[str], list[tuple[int, dict[str, str]]]
     """Column names, and lines with the number each ends on; none where there is no file."""
     if not storage.exists(layout.REVIEWS):
         return list(COLUMNS), []
-    where = f"{storage.url}/{layout.REVIEWS}"
+    return _parsed(storage.read(layout.REVIEWS), f"{storage.url}/{layout.REVIEWS}")
+
+
+def _parsed(data: bytes, where: str) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
+    """Column names, and lines with the number each ends on."""
     try:
-        text = storage.read(layout.REVIEWS).decode("utf-8-sig")
+        text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise UsageError(f"{where}: not UTF-8 ({error}); save it as CSV UTF-8") from error
     reader = delimited.named_rows(text)

@@ -214,7 +214,7 @@ def _picture(path: Path) -> Path:
     """The mel picture beside a sound, made once."""
     picture = path.with_suffix(".png")
     if not picture.is_file():
-        from sao_model.sounds import pictures  # librosa, compiled: slow to import
+        from sao_data.audio.shown import pictures  # librosa, compiled: slow to import
 
         samples_TC, rate = soundfile.read(path, dtype="float32", always_2d=True)
         temporary = picture.with_name(f".tmp-{picture.name}")

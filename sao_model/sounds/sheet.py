@@ -14,8 +14,8 @@ from urllib.parse import quote
 import soundfile
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from sao_data.audio.shown import pictures
 from sao_data.errors import UsageError
-from sao_model.sounds import pictures
 
 FILE = "index.html"
 MARK = '<meta name="generator" content="sao contact sheet">'

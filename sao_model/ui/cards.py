@@ -8,7 +8,8 @@ from urllib.parse import quote
 import soundfile
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from sao_model.sounds import pictures, reading
+from sao_data.audio.shown import pictures
+from sao_model.sounds import reading
 from sao_model.ui.heard import Heard
 from sao_model.ui.history import MadeSound
 

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 import soundfile
 
+from sao_data.audio.shown import pictures
 from sao_data.errors import IntegrityError, UsageError
-from sao_model.sounds import pictures, prompts, reading, sheet, writing
+from sao_model.sounds import prompts, reading, sheet, writing
 from sao_model.sounds.remarks import remarks
 
 RATE = 44_100

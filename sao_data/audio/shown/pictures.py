@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 
 import av
-import librosa
 import numpy as np
 import numpy.typing as npt
 
@@ -33,6 +32,8 @@ def waveform(samples_CT: Floats, width: int = 600, height: int = 80) -> str:
 
 def mel(samples_CT: Floats, sample_rate: int, width: int = 600, height: int = 96) -> bytes:
     """A PNG of the power in `height` mel bands, in decibels below the loudest."""
+    import librosa  # compiled: slow to import
+
     mono_T = samples_CT.mean(0)
     hop = max(1, math.ceil(len(mono_T) / width))
     power = librosa.feature.melspectrogram(
