@@ -23,9 +23,12 @@ from sao_data.licences import Policy, Release
 from sao_data.licences.table import table
 from sao_data.measures import MeasuredClip
 from sao_data.records import CatalogueRow, SampleRow, Shard
+from sao_data.rights import request_log
 from sao_data.screening import AuditRow, Screening
 from sao_data.storage import evidence, layout, tables
 from sao_data.storage.backend import Storage, write_if_changed
+
+_REQUESTS = (layout.TAKEDOWNS, layout.CREDITS)  # files that only grow
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +73,7 @@ def commit(storage: Storage, contents: Contents) -> tuple[DatasetInfo, bool]:
     changed = [_put(storage, name, data) for name, data in written.items()]
     digests |= {name: _sha256(data) for name, data in written.items()}
     _remove_stale(storage, digests)
-    changed.append(_publish(storage, _dataset_json(contents, info, digests)))
+    changed.append(_publish(storage, _dataset_json(storage, contents, info, digests)))
     storage.delete(layout.SUPERSEDED)
     return info, any(changed)
 
@@ -140,7 +143,7 @@ def _publish(storage: Storage, data: bytes) -> bool:
     return True
 
 
-def _dataset_json(contents: Contents, info: DatasetInfo, digests: dict[str, str]) -> bytes:
+def _dataset_json(storage: Storage, contents: Contents, info: DatasetInfo, digests: dict[str, str]) -> bytes:
     leaves = sorted(evidence.digest_of(name) for name in digests if name.startswith(f"{layout.EVIDENCE}/"))
     return _json(
         {
@@ -163,6 +166,9 @@ def _dataset_json(contents: Contents, info: DatasetInfo, digests: dict[str, str]
             "rejected_by_reason": dict(sorted(info.rejected_by_reason)),
             "undone": {name: contents.undone.get(name, 0) for name in ("buckets", "recordings")},
             "answers": contents.answers,
+            "requests": {
+                name: request_log.seal(storage, name) for name in (layout.TAKEDOWNS, layout.CREDITS)
+            },
             "licence_reader": {"version": licences.VERSION, "table": table().digest},
             "warnings": list(contents.warnings),
             "evidence": {"num_files": len(leaves), "merkle_root": evidence.merkle_root(leaves)},

@@ -10,13 +10,19 @@ from dataclasses import dataclass
 from sao_data import licences
 from sao_data.attribution.info import BY_A_PERSON, EARLIER
 from sao_data.dataset import catalogue
-from sao_data.dataset.checks import measures_check, replay, sample_check, shard_check
+from sao_data.dataset.checks import (
+    filter_check,
+    measures_check,
+    rendered,
+    replay,
+    requests_check,
+    sample_check,
+    shard_check,
+)
 from sao_data.dataset.commit import root_digest
 from sao_data.dataset.reader import Dataset, read_owner
 from sao_data.licences.table import table
-from sao_data.records import CatalogueRow, Sample, SampleRow
-from sao_data.rights import takedowns
-from sao_data.rights.takedowns import Tombstones
+from sao_data.records import Sample, SampleRow
 from sao_data.stages.listing import LIST
 from sao_data.storage import evidence, layout
 
@@ -46,11 +52,16 @@ def check(
     *,
     trust_plugins: bool = False,  # import sources that are not ours, as the dataset names them
     allow_unreplayed: bool = False,  # decisions that cannot be derived here are a note, not a finding
+    expect: str = "",  # the root digest that it should have, or its beginning
+    quick: bool = False,  # digests only
 ) -> Verified:
     """Check all of a dataset, offline."""
     say = tick or (lambda _: None)
     say("files")
-    findings = list(_verify_files(dataset))
+    findings = [*_unexpected(dataset, expect), *_verify_files(dataset)]
+    if quick:
+        findings += shard_check.digests(dataset.storage, dataset.shards())
+        return Verified(findings=tuple(findings), notes=("digests only: nothing was derived again",))
     if any(name in finding for finding in findings for name in _TABLES):
         return Verified(findings=tuple(findings))  # the tables are damaged: what they say proves nothing
     say("shards")
@@ -65,14 +76,15 @@ def check(
         findings += replay.findings(dataset.storage, dataset.facts, using, tally=tally)
     num_lacking = tally["all"] - tally["replayed"]
     if not allow_unreplayed:
-        lacking = (
-            f"{num_lacking} of {tally['all']} decisions were not replayed (--allow-unreplayed accepts that)"
-        )
-        findings += [f"{note}; {lacking}" for note in notes]
+        lacking = f"{num_lacking} of {tally['all']} decisions were not replayed"
+        findings += [f"{note}; {lacking} (--allow-unreplayed accepts that)" for note in notes]
         notes = ()
     findings += _verify_rules(dataset)
+    findings += requests_check.findings(dataset)
     if _NO_ROOT not in findings:
-        findings += _verify_names(dataset)
+        say("report and card")
+        derived, more = _verify_derived(dataset)
+        findings, notes = [*findings, *derived], (*notes, *more)
     say("numbers")
     findings += _verify_numbers(dataset)
     return Verified(
@@ -81,6 +93,15 @@ def check(
         num_replayed=tally["replayed"],
         num_not_replayed=num_lacking,
     )
+
+
+def _verify_derived(dataset: Dataset) -> tuple[list[str], tuple[str, ...]]:
+    """Names, filters and what is rendered: findings, and notes on what another version rendered."""
+    findings = [*_verify_names(dataset), *filter_check.findings(dataset)]
+    pages = list(rendered.findings(dataset))
+    if rendered.is_ours(dataset):
+        return [*findings, *pages], ()
+    return findings, tuple(rendered.notes(dataset)) if pages else ()
 
 
 def _other_table(dataset: Dataset) -> Iterator[str]:
@@ -108,6 +129,13 @@ def _verify_files(dataset: Dataset) -> Iterator[str]:
         yield _NO_ROOT
     if dataset.facts["version"] != dataset.facts["root_digest"][:12]:
         yield f"dataset.json: version {dataset.facts['version']} is not the start of the root digest"
+
+
+def _unexpected(dataset: Dataset, expect: str) -> Iterator[str]:
+    """Is it the version that is known from elsewhere?"""
+    wanted, root = expect.lower().removeprefix("sha256:"), str(dataset.facts["root_digest"])
+    if wanted and not root.startswith(wanted):
+        yield f"dataset.json: the root digest is {root}, expected is {wanted}"
 
 
 def _is_sealed(name: str) -> bool:
@@ -165,7 +193,6 @@ def _verify_shards(dataset: Dataset, *, is_sealed: bool) -> Iterator[str]:
 
 def _verify_rules(dataset: Dataset) -> Iterator[str]:
     """What a row's verdict, rule, evidence and the take-downs must have to do with each other."""
-    taken = takedowns.read_tombstones(dataset.storage)
     for row in dataset.catalogue():
         if (row.verdict == "allow") != (row.rule in _ALLOWING):
             yield f"{row.id}: the rule {row.rule} does not give the verdict {row.verdict}"
@@ -175,8 +202,6 @@ def _verify_rules(dataset: Dataset) -> Iterator[str]:
             yield f"{row.id}: is allowed without evidence"
         elif not row.evidence and row.rule != "taken_down" and row.stage != LIST:
             yield f"{row.id}: has no evidence, and was not taken down"
-        if row.rule == "taken_down" and not _was_taken_down(row, taken):
-            yield f"{row.id}: taken_down, and {layout.TAKEDOWNS} has neither it nor its file"
 
 
 def _verify_names(dataset: Dataset) -> Iterator[str]:
@@ -191,15 +216,6 @@ def _verify_names(dataset: Dataset) -> Iterator[str]:
     answered = {row.id for row in dataset.catalogue() if row.rule in replay.ANSWERED}
     for key in sorted(dataset.facts["answers"].keys() - answered):
         yield f"dataset.json: {key} is among the answers, and no answer decided it"
-
-
-def _was_taken_down(row: CatalogueRow, taken: Tombstones) -> bool:
-    """Can a take-down be meant? Lines name authors by a hash of what is no longer known."""
-    if row.id in taken.ids or taken.authors:
-        return True
-    digests = {row.md5.lower(), row.original_sha256, row.audio_sha256} - {""}
-    may_match_file = not row.original_sha256 and bool(taken.checksums)  # a hash that only the file could give
-    return bool(row.evidence) and (may_match_file or not digests.isdisjoint(taken.checksums | taken.audio))
 
 
 def _verify_numbers(dataset: Dataset) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
@@ -11,6 +12,8 @@ from sao_data.storage import documents
 from sao_data.storage.backend import Storage
 
 T = TypeVar("T")
+
+_NAMED = ("id", "author", "as")
 
 
 def read(storage: Storage, name: str, line_of: Callable[[str, dict[str, Any]], T]) -> list[T]:
@@ -36,3 +39,11 @@ def append(
         old = storage.read(name) if storage.exists(name) else b""
         end = b"" if not old or old.endswith(b"\n") else b"\n"
         storage.write(name, old + end + text.encode())
+
+
+def seal(storage: Storage, name: str, num: int = -1) -> dict[str, int | str]:
+    """How many lines stand in a file, and the sha256 of whom they name, in order; of the first `num` of them,
+    if that is given."""
+    named = read(storage, name, lambda _, plain: [str(plain.get(key, "")) for key in _NAMED])
+    first = named if num < 0 else named[:num]
+    return {"lines": len(first), "sha256": hashlib.sha256(json.dumps(first).encode()).hexdigest()}

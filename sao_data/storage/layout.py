@@ -23,6 +23,7 @@ REPORT = "attribution"
 CARD = "README.md"
 CROISSANT = "croissant.json"
 STATISTICS = "statistics.json"
+SIGNATURE = "signature.json"  # of who vouches for a version (sao sign)
 STATISTICS_PAGE = "statistics.html"
 
 # what people ask for and answer

@@ -74,6 +74,7 @@ def older(out: Path) -> Dataset:
     files = {name: digest for name, digest in facts["files"].items() if name.startswith(sealed)}
     facts["root_digest"] = root_digest(files, facts["manifest"])
     facts["version"] = facts["root_digest"][:12]
+    facts["tool"] = "sao 0.0.9"
     (out / layout.DATASET).write_text(json.dumps(facts))
     return open_dataset(str(out))
 

@@ -55,7 +55,17 @@ TAKEN_OUT_BY: dict[str, Callable[..., object]] = {
     "SOURCES": freesound_api.forget,  # each remote source has its own
     "JOURNAL": rewrite.rewrite,
 }
-NAMES_NO_WORK = {"SUPERSEDED", "OWNER", "LOCK", "TERMS", "REQUESTS", "SPOOL", "ENCODINGS", "EVALUATION"}
+NAMES_NO_WORK = {
+    "SUPERSEDED",
+    "SIGNATURE",
+    "OWNER",
+    "LOCK",
+    "TERMS",
+    "REQUESTS",
+    "SPOOL",
+    "ENCODINGS",
+    "EVALUATION",
+}
 NAMES_WORKS_FOR_GOOD = {"TAKEDOWNS", "CREDITS"}  # by id and hash, so that the request holds in later runs
 
 ID, TITLE = "freesound:6", "Sound 6"

@@ -4,6 +4,10 @@ decision against the evidence it rests on: claims are read again from the raw ro
 Folders of latents that were encoded from it are checked, too; given one of those, it alone is checked,
 against its dataset where that is at hand.
 
+What is rendered (report, card, Croissant, statistics) is made again and compared; filters judge what was
+measured once more. --quick looks at digests alone; --full decodes every sound, too. What only somebody who
+knows the version can notice (a work and its evidence taken out together) shows with --expect or --signature.
+
 Nothing is changed. Exit code 0: all true. 1: findings, one a line. Decisions that cannot be derived again
 here, of sources that are not ours or of another version, are findings too.
 """
@@ -11,7 +15,14 @@ here, of sources that are not ours or of another version, are findings too.
 from __future__ import annotations
 
 import argparse
+import re
 import sys
+from typing import TYPE_CHECKING
+
+from sao_data.errors import UsageError
+
+if TYPE_CHECKING:
+    from sao_data.dataset.reader import Dataset
 
 HELP = "check every byte and number of a dataset"
 
@@ -23,6 +34,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="decisions that cannot be derived again here are no finding",
     )
+    how = parser.add_mutually_exclusive_group()
+    how.add_argument("--quick", action="store_true", help="digests only")
+    how.add_argument("--full", action="store_true", help="decode every sound, too")
+    parser.add_argument("--expect", metavar="DIGEST", default="", help="the root digest that it should have")
+    parser.add_argument("--signature", metavar="KEY", default="", help="is it signed by this public key?")
     parser.add_argument(
         "--trust-plugins",
         action="store_true",
@@ -45,10 +61,14 @@ def run(args: argparse.Namespace) -> int:
         lambda what: note(f"checking {what} …"),
         trust_plugins=args.trust_plugins,
         allow_unreplayed=args.allow_unreplayed,
+        expect=_digest(args.expect),
+        quick=args.quick,
     )
-    encoded = dict(verify.check_known(dataset, lambda what: note(f"checking {what} …")))
+    encoded = {} if args.quick else dict(verify.check_known(dataset, lambda w: note(f"checking {w} …")))
     beside = [f"{url}: {finding}" for url, found in encoded.items() for finding in found.findings]
-    findings = (*result.findings, *beside)
+    findings = (*result.findings, *_signed(dataset, args.signature), *beside)
+    if args.full:
+        findings += tuple(_decoded(dataset))
     for finding in findings:
         sys.stdout.write(f"{printable(finding)}\n")
     remarks = [f"{url}: {remark}" for url, found in encoded.items() for remark in found.notes]
@@ -68,6 +88,34 @@ def run(args: argparse.Namespace) -> int:
         f"{beyond}0 findings\n"
     )
     return 0
+
+
+def _digest(text: str) -> str:
+    if text and not re.fullmatch(r"(sha256:)?[0-9a-fA-F]{12,64}", text):
+        raise UsageError(f"--expect {text}: want a root digest, or 12 or more of its first digits")
+    return text
+
+
+def _signed(dataset: Dataset, key: str) -> list[str]:
+    if not key:
+        return []
+    from sao_data.dataset.proofs import signature
+
+    problem = signature.finding(dataset, key)
+    return [problem] if problem else []
+
+
+def _decoded(dataset: Dataset) -> list[str]:
+    from contextlib import closing
+
+    from sao_data.commands import progress
+    from sao_data.dataset.checks import decoded
+
+    with closing(progress.make()) as shown:
+        shown.start("decoding every sound", int(dataset.facts["counts"]["samples"]), "samples")
+        found = list(decoded.findings(dataset, shown.advance))
+        shown.finish()
+    return found
 
 
 def _latents(url: str) -> int:

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from sao_data import config
+from sao_data.attribution.credit import credit
 from sao_data.audio.segments import Cut, seconds_start, seconds_total
 from sao_data.ids import bucket_of, id_hash, parse_key, sample_key
 from sao_data.records import SAMPLE_RATE, CatalogueRow, Recording, Sample, SampleRow
@@ -29,12 +30,13 @@ def catalogue_fields(row: CatalogueRow) -> dict[str, object]:
     """What every sample of a recording repeats of its row."""
     known = Recording(id=row.id, source=row.source, author=row.author, author_id=row.author_id)
     copied: dict[str, object] = {name: getattr(row, name) for name in _IN_CATALOGUE}
-    return copied | {"author_id": shown_author_id(known), "changes": list(row.changes)}
+    said = {"author_id": shown_author_id(known), "changes": list(row.changes), "credit": credit(row)}
+    return copied | said
 
 
 def sample_fields(sample: Sample) -> dict[str, object]:
     """The same fields as the sample has them."""
-    return {name: getattr(sample, name) for name in (*_IN_CATALOGUE, "author_id", "changes")}
+    return {name: getattr(sample, name) for name in (*_IN_CATALOGUE, "author_id", "changes", "credit")}
 
 
 def digest(said: dict[str, object]) -> bytes:

@@ -1,0 +1,1 @@
+"""Who vouches for a version of a dataset: signatures over its root digest."""
