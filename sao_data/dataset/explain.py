@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator
 from pathlib import PurePosixPath
 
+from sao_data.dataset.history import past
 from sao_data.dataset.reader import Dataset
 from sao_data.errors import MatchedNothing
 from sao_data.ids import named_by
@@ -34,6 +35,15 @@ def find(dataset: Dataset, text: str) -> list[CatalogueRow]:
             f"name); {hint}"
         )
     return found
+
+
+def gone(dataset: Dataset, text: str) -> list[CatalogueRow]:
+    """Works of that name that an earlier version held and no source offers any more, as they were."""
+    wanted, works = _Wanted(text), past.read(dataset.storage).works.values()
+    now = {row.id for row in dataset.catalogue()} if works else set()
+    return sorted(
+        (row for row in works if row.id not in now and wanted.is_named(row)), key=lambda row: row.id
+    )
 
 
 def raw_row(dataset: Dataset, row: CatalogueRow) -> str:

@@ -5,6 +5,8 @@ ID is a recording id (freesound:12345), or whatever names it: the source's own i
 sample's name in a shard (freesound-000012345, with or without .flac), a title, the address of its page, the
 name of its file. Where several recordings are called so, they are listed.
 
+A work that its source no longer offers is told as an earlier version had it.
+
 Exit code 7: nothing is called so; what is near is named.
 """
 
@@ -14,6 +16,8 @@ import argparse
 import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
+
+from sao_data.errors import MatchedNothing
 
 if TYPE_CHECKING:
     from sao_data.records import CatalogueRow
@@ -34,7 +38,13 @@ def run(args: argparse.Namespace) -> int:
     from sao_data.dataset.reader import open_dataset
 
     dataset = open_dataset(args.dir)
-    rows = explain.find(dataset, args.id)
+    try:
+        rows = explain.find(dataset, args.id)
+    except MatchedNothing:
+        rows = explain.gone(dataset, args.id)
+        if not rows:
+            raise
+        sys.stdout.write("no longer offered by its source; an earlier version of this dataset had it as:\n")
     raw = explain.raw_row(dataset, rows[0]) if len(rows) == 1 and rows[0].evidence else ""
     for line in _facts(rows[0], raw) if len(rows) == 1 else _list(rows, args.id):
         sys.stdout.write(f"{printable(line)}\n")

@@ -164,3 +164,12 @@ def test_a_training_on_nothing_that_is_known_here_is_refused(grown: Path, tmp_pa
     stranger = checkpoint(open_dataset(str(tmp_path / "other")), tmp_path / "stranger")
     with pytest.raises(UsageError, match="which knows nothing of that"):
         works.seen_samples(open_dataset(str(grown / "out")), stranger)
+
+
+def test_why_a_work_is_gone_is_told(grown: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in (GONE, "Tone 1"):
+        assert main(["why", str(grown / "out"), name]) == 0
+        said = capsys.readouterr().out
+        assert said.startswith("no longer offered by its source")
+        assert GONE in said
+    assert main(["why", str(grown / "out"), "nobody's"]) == 7
