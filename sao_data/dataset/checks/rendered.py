@@ -18,7 +18,12 @@ def findings(dataset: Dataset) -> Iterator[str]:
     warnings = tuple(facts.get("warnings", ()))
     info = info_of(facts["manifest"], rows, shards, facts["root_digest"], warnings)
     found = statistics_of(rows, list(dataset.measures()) if dataset.has_measures else None)
-    for name, data in report_files(info, rows, found):
+    try:
+        pages = list(report_files(info, rows, found))
+    except ValueError as error:  # a number that no JSON holds
+        yield f"report and card cannot be made of these tables: {error}"
+        return
+    for name, data in pages:
         if not dataset.storage.exists(name):
             yield f"{name}: missing; the tables give it"
         elif dataset.storage.read(name) != data:
