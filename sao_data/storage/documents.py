@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import json
+import math
 from collections.abc import Hashable
 from typing import Any, TypeVar, cast
 
@@ -75,11 +76,13 @@ def _open(cls: type) -> type[BaseModel]:
 
 
 def _unusable(value: object) -> str:
-    """What could not be walked or written again: nesting without end, text that is no text."""
+    """What could not be walked or written again: nesting without end, no number, text that is no text."""
     level: list[object] = [value]
     for _ in range(MAX_DEPTH):
         inner: list[object] = []
         for item in level:
+            if isinstance(item, float) and not math.isfinite(item):
+                return "holds a number that is none (1e999 reads as infinity)"
             if isinstance(item, str) and not _is_text(item):
                 return "holds half a surrogate, which is no text"
             if isinstance(item, dict):

@@ -226,6 +226,7 @@ FORGED: dict[str, tuple[Callable[[Path], None], str]] = {
     "a list": (raw("[1]"), "model.json: not a JSON object"),
     "deep": (raw("[" * 100_000), "model.json: not valid JSON"),
     "NaN": (raw('{"format": NaN}'), "NaN is no JSON number"),
+    "a number beyond all": (raw('{"format": 1e999}'), "a number that is none"),
     "a number": (edit(lambda t: t.update(extras=5)), "extras: Input should be an object (got 5)"),
     "the folder": (edit(lambda t: t["parts"]["dit"].update(file=".")), "parts.dit.file: String"),
     "a step out": (
