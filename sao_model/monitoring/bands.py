@@ -28,7 +28,8 @@ FORMAT = 1
 _LEFT_OUT = re.compile(r"rate$|_share$|^samples_per_second$")
 _DEVIATIONS, _RELATIVE = 4.0, 0.02
 _AROUND = 3  # steps on either side whose deviations are pooled
-# Settings that do not decide the curves: those that state.py lets a run change, and the seed.
+# Settings that may change in the middle of a run (training/state.py): how long, how often, what is shown, how
+# work is divided. Neither these nor the seed decide whose curves compare.
 FREE = (
     "pace",
     "release",

@@ -20,24 +20,12 @@ from sao_data.storage import checksums, documents
 from sao_model import checkpoint
 from sao_model.adapters import folders
 from sao_model.declared import Declared
+from sao_model.monitoring.bands import FREE, FREE_OF_STREAM
 from sao_model.run import DATA, LOOP
 from sao_model.training import optimiser, sharding
 from sao_model.training.ema import Ema
 
 EXTRA = "training"  # training.safetensors
-_READING = ("num_threads", "num_prefetch", "verify", "num_retries", "retry_seconds")
-# Settings that may change in the middle of a run: how long, how often, what is shown, how work is divided.
-_FREE = (
-    "pace",
-    "release",
-    "accumulate",
-    "checkpointing",
-    "validation",
-    "demos",
-    "scores",
-    "trackers",
-    "preflight",
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -183,7 +171,7 @@ def read(folder: Path, config: Any) -> LoopState:
     fix = "restore it from a copy, or continue from an earlier checkpoint"
     facts = documents.checked(_Loop, checksums.read_file(folder, LOOP), where=str(path), fix=fix)
     now, then = _deciding(canonical(config)), _deciding(facts["config"])
-    changed = [key for key in now if key not in _FREE and now[key] != then.get(key)]
+    changed = [key for key in now if key not in FREE and now[key] != then.get(key)]
     if changed:
         key = changed[0]
         raise UsageError(
@@ -241,7 +229,7 @@ def _stored(folder: Path) -> dict[str, Tensor]:
 
 def _deciding(config: Any) -> dict[str, Any]:
     """Settings that decide what is learned; how fast samples are read does not."""
-    stream = {key: value for key, value in config["stream"].items() if key not in _READING}
+    stream = {key: value for key, value in config["stream"].items() if key not in FREE_OF_STREAM}
     return {**config, "stream": stream}
 
 

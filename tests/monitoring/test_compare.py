@@ -203,8 +203,6 @@ def test_only_what_decides_must_be_the_same(reference: Path, tmp_path: Path) -> 
     free = {"pace": {"steps": 9999}, "accumulate": 3, "trackers": ["wandb"], "seed": 123}
     folder = made(tmp_path / "run", seed=9, config={**free, "stream": {"flip": 0.5, "num_threads": 9}})
     assert called(str(folder), "--with", str(reference)) == 0
-    assert set(bands.FREE) == set(state._FREE)
-    assert set(bands.FREE_OF_STREAM) == set(state._READING)
 
 
 def test_what_does_not_compare(reference: Path, tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ import numpy.typing as npt
 import torch
 
 from sao_data.errors import UsageError
+from sao_model.evaluation.checks import heard
 from sao_model.evaluation.checks.finding import CheckCurve, CheckFinding
 from sao_model.metrics import intervals
 from sao_model.model import StableAudioModel
@@ -24,7 +25,6 @@ from sao_model.training.loop import RunProgress
 BLOCK_SECONDS = 0.05
 RANGE_DB = 40.0
 _FLOOR = 1e-5  # -100 dB
-PROMPTS = ("a dog barks", "rain on a tin roof", "a drum loop at 120 bpm", "a slow piano melody")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +43,7 @@ class Config:
         0.9,
         1.0,
     )  # lengths, as shares of the window
-    prompts: tuple[str, ...] = PROMPTS  # of the sounds
+    prompts: tuple[str, ...] = heard.PROMPTS  # of the sounds
     num_seeds: int = 2  # sounds of each prompt and length
 
     def __post_init__(self) -> None:
