@@ -5,10 +5,12 @@ lies in its dataset, what that says of it is held against the shard.
 from __future__ import annotations
 
 import hashlib
+import io
 import tarfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import PurePosixPath
+from typing import cast
 
 from sao_data.dataset import explain
 from sao_data.dataset.reader import Dataset, open_dataset
@@ -98,7 +100,7 @@ def _read(tar: tarfile.TarFile, location: str, key: str) -> Iterator[SampleProve
         file = tar.extractfile(member)
         assert file is not None, member.name
         if path.suffix == ".flac":
-            audio = {path.stem: hashlib.file_digest(file, "sha256").hexdigest()}  # type: ignore[arg-type]
+            audio = {path.stem: hashlib.file_digest(cast("io.BufferedReader", file), "sha256").hexdigest()}
         elif path.suffix == ".json":
             where = f"{location}: {member.name}"
             if member.size > _MOST_JSON:
