@@ -1,5 +1,5 @@
-"""Lies told of a dataset, each plain (a file was changed) and resealed (every digest, count and page made to
-fit again by our own functions): what `sao verify` says, and what only --expect can show.
+"""Lies told of a dataset, each plain (a file was changed) and resealed (digests, root and pages made to fit;
+not all counts are, and some lies show by those): what `sao verify` says, and what only --expect can show.
 """
 
 from __future__ import annotations
